@@ -1,0 +1,1 @@
+"""What methods return, and how it is kept: knows no model."""
