@@ -1,0 +1,101 @@
+"""The two HTML frames around the drawings: a report page and a notebook cell.
+
+Both are one self-contained file: the bundle and the data stand inline, and the content security policy refuses everything else, so that
+neither makes a network request. Text reaches the page only as JSON inside a data block, and the script writes it as text, never as markup.
+"""
+
+import base64
+import hashlib
+import html
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sonde.results.document import Document
+from sonde.results.drawing import Drawing
+from sonde.views.assets import asset
+
+
+def page(document: Document) -> str:
+    """Give a document as one self-contained HTML file.
+
+    Raises:
+        BundleMissing: this installation was built without the drawings.
+    """
+    return _frame(document.title, "document", document.to_json())
+
+
+def notebook(drawing: Drawing) -> "Notebook":
+    """Give a drawing as an object that notebooks display: an isolated frame that needs no network and no extension.
+
+    Raises:
+        BundleMissing: this installation was built without the drawings.
+    """
+    return Notebook(drawing.title, _frame(drawing.title, "drawing", drawing.to_json()), _height(drawing))
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A drawing in a frame of its own: what it holds can neither reach the notebook nor be restyled by it."""
+
+    title: str
+    source: str
+    height: int
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe title="{_attribute(self.title)}" srcdoc="{_attribute(self.source)}" sandbox="allow-scripts allow-downloads" '
+            f'style="width:100%;height:{self.height}px;border:0;resize:vertical;overflow:auto"></iframe>'
+        )
+
+
+def _frame(title: str, mode: str, data: dict[str, Any]) -> str:
+    script = asset("sonde.js")
+    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src 'unsafe-inline'; img-src data:"
+    return (
+        "<!doctype html>\n"
+        f'<html lang="en" data-frame="{mode}">\n'
+        '<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{_attribute(title)}</title>\n"
+        f"<style>{asset('sonde.css')}</style>\n"
+        '<body><div id="sonde"><noscript>These drawings need JavaScript; no network.</noscript></div>\n'
+        f'<script type="application/json" id="sonde-data">{_script_json(data)}</script>\n'
+        f"<script>{script}</script>\n"
+        "</body></html>\n"
+    )
+
+
+def _script_json(data: Any) -> str:
+    """JSON that cannot end its script tag: ASCII only (so no U+2028 either), and `<` escaped."""
+    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _attribute(text: str) -> str:
+    """Text for an attribute or a title; a lone surrogate, which no file can hold, becomes a replacement mark."""
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _height(drawing: Drawing) -> int:
+    """A first guess in pixels (a sandboxed frame cannot tell its height); the reader may drag it, and what is beyond it scrolls."""
+    frame, line = 190, 30
+    match drawing.kind:
+        case "tokens":
+            lines = 1 + len(drawing.data["tokens"]) // 10
+        case "matrix" | "lens":
+            lines = 5 + len(drawing.axes["row"]["labels"])
+        case "bars":
+            lines = len(drawing.data["labels"])
+        case "lines":
+            lines = 10
+        case "verdicts":
+            lines = 8 + 2 * len(drawing.data["verdicts"])
+        case "table":
+            lines = 1 + len(drawing.data["rows"])
+    return min(frame + line * lines, 720)

@@ -1,0 +1,65 @@
+"""Text and numbers as a reader sees them: the same rules as the page's `text.ts` and `numbers.ts`.
+
+Text from prompts and models is data. In a terminal that means: no control character ever reaches it.
+"""
+
+import math
+import unicodedata
+
+_GLYPHS = {"\n": "↵", "\r": "␍", "\t": "⇥", "\x7f": "␡"} | {chr(code): chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\r\t"}
+
+
+def visible(text: str) -> str:
+    """Give text on one line with nothing hidden in it: control characters as glyphs, format characters and lone surrogates by their code.
+
+    >>> visible("a\\n\\x1b[31m")
+    'a↵␛[31m'
+    """
+    return "".join(_GLYPHS.get(char) or (_code(char) if unicodedata.category(char) in _HIDDEN else char) for char in text)
+
+
+def token(text: str) -> str:
+    """Give a token as it is drawn: `visible`, with a mark for each leading and trailing space, and a word for an empty one.
+
+    >>> token(" keys"), token("")
+    ('·keys', '∅')
+    """
+    body = text.strip(" ")
+    if not body:
+        return "·" * len(text) or "∅"
+    before = len(text) - len(text.lstrip(" "))
+    after = len(text) - len(text.rstrip(" "))
+    return "·" * before + visible(body) + "·" * after
+
+
+def readable(value: float | None, *, signed: bool = False, like: float | None = None) -> str:
+    """Give a number with a true minus sign, and a dash where it is missing.
+
+    Arguments:
+        value: the number.
+        signed: write the plus sign too.
+        like: a number of the same figure (its largest), so that all of them get the same decimals: three significant digits of that one.
+
+    >>> readable(0.12345), readable(-12345.6, signed=True), readable(2e-7), readable(0.04, like=1.3), readable(None)
+    ('0.123', '−12346', '2.00e−7', '0.04', '–')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    scale = abs(like or value)
+    if scale == 0:
+        return "0"
+    if 1e-3 <= scale < 1e5:
+        body = f"{abs(value):.{max(0, 2 - math.floor(math.log10(scale)))}f}"
+    else:
+        digits, exponent = f"{abs(value):.2e}".split("e")
+        body = f"{digits}e{int(exponent)}".replace("-", "−")
+    return ("−" if value < 0 else "+" if signed else "") + body
+
+
+# control, format (zero-width joiners are kept: scripts need them), private, surrogate, line and paragraph separators
+_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+_KEPT = "\u200c\u200d"
+
+
+def _code(char: str) -> str:
+    return char if char in _KEPT else f"⟨{ord(char):04X}⟩"
