@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -37,6 +37,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 @dataclass(frozen=True)
 class TransformerConfig:
     """The shape of a transformer; two configurations that are equal make the same modules."""
+
+    model_type: ClassVar[str] = MODEL_TYPE
+    """What a handle and a folder recognise the family by."""
 
     n_layers: int
     """Number of blocks."""
@@ -156,7 +159,7 @@ def _repeat_kv(x: Float[Tensor, "batch kv_head pos d_head"], groups: int) -> Flo
 
 
 def sdpa_attention_forward(
-    module: nn.Module,
+    module: "Attention",
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch kv_head key d_head"],
     value: Float[Tensor, "batch kv_head key d_head"],
@@ -181,7 +184,7 @@ def sdpa_attention_forward(
 
 
 def eager_attention_forward(
-    module: nn.Module,
+    module: "Attention",
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch kv_head key d_head"],
     value: Float[Tensor, "batch kv_head key d_head"],
@@ -299,8 +302,8 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear | nn.Embedding):
                 writes = name.endswith((".o", ".down"))
                 nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * config.n_layers) if writes else 0.02)
-                if getattr(module, "bias", None) is not None:
-                    nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def forward(
         self,
@@ -323,19 +326,19 @@ class Transformer(nn.Module):
         Raises:
             InputError: the rows are longer than n_ctx.
         """
-        batch, pos = input_ids.shape
+        pos = input_ids.shape[1]
         if pos > self.config.n_ctx:
             raise InputError(f"{pos} tokens do not fit into a context of {self.config.n_ctx}: shorten the input")
-        padded = attention_mask is not None and attention_mask.ndim == 2
+        padding = attention_mask if attention_mask is not None and attention_mask.ndim == 2 else None
         if position_ids is None:
-            counted = attention_mask if padded else torch.ones_like(input_ids)
-            position_ids = (counted.long().cumsum(-1) - 1).clamp(min=0)
+            real = torch.ones_like(input_ids) if padding is None else padding.long()
+            position_ids = (real.cumsum(-1) - 1).clamp(min=0)
         hidden = self.embed(input_ids)
         if self.config.positional == "learned":
             hidden = hidden + self.pos_embed(position_ids)
         rotary = rotary_embeddings(position_ids, self.config.head_dim, self.config.rotary_base) if self.config.positional == "rotary" else None
-        if padded:
-            attention_mask = causal_mask(pos, pos, hidden.dtype, hidden.device, visible=attention_mask[:, None, :].bool())
+        if padding is not None:
+            attention_mask = causal_mask(pos, pos, hidden.dtype, hidden.device, visible=padding[:, None, :].bool())
         for block in self.blocks:
             hidden = block(hidden, attention_mask, rotary)
         return self.unembed(self.final_norm(hidden[:, -logits_to_keep:]))

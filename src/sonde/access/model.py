@@ -1,0 +1,248 @@
+"""The handle on a network: every method of sonde works on it, names places through it, and runs the network's own forward.
+
+A `Model` holds the user's module and never changes it: hooks live for one call, modes and kernels are put back, weights are shared. It
+knows no method.
+"""
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sonde.access.architectures import Architecture, Point, SiteSpec, describe
+from sonde.access.edits import Edit
+from sonde.access.forward import Logits, Metric, forward, gradients
+from sonde.access.inputs import Given, Inputs, prepare
+from sonde.access.run import Gradients, Run, Sweep
+from sonde.access.selection import Rows
+from sonde.access.sites import Site, Sites, expand, is_glob, nearest
+from sonde.access.sweep import sweep
+from sonde.access.tape import Tape, Write
+from sonde.access.tokens import Tokenizer
+from sonde.access.views import Whole
+from sonde.results import InputError, SiteUnavailable, UnknownSite
+
+Where = str | Site | Iterable[str | Site]
+
+
+class Model:
+    """A network, with its tokenizer if it has one, and the places in it that have names.
+
+    Arguments:
+        module: any `nn.Module`. Known families (GPT-2, Llama, `sonde.nn`) get the whole vocabulary of sites; every module has sites by path.
+        tokenizer: a transformers tokenizer, a `tokenizers.Tokenizer`, or a `sonde.access.Tokenizer`.
+        name: what to call it in reports.
+    """
+
+    def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = ""):
+        self.module = module
+        self.architecture: Architecture = describe(module)
+        self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        self.name = name or type(module).__name__
+        self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
+
+    # verbs
+
+    def run(self, inputs: Given, read: Where = (), edits: Sequence[Edit] = (), logits: Logits = True, bos: bool | None = None) -> Run:
+        """One forward.
+
+        Arguments:
+            inputs: a text, several texts, token ids by row, ids as a tensor (batch pos); tensors for other modules.
+            read: the sites to keep: names, globs such as `blocks.*.resid_post`, selections.
+            edits: what to write where, in order.
+            logits: all of them, those at each row's `"last"` real token, or none: then the forward ends after the last site.
+            bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
+
+        Raises:
+            InputError: an input that does not fit the model. UnknownSite, SiteUnavailable: a place that is not there. EditError.
+        """
+        prepared = self._prepare(inputs, bos)
+        return forward(self, prepared, expand(read, self.site_names), self._writes(edits), logits)
+
+    def grad(self, inputs: Given, of: Metric, at: Where = "embed", edits: Sequence[Edit] = (), bos: bool | None = None) -> Gradients:
+        """Gradients of a metric with respect to the values at some sites.
+
+        Arguments:
+            inputs, bos: as for `run`.
+            of: a metric: from a `Run` to one number per example.
+            at: the sites. A gradient at a site includes every path from it to the metric.
+            edits: applied first; gradients are then with respect to the edited values.
+        """
+        sites = expand(at, self.site_names)
+        if not sites:
+            raise InputError("grad needs at least one site in at=")
+        self._writes(edits)
+        return gradients(self, self._prepare(inputs, bos), of, sites, edits)
+
+    def sweep(
+        self, inputs: Given, edits: Iterable[Edit | Sequence[Edit]], metric: Metric, batch_size: int | Literal["auto"] = "auto",
+        verify: bool | None = None, seed: int = 0, bos: bool | None = None,
+    ) -> Sweep:  # fmt: skip
+        """The metric under many edits, one at a time.
+
+        Arguments:
+            inputs, bos: as for `run`.
+            edits: each entry one edit, or a list of edits that are made together.
+            metric: from a `Run` to one number per example. One that declares `pos = -1` reads the last token only, which saves work.
+            batch_size: rows per pass.
+            verify: repeat one cell, drawn with `seed`, as a plain forward and compare; by default once per model.
+
+        Returns:
+            `values[edit, example]`, `base[example]` and the plan that was followed.
+        """
+        cells = [[edit] if isinstance(edit, Edit) else list(edit) for edit in edits]
+        for cell in cells:
+            self._writes(cell)
+        return sweep(self, self._prepare(inputs, bos), cells, metric, batch_size, verify, seed)
+
+    @contextlib.contextmanager
+    def edited(self, edits: Sequence[Edit]) -> Iterator["Model"]:
+        """The module itself is edited inside this context, also while it trains: call it as always; gradients flow through the edits."""
+        tape = Tape(self.module, self.architecture, self.locate, once=False)
+        for write in self._writes(edits):
+            tape.write(write)
+        with tape.running():
+            yield self
+        tape.finish()
+
+    # places
+
+    @functools.cached_property
+    def site_names(self) -> list[str]:
+        """The names of the vocabulary in the order of the computation, then every module's input and output by path."""
+        paths = [f"{path}:{port}" for path, _ in self.module.named_modules() if path for port in ("in", "out")]
+        return [*self.architecture.sites, *paths]
+
+    def sites(self, pattern: str = "*") -> Sites:
+        """The sites that match a name or a glob; without one, the whole vocabulary (by path where there is none)."""
+        if pattern == "*":
+            return Sites(Site(name) for name in (self.architecture.sites or self.site_names))
+        found = expand(pattern, self.site_names)
+        for site in found:
+            self.locate(site.name)
+        return Sites(found)
+
+    def locate(self, name: str) -> SiteSpec:
+        """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
+        known = self.architecture.sites.get(name)
+        if known is not None:
+            return known
+        path, _, port = name.rpartition(":")
+        if port in ("in", "out") and path:
+            return self._by_path(name, path, port)
+        generic = re.sub(r"^blocks\.\d+\.", "", name)
+        reason = self.architecture.unavailable.get(generic)
+        if reason is not None and self._block_exists(name):
+            raise SiteUnavailable(f"{name!r} does not exist in this {self.architecture.family} model: {reason}")
+        hints = []
+        if not self._block_exists(name):
+            hints.append(f"the blocks are 0 to {self.architecture.n_layers - 1}")
+        if any(name == path for path, _ in self.module.named_modules()):
+            hints.append(f"it is a module: write {name + ':in'!r} or {name + ':out'!r}")
+        elif not self.architecture.sites:
+            hints.append(f"{type(self.module).__name__} is no known family, so its sites are module paths with ':in' or ':out'")
+        raise UnknownSite("; ".join([f"{name!r} is no site of this model; nearest: {nearest(name, self.site_names)}", *hints]))
+
+    def block(self, i: int) -> nn.Module:
+        """Block `i`, the model's own module."""
+        return self.module.get_submodule(f"{self.architecture.blocks}.{i}")
+
+    def unembed(self, hidden: Tensor, rows: Rows | None = None) -> Tensor:
+        """The model's own final norm, then its own unembedding.
+
+        Arguments:
+            hidden: residual stream, (..., d_model); batch pos d_model where `rows` is given.
+            rows: take each row's last real token only.
+
+        Returns:
+            Logits, (..., vocab); batch 1 vocab where `rows` is given.
+        """
+        if not self.architecture.unembed:
+            raise SiteUnavailable(f"{self.name} has no unembedding; load the language model around it")
+        hidden = self.module.get_submodule(self.architecture.final_norm)(hidden)
+        if rows is not None:
+            last = torch.tensor([s + n - 1 for s, n in zip(rows.starts, rows.lengths, strict=True)], device=hidden.device)
+            hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
+        logits = self.module.get_submodule(self.architecture.unembed)(hidden)
+        assert isinstance(logits, Tensor)
+        return logits
+
+    # facts
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """A content hash of configuration and weights: results remember which model they speak of."""
+        from sonde.results.hashing import state_hash
+
+        return state_hash(self.module)
+
+    @property
+    def n_layers(self) -> int:
+        return self.architecture.n_layers
+
+    @property
+    def n_heads(self) -> int:
+        return self.architecture.n_heads
+
+    @property
+    def d_model(self) -> int:
+        return self.architecture.d_model
+
+    @property
+    def context(self) -> int:
+        """The longest input in tokens; 0 where there is no limit."""
+        return self.architecture.n_ctx
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.module.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> str:
+        return str(next((p.dtype for p in self.module.parameters()), torch.float32)).removeprefix("torch.")
+
+    def token_strings(self, inputs: Inputs) -> list[list[str]]:
+        """The text of each row's real tokens."""
+        if self.tokenizer is None or inputs.ids is None or inputs.mask is None:
+            return []
+        return [self.tokenizer.strings(ids[mask].tolist()) for ids, mask in zip(inputs.ids, inputs.mask, strict=True)]
+
+    def __repr__(self) -> str:
+        a = self.architecture
+        if not a.sites:
+            return f"Model {self.name!r}: any module, sites by path ({len(self.site_names)})"
+        parameters = sum(p.numel() for p in self.module.parameters())
+        return f"Model {self.name!r}: {a.family}, {a.n_layers} blocks of {a.n_heads} heads, d_model {a.d_model}, {parameters:,} parameters, {len(a.sites)} sites"
+
+    # inside
+
+    def _prepare(self, inputs: Given, bos: bool | None) -> Inputs:
+        return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
+
+    def _writes(self, edits: Sequence[Edit]) -> list[Write]:
+        if isinstance(edits, Edit):
+            edits = [edits]
+        for edit in edits:
+            if not isinstance(edit, Edit):
+                raise InputError(f"{edit!r} is no edit: use sonde.Zero, Set, Mean, Patch, Add, Scale or Apply")
+            if is_glob(edit.site.name):
+                raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
+            self.locate(edit.site.name)
+        return [Write(edit.site, edit) for edit in edits]
+
+    def _by_path(self, name: str, path: str, port: str) -> SiteSpec:
+        try:
+            self.module.get_submodule(path)
+        except AttributeError:
+            raise UnknownSite(f"{name!r}: this model has no module {path!r}; nearest: {nearest(name, self.site_names)}") from None
+        blocks = self.architecture.blocks
+        inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", path) if blocks else None
+        return SiteSpec(name, (), Point(path, port), Whole(), "by path", int(inside[1]) if inside else -1)  # type: ignore[arg-type]
+
+    def _block_exists(self, name: str) -> bool:
+        found = re.match(r"blocks\.(\d+)\.", name)
+        return found is None or int(found[1]) < self.architecture.n_layers

@@ -1,0 +1,125 @@
+"""The tokenizer behind a model: text to token ids and back, with the special tokens of its own default.
+
+One face over a transformers tokenizer (models from the Hub or a folder) and a plain `tokenizers.Tokenizer` (specimens).
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sonde.results import InputError
+
+
+class Tokenizer:
+    """Text to ids and back.
+
+    Arguments:
+        backend: a `tokenizers.Tokenizer` or a transformers tokenizer.
+        bos_id: the token that may stand before a text; taken from a transformers tokenizer where not given.
+        pad_id: the token for padding; where there is none, padding uses id 0, which the mask hides.
+        add_bos: for a plain tokenizer: whether a text gets the token `bos_id` by default.
+    """
+
+    def __init__(self, backend: Any, bos_id: int | None = None, pad_id: int | None = None, add_bos: bool = False):
+        self.backend = backend
+        self._fast = hasattr(backend, "token_to_id") and not hasattr(backend, "convert_ids_to_tokens")
+        self.bos_id = bos_id if self._fast or bos_id is not None else backend.bos_token_id
+        self.pad_id = pad_id if self._fast or pad_id is not None else backend.pad_token_id
+        self._add_bos = add_bos
+
+    @property
+    def vocab_size(self) -> int:
+        return self.backend.get_vocab_size() if self._fast else len(self.backend)
+
+    def encode(self, text: str, bos: bool | None = None) -> list[int]:
+        """The ids of a text.
+
+        Arguments:
+            text: any text; may be empty.
+            bos: put the beginning-of-sequence token before it; by default what the tokenizer itself does.
+
+        Raises:
+            InputError: `bos=True` where the tokenizer has no such token.
+        """
+        if bos is None and not self._fast:
+            return list(self.backend(text).input_ids)
+        if bos is None:
+            bos = self._add_bos
+        ids = self.backend.encode(text, add_special_tokens=False)
+        ids = list(ids.ids if self._fast else ids)
+        if not bos:
+            return ids
+        if self.bos_id is None:
+            raise InputError("bos=True, but this tokenizer has no beginning-of-sequence token; leave bos out")
+        return [self.bos_id, *ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of a sequence of ids; special tokens are left out."""
+        return str(self.backend.decode(list(ids), skip_special_tokens=True))
+
+    def strings(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token by itself, with its leading space; bytes that are no whole character come as the replacement sign."""
+        return [self._string(int(i)) for i in ids]
+
+    def single(self, text: str) -> int:
+        """The one token that a text is, as it stands inside a sentence (`" Mary"` with its space).
+
+        Raises:
+            InputError: the text is no single token; the message shows its pieces.
+        """
+        ids = self.encode(text, bos=False)
+        if len(ids) != 1 and text:
+            # some tokenizers treat the beginning of a text specially: look at the text after another token
+            before = self.encode("a", bos=False)
+            after = self.encode("a" + text, bos=False)
+            if after[: len(before)] == before and len(after) == len(before) + 1:
+                ids = after[len(before) :]
+        if len(ids) != 1:
+            pieces = ", ".join(repr(piece) for piece in self.strings(ids))
+            raise InputError(f"{text!r} is {len(ids)} tokens in this tokenizer ({pieces}); give one that is a single token, with its leading space if it has one")
+        unknown = getattr(self.backend, "unk_token_id", None) if not self._fast else self._unknown
+        if ids[0] == unknown:
+            raise InputError(f"{text!r} is not in this tokenizer's vocabulary; give a token that is")
+        return ids[0]
+
+    @functools.cached_property
+    def _unknown(self) -> int | None:
+        token = json.loads(self._rust.to_str())["model"].get("unk_token")
+        return None if token is None else self._rust.token_to_id(token)
+
+    @property
+    def _rust(self) -> Any:
+        return self.backend if self._fast else getattr(self.backend, "backend_tokenizer", None)
+
+    @functools.cached_property
+    def _style(self) -> str:
+        """How pieces spell spaces: "bytes" (GPT-2), "metaspace" (SentencePiece) or "plain"."""
+        if self._rust is None:
+            return "metaspace" if any("▁" in token for token in list(self.backend.get_vocab())[:2000]) else "plain"
+        parts = json.loads(self._rust.to_str())
+        text = json.dumps([parts.get("decoder"), parts.get("pre_tokenizer"), parts.get("normalizer")], ensure_ascii=False)
+        return "bytes" if "ByteLevel" in text else "metaspace" if "▁" in text else "plain"
+
+    def _string(self, i: int) -> str:
+        piece = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)
+        if piece is None:
+            raise InputError(f"token {i} is not in this tokenizer's vocabulary of {self.vocab_size}")
+        if self._style == "bytes":
+            known = _byte_of_character()
+            if all(c in known for c in piece):
+                return bytes(known[c] for c in piece).decode("utf-8", errors="replace")
+            return piece
+        if self._style == "metaspace":
+            if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+                return bytes([int(piece[3:5], 16)]).decode("utf-8", errors="replace")
+            return piece.replace("▁", " ")
+        return piece
+
+
+@functools.cache
+def _byte_of_character() -> dict[str, int]:
+    """Byte-level tokenizers write every byte as a printable character: printable Latin-1 as itself, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(256) if b not in set(printable)]
+    return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}

@@ -1,0 +1,169 @@
+"""How the tensor at a point of the module tree becomes the tensor that a site promises, and back.
+
+A module's input or output is often packed: GPT-2 keeps q, k and v side by side, heads lie inside the last axis. A view unpacks the raw
+tensor into the site's declared axes (`get`) and packs a changed one again, out of place (`put`). Views that copy nothing are plain
+reshapes, so that reading q costs no memory. `put(raw, get(raw))` gives back `raw` bit for bit: every view keeps that.
+
+Shape legend: b batch, p position, h head, d d_model, e d_head.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sonde.results import EditError
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What is at hand when a point of the module tree fires.
+
+    Arguments:
+        module: the module whose input or output this is.
+        entering: the first tensor that entered the module.
+        block: the hidden state that entered the block around it, where the view asked for it.
+        batch: the number of rows of the input.
+    """
+
+    module: nn.Module
+    entering: Tensor | None
+    block: Tensor | None
+    batch: int
+
+
+class View(Protocol):
+    """Unpack a raw tensor into a site's axes, and pack it again."""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor: ...
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The raw tensor is the site."""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return new
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads that lie side by side in the last axis: b p (h e) as b p h e.
+
+    Arguments:
+        n: how many heads.
+        width: entries per head.
+        start: where the first head begins in the last axis (fused projections hold q, k and v one after the other).
+    """
+
+    n: int
+    width: int
+    start: int = 0
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw[..., self.start : self.start + self.n * self.width].unflatten(-1, (self.n, self.width))
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        flat = new.flatten(-2)
+        if flat.shape[-1] == raw.shape[-1]:
+            return flat
+        return torch.cat([raw[..., : self.start], flat, raw[..., self.start + flat.shape[-1] :]], dim=-1)
+
+
+@dataclass(frozen=True)
+class HeadFirst:
+    """Heads before positions, as attention functions take them: b h p e as b p h e."""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw.transpose(1, 2)
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return new.transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """A tensor that the model keeps once for all rows, such as position embeddings: 1 p d as b p d."""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw.expand(firing.batch, *raw.shape[1:])
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return new
+
+
+@dataclass(frozen=True)
+class HeadResults:
+    """What each head adds to the residual stream, at the output projection: z_h W_O[h], b p h d.
+
+    The sum over heads plus the projection's bias is the projection's output, so a change of one head's result is added to that output.
+
+    Arguments:
+        n: how many heads.
+        width: entries per head.
+        transposed: the projection keeps its weight as (in, out), as GPT-2 does, instead of (out, in).
+    """
+
+    n: int
+    width: int
+    transposed: bool = False
+
+    def weight(self, module: nn.Module) -> Tensor:
+        """The output projection by head: h e d."""
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        return (weight if self.transposed else weight.T).unflatten(0, (self.n, self.width))
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        assert firing.entering is not None
+        z_bphe = firing.entering.unflatten(-1, (self.n, self.width))
+        return torch.einsum("bphe,hed->bphd", z_bphe, self.weight(firing.module))
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return raw + (new - self.get(raw, firing)).sum(-2)
+
+
+@dataclass(frozen=True)
+class ResidMid:
+    """The residual stream between attention and MLP: what entered the block plus attention's output.
+
+    No module's input can be changed to change it (the block keeps its own reference), so a change is added to attention's output.
+    """
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw + firing.block
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return raw + (new - (raw + firing.block))
+
+
+@dataclass(frozen=True)
+class NormScale:
+    """The number by which a norm divides its (centred) input: b p. LayerNorm: sqrt(var + eps); RMSNorm: sqrt(mean square + eps)."""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        assert firing.entering is not None
+        return norm_scale(firing.module, firing.entering)
+
+    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        if (new == 0).any():
+            raise EditError("a norm's scale divides its input, so it cannot be set to zero; use a positive number")
+        bias = getattr(firing.module, "bias", None)
+        centred = raw if bias is None else raw - bias
+        return raw + centred * (self.get(raw, firing) / new - 1).unsqueeze(-1).to(raw.dtype)
+
+
+def norm_scale(norm: nn.Module, hidden: Tensor) -> Tensor:
+    """The scale of a LayerNorm or RMSNorm for these hidden states (..., d), without its last axis; in float32 at least."""
+    hidden = hidden.float() if hidden.dtype in (torch.float16, torch.bfloat16) else hidden
+    eps = getattr(norm, "eps", None)
+    eps = getattr(norm, "variance_epsilon", 0.0) if eps is None else eps
+    if isinstance(norm, nn.LayerNorm):
+        hidden = hidden - hidden.mean(-1, keepdim=True)
+    return (hidden.pow(2).mean(-1) + eps).sqrt()
