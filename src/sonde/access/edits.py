@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sonde.access.sites import Site
-from sonde.results import EditError
+from sonde.results import EditError, content_hash
 
 if TYPE_CHECKING:
     from sonde.access.run import Run
@@ -42,8 +42,6 @@ class _Edit:
     @property
     def hash(self) -> str:
         """A content hash: equal for equal kinds, sites and values, in every process."""
-        from sonde.results.hashing import content_hash
-
         content = {f.name: _plain(getattr(self, f.name), self) for f in fields(self)}
         return content_hash([type(self).__name__, content])
 

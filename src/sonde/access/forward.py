@@ -61,7 +61,7 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
         grads = torch.autograd.grad(value.sum(), list(tape.leaves.values()), allow_unused=True)
     held, values = {}, {}
     for (site, leaf), grad in zip(tape.leaves.items(), grads, strict=True):
-        axes = model.locate(site.name).axes
+        axes = tape.axes[site]
         # no path from the site to the metric: the gradient is zero, not missing
         held[site] = Held(torch.zeros_like(leaf) if grad is None else grad, 0, axes)
         values[site] = Held(leaf.detach(), 0, axes)

@@ -74,7 +74,9 @@ def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
             where = "the prompt" if len(rows) == 1 else f"row {i}"
             raise InputError(f"{where} has {length} tokens and the model's context is {architecture.n_ctx}: shorten it (sonde never cuts a prompt)")
         if architecture.d_vocab and not 0 <= min(rows[i]) <= max(rows[i]) < architecture.d_vocab:
-            raise InputError(f"row {i} holds token {max(rows[i], key=abs)}, and the model's vocabulary has {architecture.d_vocab} (0 to {architecture.d_vocab - 1})")
+            raise InputError(
+                f"row {i} holds token {max(rows[i], key=abs)}, and the model's vocabulary has {architecture.d_vocab} (0 to {architecture.d_vocab - 1})"
+            )
     longest = max(lengths)
     pad = 0 if tokenizer is None or tokenizer.pad_id is None else tokenizer.pad_id
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)

@@ -86,7 +86,9 @@ def recording(
     with _WatchSoftmax(module, tap) as watch:
         out = eager(module, query, key, value, attention_mask, *args, **kwargs)
     if watch.seen != 1:
-        raise SiteUnavailable(f"{type(module).__name__} calls softmax {watch.seen} times in its attention, so its scores and pattern can't be told apart")
+        raise SiteUnavailable(
+            f"{type(module).__name__} calls softmax {watch.seen} times in its attention, so its scores and pattern can't be told apart"
+        )
     return out
 
 
@@ -107,7 +109,9 @@ class TransformersKernel:
             ALL_ATTENTION_FUNCTIONS.register(NAME, recording)
             ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
         # every configuration object once: two models may share one, and a submodule may have its own
-        configs = list({id(m.config): m.config for m in module.modules() if hasattr(getattr(m, "config", None), "_attn_implementation_internal")}.values())
+        configs = list(
+            {id(m.config): m.config for m in module.modules() if hasattr(getattr(m, "config", None), "_attn_implementation_internal")}.values()
+        )
         before = [config._attn_implementation_internal for config in configs]
         try:
             for config in configs:

@@ -24,7 +24,7 @@ from sonde.access.sweep import sweep
 from sonde.access.tape import Tape, Write
 from sonde.access.tokens import Tokenizer
 from sonde.access.views import Whole
-from sonde.results import InputError, SiteUnavailable, UnknownSite
+from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash
 
 Where = str | Site | Iterable[str | Site]
 
@@ -175,10 +175,10 @@ class Model:
 
     @functools.cached_property
     def hash(self) -> str:
-        """A content hash of configuration and weights: results remember which model they speak of."""
-        from sonde.results.hashing import state_hash
-
-        return state_hash(self.module)
+        """A content hash of shape and weights: results remember which model they speak of."""
+        a = self.architecture
+        shape = [a.family, type(self.module).__name__, a.n_layers, a.n_heads, a.n_kv_heads, a.d_model, a.n_ctx]
+        return content_hash([shape, self.module.state_dict()])
 
     @property
     def n_layers(self) -> int:
@@ -245,4 +245,4 @@ class Model:
 
     def _block_exists(self, name: str) -> bool:
         found = re.match(r"blocks\.(\d+)\.", name)
-        return found is None or int(found[1]) < self.architecture.n_layers
+        return found is None or not self.architecture.n_layers or int(found[1]) < self.architecture.n_layers

@@ -71,7 +71,14 @@ class Run(Readings):
     """
 
     def __init__(
-        self, held: Mapping[Site, Held], logits: Tensor | None, inputs: Inputs, tokens: list[list[str]], kernel: str, notes: tuple[str, ...], last: bool = False
+        self,
+        held: Mapping[Site, Held],
+        logits: Tensor | None,
+        inputs: Inputs,
+        tokens: list[list[str]],
+        kernel: str,
+        notes: tuple[str, ...],
+        last: bool = False,
     ):
         super().__init__(held, inputs.rows)
         self._logits, self.inputs, self.tokens, self.kernel, self.notes, self._last = logits, inputs, tokens, kernel, notes, last
@@ -104,7 +111,9 @@ class Run(Readings):
 
     def __repr__(self) -> str:
         logits = "none" if self._logits is None else " x ".join(map(str, self._logits.shape))
-        return "\n".join([f"Run of {self.inputs.batch} rows, logits {logits}, {len(self)} sites read", *self._repr_lines(), *(f"  note: {n}" for n in self.notes)])
+        return "\n".join(
+            [f"Run of {self.inputs.batch} rows, logits {logits}, {len(self)} sites read", *self._repr_lines(), *(f"  note: {n}" for n in self.notes)]
+        )
 
 
 class Gradients(Readings):
@@ -177,7 +186,9 @@ def _head_results(held: Held, wanted: Site, rows: Rows | None) -> Tensor:
     chosen: dict[str, Any] = dict(wanted.select)
     heads = chosen.get("head", slice(None))
     kept = [heads] if isinstance(heads, int) else list(heads) if isinstance(heads, tuple) else heads
-    resolve(Site(wanted.name, tuple((a, i) for a, i in wanted.select if a == "head")), held.axes[:3], z_bphe.shape[:3], rows)  # refuses heads out of range
+    resolve(
+        Site(wanted.name, tuple((a, i) for a, i in wanted.select if a == "head")), held.axes[:3], z_bphe.shape[:3], rows
+    )  # refuses heads out of range
     result_bphd = torch.einsum("bphe,hed->bphd", z_bphe[:, :, kept], weight_hed[kept])
     rest = Site(wanted.name, tuple((a, 0 if a == "head" else i) for a, i in wanted.select if a != "head" or isinstance(heads, int)))
     return take(result_bphd, resolve(rest, held.axes, result_bphd.shape, rows))

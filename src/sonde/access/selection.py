@@ -70,7 +70,9 @@ def resolve(site: Site, axes: tuple[str, ...], shape: torch.Size, rows: Rows | N
         if axis in POSITION_AXES and rows is not None and len(rows.lengths) == shape[0]:
             table = [rows.columns(row, chosen[axis], site) for row in range(shape[0])]
             if len({len(line) for line in table}) > 1:
-                raise InputError(f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them")
+                raise InputError(
+                    f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them"
+                )
             if any(line != table[0] for line in table):
                 tables[axis] = torch.tensor(table)
             columns[axis] = table[0]

@@ -70,7 +70,11 @@ def sweep(
                 stacked = inputs.repeat(len(chunk))
                 rows = [slice(k * inputs.batch, (k + 1) * inputs.batch) for k in range(len(chunk))]
                 writes = [Write(w.site, w.edit, r) for i, r in zip(chunk, rows, strict=True) for w in planned[i]]
-                out = _plain(model, stacked, writes, logits, record) if entry == PLAIN else _replay(model, calls, entry, stacked, inputs.batch, writes, logits, record)
+                out = (
+                    _plain(model, stacked, writes, logits, record)
+                    if entry == PLAIN
+                    else _replay(model, calls, entry, stacked, inputs.batch, writes, logits, record)
+                )
                 for i, r in zip(chunk, rows, strict=True):
                     values[i] = measured(metric, Run({}, out[r], inputs, base_run.tokens, base_run.kernel, (), last=logits == "last"))
                 passes += 1
@@ -175,12 +179,23 @@ def _cells_per_pass(model: "Model", inputs: Inputs, batch_size: int | str) -> in
 
 
 def _verify(
-    model: "Model", inputs: Inputs, cell: Sequence[Write], metric: Metric, logits: Logits, record: bool, cells: Sequence[Sequence[Write]], values: Tensor
+    model: "Model",
+    inputs: Inputs,
+    cell: Sequence[Write],
+    metric: Metric,
+    logits: Logits,
+    record: bool,
+    cells: Sequence[Sequence[Write]],
+    values: Tensor,
 ) -> None:
     """Repeat one cell as a plain hooked forward and compare."""
     run = forward(model, inputs, (), cell, logits, record)
     plain, planned = measured(metric, run), values[[c is cell for c in cells].index(True)]
-    bound = (1e-5 if run.logits.dtype == torch.float32 else 1e-9 if run.logits.dtype == torch.float64 else 5e-2) * max(1.0, run.logits.abs().max().item())
+    bound = (1e-5 if run.logits.dtype == torch.float32 else 1e-9 if run.logits.dtype == torch.float64 else 5e-2) * max(
+        1.0, run.logits.abs().max().item()
+    )
     off = (plain - planned).abs().max().item()
     if not off <= bound:
-        raise SondeError(f"the planned sweep gives {planned.tolist()} where a plain forward gives {plain.tolist()} for {cell[0].edit!r}: please report this model family")
+        raise SondeError(
+            f"the planned sweep gives {planned.tolist()} where a plain forward gives {plain.tolist()} for {cell[0].edit!r}: please report this model family"
+        )

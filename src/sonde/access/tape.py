@@ -74,6 +74,7 @@ class Tape:
         self.rows, self.stop, self.copy, self.once = rows, stop, copy, once
         self.held: dict[Site, Held] = {}
         self.leaves: dict[Site, Tensor] = {}
+        self.axes: dict[Site, tuple[str, ...]] = {}
         self._points: dict[Point, _AtPoint] = {}
         self._fired: set[Point] = set()
         self._blocks: dict[int, Tensor] = {}
@@ -124,9 +125,16 @@ class Tape:
 
     def finish(self) -> None:
         """Raise if something that was asked for never happened."""
-        silent = [str(a[1] if isinstance(a[1], Site) else a[1].site) for p, at in self._points.items() if p not in self._fired for a in at.writes + at.leaves + at.reads]
+        silent = [
+            str(a[1] if isinstance(a[1], Site) else a[1].site)
+            for p, at in self._points.items()
+            if p not in self._fired
+            for a in at.writes + at.leaves + at.reads
+        ]
         if silent:
-            raise SiteUnavailable(f"{silent[0]!r} never fired in this forward: the model did not run the module {self._spec_path(silent[0])!r}; nothing was read or edited there")
+            raise SiteUnavailable(
+                f"{silent[0]!r} never fired in this forward: the model did not run the module {self._spec_path(silent[0])!r}; nothing was read or edited there"
+            )
 
     @property
     def overwritten(self) -> bool:
@@ -217,12 +225,15 @@ class Tape:
 
     def _make_leaf(self, spec: SiteSpec, site: Site, raw: Tensor, firing: Firing) -> Tensor:
         value = spec.view.get(raw, firing)
-        resolved = resolve(site, axes_of(spec, value), value.shape, self.rows)
+        self.axes[site] = axes_of(spec, value)
+        resolved = resolve(site, self.axes[site], value.shape, self.rows)
         part = take(value, resolved)
         # before the first leaf there is no graph yet; after it, the graph must go on through this one
         part = part.clone() if part.requires_grad else part.detach().clone().requires_grad_()
         self.leaves[site] = part
-        return spec.view.put(raw, put(value, part, resolved), firing)
+        packed = spec.view.put(raw, put(value, part, resolved), firing)
+        # a module of no known family may overwrite its activations, which a leaf forbids
+        return packed if spec.axes else packed.clone()
 
     def _read(self, spec: SiteSpec, site: Site, raw: Tensor, firing: Firing) -> None:
         if isinstance(spec.view, HeadResults) and not site.select:

@@ -77,7 +77,9 @@ class Tokenizer:
                 ids = after[len(before) :]
         if len(ids) != 1:
             pieces = ", ".join(repr(piece) for piece in self.strings(ids))
-            raise InputError(f"{text!r} is {len(ids)} tokens in this tokenizer ({pieces}); give one that is a single token, with its leading space if it has one")
+            raise InputError(
+                f"{text!r} is {len(ids)} tokens in this tokenizer ({pieces}); give one that is a single token, with its leading space if it has one"
+            )
         unknown = getattr(self.backend, "unk_token_id", None) if not self._fast else self._unknown
         if ids[0] == unknown:
             raise InputError(f"{text!r} is not in this tokenizer's vocabulary; give a token that is")

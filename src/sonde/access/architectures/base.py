@@ -154,7 +154,9 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
     if parts.pos_embed:
         site("pos_embed", RESID, parts.pos_embed, "out", "position embeddings", Broadcast())
     else:
-        missing["pos_embed"] = "positions enter by rotation of queries and keys; use 'attn.q_rot' and 'attn.k_rot'" if parts.rotary else "this model has none"
+        missing["pos_embed"] = (
+            "positions enter by rotation of queries and keys; use 'attn.q_rot' and 'attn.k_rot'" if parts.rotary else "this model has none"
+        )
     q_width, kv_width = sizes.n_heads * sizes.d_head, sizes.n_kv_heads * sizes.d_head
     starts = (0, q_width, q_width + kv_width) if parts.fused else (0, 0, 0)
     for i in range(sizes.n_layers):
@@ -172,13 +174,28 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
         site(f"{b}.attn.pattern", PATTERN, attn, "pattern", "attention probabilities", block=i)
         site(f"{b}.attn.z", HEADS, out, "in", "each head's mixed values", Heads(sizes.n_heads, sizes.d_head), i)
         results = HeadResults(sizes.n_heads, sizes.d_head, parts.transposed)
-        site(f"{b}.attn.result", ("batch", "pos", "head", "d_model"), out, "out", "what each head adds to the residual stream, computed on reading", results, i)
+        site(
+            f"{b}.attn.result",
+            ("batch", "pos", "head", "d_model"),
+            out,
+            "out",
+            "what each head adds to the residual stream, computed on reading",
+            results,
+            i,
+        )
         site(f"{b}.attn.out", RESID, attn, "out", "what attention adds to the residual stream", block=i)
         site(f"{b}.resid_mid", RESID, attn, "out", "residual stream between attention and MLP", ResidMid(), i, rank=1)
         if parts.mlp:
             scale(f"{b}.mlp.norm.scale", f"{path}.{parts.mlp_norm}", i)
             site(f"{b}.mlp.in", RESID, f"{path}.{parts.mlp}", "in", "the MLP's input, after its norm", block=i)
-            site(f"{b}.mlp.pre", MLP, f"{path}.{parts.up}", "out", "up-projection: the activation's input, or the linear branch of a gated MLP", block=i)
+            site(
+                f"{b}.mlp.pre",
+                MLP,
+                f"{path}.{parts.up}",
+                "out",
+                "up-projection: the activation's input, or the linear branch of a gated MLP",
+                block=i,
+            )
             if parts.gate:
                 site(f"{b}.mlp.gate", MLP, f"{path}.{parts.gate}", "out", "gate branch, before the activation", block=i)
             site(f"{b}.mlp.post", MLP, f"{path}.{parts.down}", "in", "neurons: the down-projection's input", block=i)
@@ -203,5 +220,3 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
 
 def _unindexed(name: str) -> str:
     return ".".join(part for part in name.split(".") if part != "blocks" and not part.isdigit())
-
-
