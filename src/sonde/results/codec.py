@@ -122,7 +122,7 @@ def _build(plain: dict[str, Any], packed: Packed) -> Any:
         differing = ", ".join(sorted(names ^ set(values)))
         raise LoadError(f"the {plain['$type']} here has other fields than this sonde's ({differing}); read it with the sonde that wrote it")
     # not through __init__: a field may be set by the class itself
-    instance = object.__new__(cls)
+    instance: Any = object.__new__(cls)
     for name, value in values.items():
         object.__setattr__(instance, name, value)
     return instance

@@ -1,6 +1,7 @@
 """One content hash for everything that a result must be able to name again: tensors, state dicts, plain data.
 
-Equal content has the same hash in every process and on every device, whatever the memory layout; a changed bit, shape, dtype, type or order changes it.
+Equal content has the same hash in every process and on every device, whatever the memory layout; a changed bit, shape, dtype, type or
+order changes it.
 """
 
 import hashlib
@@ -86,7 +87,7 @@ def _feed_tensor(digest: Any, tensor: "Tensor") -> None:
     _item(digest, "tensor", f"{tensor.dtype} {list(tensor.shape)}".encode())
     # bytes, because NumPy knows no bfloat16
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    digest.update(memoryview(flat.numpy()))
+    digest.update(flat.numpy().data)
 
 
 def _item(digest: Any, tag: str, body: bytes) -> None:

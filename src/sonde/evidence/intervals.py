@@ -1,0 +1,170 @@
+"""How sure a mean over examples is.
+
+The examples are the independent draws; everything else (positions, heads, seeds of a control) is averaged within an example before it comes here.
+Three intervals, each for its own case:
+
+- `t_interval`: for a mean; exact where the examples are normal, mean +- t(n - 1) * s / sqrt(n).
+- `bootstrap`: for a function of means, such as a ratio of means, and for skewed examples; BCa (Efron 1987).
+- `wilson`: for a share of successes (Wilson 1927).
+"""
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sonde.results import InputError
+
+
+def t_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[float, float]:
+    """Student's interval for the mean of independent examples.
+
+    Arguments:
+        values: one value per example; for paired values their differences.
+        level: the share of such intervals that hold the true mean.
+
+    Returns:
+        Its two ends.
+
+    Raises:
+        InputError: for fewer than two examples, or values that are not finite.
+
+    >>> t_interval(torch.tensor([1.0, 2.0, 3.0]))
+    (-0.48413..., 4.48413...)
+    """
+    values = finite(values, least=2)
+    n = values.numel()
+    mean, spread = float(values.mean()), float(values.std())
+    half = t_quantile(0.5 + level / 2, n - 1) * spread / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def bootstrap(
+    values: Float[Tensor, "example *cell"],
+    of: Callable[[Tensor], Tensor] = lambda mean: mean,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """The bias-corrected and accelerated bootstrap interval of a function of the means over examples.
+
+    Examples are drawn again with replacement; one draw serves all cells. Efron (1987), "Better bootstrap confidence intervals", section 3, with the
+    acceleration from the jackknife.
+
+    Arguments:
+        values: what the means are taken of, one row per example; a row may be a number or a tensor.
+        of: maps means (draw *cell) to statistics (draw *out), such as `lambda m: m[..., 0] / m[..., 1]` for a ratio of means.
+        level: the share of such intervals that hold the true value.
+        draws: how often the examples are drawn again.
+        seed: of the draws.
+
+    Returns:
+        The lower and upper ends, each of shape *out; nan where the statistic itself is not finite.
+
+    Raises:
+        InputError: for fewer than two examples, or values that are not finite.
+
+    >>> low, high = bootstrap(torch.tensor([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]), of=lambda m: m[..., 0] / m[..., 1])
+    >>> low.item(), high.item()
+    (0.5, 0.5)
+    """
+    values = finite(values, least=2)
+    n = len(values)
+    flat = values.reshape(n, -1)
+    generator = torch.Generator().manual_seed(seed)
+    picks = torch.randint(n, (draws, n), generator=generator)
+    counts = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(1, picks, torch.ones(draws, n, dtype=torch.float64))
+
+    def statistic(weights: Tensor) -> Tensor:
+        return of((weights @ flat).reshape(-1, *values.shape[1:]))
+
+    value = statistic(torch.full((1, n), 1 / n, dtype=torch.float64))
+    drawn = statistic(counts / n)
+    left_out = statistic((1 - torch.eye(n, dtype=torch.float64)) / (n - 1))
+
+    # the median's bias z0, with half of the ties counted, and the acceleration a
+    below = (drawn < value).double().mean(0) + 0.5 * (drawn == value).double().mean(0)
+    z0 = torch.special.ndtri(below.clamp(1 / (draws + 1), draws / (draws + 1)))
+    skew = left_out.mean(0) - left_out
+    a = skew.pow(3).sum(0) / (6 * skew.pow(2).sum(0).pow(1.5)).clamp_min(torch.finfo(torch.float64).tiny)
+
+    ends = []
+    ordered = drawn.sort(0).values
+    for z in (-normal_quantile(0.5 + level / 2), normal_quantile(0.5 + level / 2)):
+        share = torch.special.ndtr(z0 + (z0 + z) / (1 - a * (z0 + z)))
+        row = (share * (draws + 1) - 1).round().nan_to_num(0).clamp(0, draws - 1).long()
+        end = ordered.gather(0, row.unsqueeze(0)).squeeze(0)
+        ends.append(torch.where(value.squeeze(0).isfinite(), end, torch.nan))
+    return ends[0], ends[1]
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval for a share; it stays within 0 and 1 and is honest at the edges.
+
+    Arguments:
+        successes: how many of the examples succeeded.
+        n: how many examples there are.
+        level: the share of such intervals that hold the true share.
+
+    Raises:
+        InputError: unless 0 <= successes <= n and n > 0.
+
+    >>> wilson(9, 10)
+    (0.5958..., 0.9821...)
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise InputError(f"{successes} successes of {n} examples is no share; give 0 <= successes <= n and n > 0")
+    z = normal_quantile(0.5 + level / 2)
+    share = successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def normal_quantile(share: float) -> float:
+    """The quantile of the standard normal distribution."""
+    return NormalDist().inv_cdf(share)
+
+
+def t_quantile(share: float, freedom: int) -> float:
+    """The quantile of Student's t distribution with a whole number of degrees of freedom.
+
+    Inverts the finite sums of Abramowitz & Stegun 26.7.3 and 26.7.4 for P(|T| < t) by bisection.
+
+    >>> t_quantile(0.975, 9)
+    2.262157...
+    """
+    if share < 0.5:
+        return -t_quantile(1 - share, freedom)
+    low, high = 0.0, 1.0
+    while _within(high, freedom) < 2 * share - 1:
+        high *= 2
+    while high - low > 1e-13 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < 2 * share - 1 else (low, middle)
+    return (low + high) / 2
+
+
+def _within(t: float, freedom: int) -> float:
+    """P(|T| < t): with theta = atan(t / sqrt(freedom)), a sum of powers of cos(theta), each term a fixed ratio times the one before."""
+    theta = math.atan(t / math.sqrt(freedom))
+    odd = freedom % 2
+    if freedom == 1:
+        return 2 / math.pi * theta
+    first = torch.tensor([math.cos(theta) if odd else 1.0], dtype=torch.float64)
+    k = torch.arange(1 + odd, max(freedom - 2, 1 + odd), 2, dtype=torch.float64)
+    total = math.sin(theta) * float(torch.cat([first, k / (k + 1) * math.cos(theta) ** 2]).cumprod(0).sum())
+    return 2 / math.pi * (theta + total) if odd else total
+
+
+def finite(values: Tensor, least: int) -> Tensor:
+    """The values in float64, on the CPU; raises `InputError` where there are fewer rows than `least` or some are not finite."""
+    if len(values) < least:
+        raise InputError(f"{len(values)} examples say nothing about their spread; give at least {least}")
+    bad = int((~values.isfinite()).flatten(1).any(1).sum() if values.ndim > 1 else (~values.isfinite()).sum())
+    if bad:
+        raise InputError(f"{bad} of {len(values)} examples are not finite; find out why before comparing them")
+    return values.detach().double().cpu()
