@@ -1,0 +1,56 @@
+"""`sonde explain`: one prediction, from the tokens to the parts that compute it, with the evidence for each sentence."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "explain",
+        help="explain one prediction of a language model",
+        description="Explain what a language model says after a prompt: which tokens mattered, where the answer arises, which parts carry it, "
+        "and whether that holds when those parts are taken out.",
+    )
+    parser.add_argument("prompt", metavar="PROMPT", help="the text; the next token is explained")
+    parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    parser.add_argument("--target", metavar="T", help="the token to explain, with its leading space (default: by the task, else the model's first guess)")
+    parser.add_argument("--foil", metavar="F", help="the token it is contrasted with")
+    parser.add_argument("--corrupt", metavar="C", help="a prompt of the same length in which the answer should change (default: found, and shown)")
+    parser.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first (default: as the tokenizer does)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", help="write the report as one HTML page")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the compact report")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain, then print or write what was asked for."""
+    from sonde.loading import load
+    from sonde.report import explain
+
+    model = load(arguments.model)
+    explanation = explain(
+        model,
+        arguments.prompt,
+        target=arguments.target,
+        foil=arguments.foil,
+        corrupt=arguments.corrupt,
+        bos=arguments.bos,
+        seed=arguments.seed,
+        progress=not arguments.json,
+    )
+    if arguments.out:
+        explanation.to_html(arguments.out)
+    if arguments.json:
+        json.dump(explanation.to_json(), sys.stdout, ensure_ascii=False, indent=2)
+        print()
+    else:
+        from sonde.views import terminal
+
+        terminal.show(explanation.document())
+        if arguments.out:
+            print(f"report written to {arguments.out}")
+    return 0
