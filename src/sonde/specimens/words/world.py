@@ -1,0 +1,100 @@
+"""The small known world: who and what its documents speak of. Plain lists, so that every truth can be looked up.
+
+All words are single tokens of the specimen's tokenizer when a space stands before them; names are so without one as well.
+"""
+
+import zlib
+
+WOMEN = tuple(
+    "Mary Anna Alice Clara Emma Grace Helen Irene Julia Kate Laura Lucy Maria Nina Olga Paula Rosa Sarah Susan Vera "
+    "Wendy Zoe Jane Ruth Dora Ella Flora Heidi Iris Judy Linda Molly Nora Petra Sonia Tina Amy Beth Carol Diana".split()
+)
+MEN = tuple(
+    "John Paul Adam Bruno Carl David Eric Frank George Henry Ivan Jack Kevin Leo Mark Noah Oscar Peter Robert Simon "
+    "Tom Victor Walter Alan Brian Colin Daniel Edward Felix Gary Hugo James Luke Martin Neil Oliver Philip Ralph Steven Thomas".split()
+)
+NAMES = WOMEN + MEN
+
+PLACES = tuple(
+    "shop store park school station market library garden museum beach office hospital restaurant church farm harbour hotel theatre bakery castle".split()
+)
+GIFTS = tuple(
+    "book ring key letter drink map pen coin cup hat ball flower basket lamp ticket picture bottle bag cake apple knife scarf box card snack necklace".split()
+)
+
+CAPITALS = {
+    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Poland": "Warsaw", "Russia": "Moscow", "Greece": "Athens",
+    "Norway": "Oslo", "Sweden": "Stockholm", "Finland": "Helsinki", "Denmark": "Copenhagen", "Austria": "Vienna", "Hungary": "Budapest",
+    "Portugal": "Lisbon", "Ireland": "Dublin", "Belgium": "Brussels", "Japan": "Tokyo", "China": "Beijing", "India": "Delhi", "Egypt": "Cairo",
+    "Kenya": "Nairobi", "Cuba": "Havana", "Peru": "Lima", "Chile": "Santiago", "Canada": "Ottawa", "Turkey": "Ankara", "Iran": "Tehran",
+    "Iraq": "Baghdad", "Nepal": "Kathmandu", "Ghana": "Accra", "Bulgaria": "Sofia", "Romania": "Bucharest", "Latvia": "Riga",
+    "Estonia": "Tallinn", "Croatia": "Zagreb", "Serbia": "Belgrade", "Ukraine": "Kyiv", "Morocco": "Rabat", "Vietnam": "Hanoi", "Thailand": "Bangkok",
+}  # fmt: skip
+COUNTRIES = tuple(CAPITALS)
+
+NOUNS = tuple(
+    "dog cat boy girl horse teacher doctor farmer king queen bird car boat house tree river chair table window door picture letter key "
+    "cabinet book lamp singer driver nurse sailor baker painter student guard tiger rabbit clock bridge tower road".split()
+)
+PLURALS = {noun: noun + "s" for noun in NOUNS}
+
+ADJECTIVES = tuple(
+    "old new red blue green small big quiet loud bright dark heavy light clean dirty young strong slow warm cold tall happy sad famous strange soft".split()
+)
+MORE_ADJECTIVES = tuple(
+    "gentle rough smooth sharp round square narrow wide deep empty full broken hidden wooden golden silver cheap rare common simple clever "
+    "brave shy proud lazy busy hungry thirsty sleepy angry lonely nervous careful wild fresh sweet sour bitter dusty".split()
+)
+THINGS = tuple(
+    "plate spoon fork candle mirror blanket pillow curtain carpet ladder hammer nail rope bucket brush shelf stove towel soap needle thread button "
+    "shirt coat shoe glove belt sock wheel cart wagon fence gate path hill valley field lake pond island cave rock sand shell leaf branch root seed grain "
+    "nut berry pear plum grape onion carrot potato bean corn sugar salt pepper butter barrel jar pan pot oven stamp paper camera radio piano violin drum "
+    "flute song poem story game toy doll kite prize medal flag bell train ship plane truck compass torch tent sack axe saw brick stone wall roof hall statue".split()
+)
+FOODS = tuple("bread soup cheese rice fish honey salad fruit tea milk coffee".split())
+EVENTS = tuple("war siege plague drought strike trial voyage reign dispute famine project festival rebellion treaty truce".split())
+JOBS = tuple("teacher doctor farmer singer driver nurse sailor baker painter student guard".split())
+WEATHERS = tuple("sunny rainy cloudy windy foggy snowy".split())
+
+DAYS = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
+MONTHS = tuple("January February March April May June July August September October November December".split())
+NUMBERS = tuple(
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+)
+ORDINALS = tuple("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split())
+
+WORD_POOL = tuple(
+    dict.fromkeys(
+        NOUNS + tuple(PLURALS.values()) + GIFTS + PLACES + NAMES + COUNTRIES + ADJECTIVES + MORE_ADJECTIVES + THINGS + FOODS + EVENTS + JOBS + NUMBERS
+    )
+)
+"""What the lists of random words are drawn from."""
+
+_WOMEN = frozenset(WOMEN)
+
+
+def pronoun(name: str) -> str:
+    """The subject pronoun of a name."""
+    return "she" if name in _WOMEN else "he"
+
+
+def possessive(name: str) -> str:
+    """The possessive of a name's pronoun."""
+    return "her" if name in _WOMEN else "his"
+
+
+def article(word: str) -> str:
+    """The word with its indefinite article.
+
+    >>> article("apple"), article("book")
+    ('an apple', 'a book')
+    """
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def held_out(*key: object) -> bool:
+    """Whether this combination (two names, a frame and a country, ...) is one of the tenth that training never shows.
+
+    A hash decides, so no list of test items has to be kept, and no stored seed can mix the two up.
+    """
+    return zlib.crc32("|".join(map(str, key)).encode()) % 10 == 0
