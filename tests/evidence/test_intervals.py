@@ -1,0 +1,110 @@
+"""Intervals against SciPy, and against what they promise."""
+
+import math
+
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonde.evidence import bootstrap, t_interval, wilson
+from sonde.evidence.intervals import t_quantile
+from sonde.results import InputError
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 8, 31, 100, 5001])
+@pytest.mark.parametrize("share", [0.0005, 0.5, 0.6, 0.975, 0.995])
+def test_t_quantile(share, freedom):
+    assert t_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), abs=1e-9, rel=1e-9)
+
+
+def test_t_interval():
+    values = torch.randn(12, generator=torch.Generator().manual_seed(0))
+    low, high = scipy.stats.ttest_1samp(values.double(), 0).confidence_interval(0.9)
+    assert t_interval(values, level=0.9) == pytest.approx((low, high))
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.5, 0.95, 0.99]))
+def test_wilson(counts, level):
+    oracle = scipy.stats.binomtest(*counts).proportion_ci(level, method="wilson")
+    assert wilson(*counts, level) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+
+
+def test_bootstrap_agrees_with_scipy():
+    values = torch.randn(25, generator=torch.Generator().manual_seed(0), dtype=torch.float64).exp()
+    oracle = scipy.stats.bootstrap((values.numpy(),), lambda x, axis: x.mean(axis), n_resamples=20_000, method="BCa", rng=0).confidence_interval
+    low, high = bootstrap(values, draws=20_000)
+    assert (low.item(), high.item()) == pytest.approx((oracle.low, oracle.high), abs=0.02)
+
+
+def test_bootstrap_of_many_cells_is_that_of_each():
+    values = torch.randn(10, 2, 3, generator=torch.Generator().manual_seed(1))
+    low, high = bootstrap(values, seed=5)
+    assert low.shape == high.shape == (2, 3)
+    cell_low, cell_high = bootstrap(values[:, 1, 2], seed=5)
+    assert (low[1, 2].item(), high[1, 2].item()) == pytest.approx((cell_low.item(), cell_high.item()))
+
+
+def test_bootstrap_is_seeded():
+    values = torch.randn(10, generator=torch.Generator().manual_seed(1))
+    assert bootstrap(values, seed=1) == bootstrap(values, seed=1) != bootstrap(values, seed=2)
+
+
+def test_examples_without_spread_have_a_point():
+    assert t_interval(torch.full((9,), 2.0)) == (2.0, 2.0)
+    assert [end.item() for end in bootstrap(torch.full((9,), 2.0))] == pytest.approx([2.0, 2.0])
+
+
+def test_a_ratio_over_nothing_is_missing():
+    values = torch.stack([torch.ones(9), torch.zeros(9)], -1)
+    low, high = bootstrap(values, of=lambda mean: mean[..., 0] / mean[..., 1])
+    assert low.isnan() and high.isnan()
+
+
+def coverage(interval, draw, truth, runs=600):
+    hits = 0
+    for run in range(runs):
+        low, high = interval(draw(torch.Generator().manual_seed(run)))
+        hits += float(low) <= truth <= float(high)
+    return hits / runs
+
+
+def test_coverage_of_a_mean():
+    share = coverage(t_interval, lambda g: torch.randn(8, generator=g) + 3, 3.0)
+    low, high = scipy.stats.binom.interval(0.999, 600, 0.95)
+    assert low <= share * 600 <= high
+
+
+def test_coverage_of_a_ratio_of_means():
+    """x = 2 y + noise, so the ratio of their means is 2; with 40 skewed examples BCa comes within two points of its level."""
+
+    def draw(generator):
+        y = torch.rand(40, generator=generator).log().neg()
+        return torch.stack([2 * y + 0.5 * torch.randn(40, generator=generator), y], -1)
+
+    share = coverage(lambda v: bootstrap(v, of=lambda m: m[..., 0] / m[..., 1], draws=500), draw, 2.0)
+    assert 0.92 <= share <= 0.98
+
+
+def test_coverage_of_a_share():
+    """Averaged over many true shares, Wilson's interval has its level."""
+    expected = []
+    for share in torch.linspace(0.02, 0.98, 49).tolist():
+        hit = [wilson(k, 30)[0] <= share <= wilson(k, 30)[1] for k in range(31)]
+        expected.append(sum(scipy.stats.binom.pmf(k, 30, share) for k in range(31) if hit[k]))
+    assert sum(expected) / len(expected) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize("interval", [t_interval, bootstrap])
+def test_refusals(interval):
+    with pytest.raises(InputError, match="1 examples say nothing about their spread"):
+        interval(torch.ones(1))
+    with pytest.raises(InputError, match="2 of 4 examples are not finite"):
+        interval(torch.tensor([1.0, math.nan, math.inf, 2.0]))
+
+
+def test_no_share():
+    for successes, n in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(InputError, match="is no share"):
+            wilson(successes, n)
