@@ -195,7 +195,11 @@ def test_beyond_the_context_is_refused():
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"n_heads": 5}, "d_model=24 is not a multiple of n_heads=5"), ({"n_kv_heads": 3}, "n_kv_heads=3"), ({"d_head": 5, "positional": "rotary"}, "d_head=5 is odd")],
+    [
+        ({"n_heads": 5}, "d_model=24 is not a multiple of n_heads=5"),
+        ({"n_kv_heads": 3}, "n_kv_heads=3"),
+        ({"d_head": 5, "positional": "rotary"}, "d_head=5 is odd"),
+    ],
 )
 def test_impossible_shapes_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
