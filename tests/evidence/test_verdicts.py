@@ -70,7 +70,7 @@ def test_too_few_examples_decide_nothing():
     assert judge(torch.ones(7), torch.zeros(7), least=7).holds is True
 
 
-def test_what_is_no_evidence_is_refused():
+def test_what_is_no_evidence_is_refused(unchecked):
     with pytest.raises(InputError, match="1 of 9 examples are not finite"):
         judge(torch.tensor([math.nan] + [1.0] * 8), torch.zeros(9))
     with pytest.raises(InputError, match="1 of 9 examples are not finite"):

@@ -1,6 +1,5 @@
 """How much fits into memory: what a batch may take, decided before it is taken."""
 
-import os
 from pathlib import Path
 
 from sonde.results import SondeError

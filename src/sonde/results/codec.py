@@ -7,6 +7,7 @@ and `$type` for dataclasses, with their fields.
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -35,10 +36,8 @@ def class_of(kind: str) -> type:
     """The dataclass of that name; only packages of sonde are imported for it, so that a file cannot choose what code runs."""
     package, _, name = kind.rpartition(".")
     if package.split(".")[0] == "sonde":
-        try:
+        with suppress(ImportError):  # the message below says it better
             import_module(package)
-        except ImportError:
-            pass  # the message below says it better
     cls = getattr(sys.modules.get(package), name, None)
     if not (isinstance(cls, type) and is_dataclass(cls)):
         raise LoadError(f"nothing here is called {kind!r}; import the package that defines it first, or install the sonde that wrote it")
