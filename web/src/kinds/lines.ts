@@ -1,0 +1,111 @@
+// Named series over one horizontal axis, with intervals as bands and the control as a grey band behind them.
+
+import { scaleLinear } from "d3-scale";
+import { area, line } from "d3-shape";
+import { drawToWidth, h, svg, textWidth } from "../dom.ts";
+import type { Stage } from "../explore.ts";
+import { exact, largest, readable } from "../numbers.ts";
+import { shortened, tokenText, visible } from "../text.ts";
+import type { Lines, Series, Value } from "../types.ts";
+
+const HEIGHT = 260;
+const TOP = 12;
+const BOTTOM = 40;
+const WIDEST = 760;
+const FONT = "12px system-ui, sans-serif";
+
+export function drawLines(host: HTMLElement, { data, axes, control, unit }: Lines): Stage {
+  const labels = axes.x.labels;
+  const ends = [...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]), control.value ?? null, ...(control.interval ?? [])];
+  const known = ends.filter((end) => end !== null);
+  const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
+  const like = largest(y.domain());
+  const x = scaleLinear([0, Math.max(1, labels.length - 1)], [0, 1]);
+  const plot = h("div", { class: "lines" });
+  host.append(plot);
+
+  drawToWidth(host, (width) => {
+    const names = Math.min(width * 0.4, Math.max(...data.series.map((one) => textWidth(one.name, FONT)), 0) + 18);
+    const left = Math.max(...y.ticks(5).map((tick) => textWidth(readable(tick, { like }), FONT))) + 10;
+    x.range([left, Math.min(width, WIDEST) - names]);
+    plot.replaceChildren(picture(Math.min(width, WIDEST), names));
+  });
+
+  function picture(width: number, names: number): SVGElement {
+    const drawing = svg("svg", { width, height: HEIGHT, "aria-hidden": "true" });
+    const [start = 0, end = 0] = x.range();
+    for (const tick of y.ticks(5)) {
+      drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
+      drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, readable(tick, { like })));
+    }
+    const every = Math.ceil(labels.length / Math.max(1, (end - start) / 44));
+    labels.forEach((label, place) => {
+      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, shortened(tokenText(label), 7 * every)));
+    });
+    drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, visible(axes.x.name)));
+    drawing.append(...controlBand(start, end));
+    data.series.forEach((one, place) => drawing.append(curve(one, place)));
+    // names stand at the ends of their lines, moved apart where the lines end together
+    let lowest = -Infinity;
+    const places = data.series.map((one, place) => ({ one, place, at: y(one.values.findLast((value) => value !== null) ?? 0) })).sort((a, b) => a.at - b.at);
+    for (const { one, place, at } of places) {
+      lowest = Math.max(at, lowest + 15);
+      const name = shortened(visible(one.name), Math.floor((names - 14) / 6.2));
+      drawing.append(svg("text", { x: end + 10, y: lowest, "dominant-baseline": "central", class: `name series-${place}` }, name));
+    }
+    return drawing;
+  }
+
+  function curve({ values, low, high }: Series, place: number): SVGElement {
+    const present = (value: Value) => value !== null;
+    const group = svg("g", { class: `series-${place}` });
+    const at = (_: Value, i: number) => x(i);
+    if (low && high) {
+      const band = area<Value>().defined((_, i) => present(low[i] ?? null) && present(high[i] ?? null)).x(at).y0((_, i) => y(low[i] ?? 0)).y1((_, i) => y(high[i] ?? 0));
+      group.append(svg("path", { class: "interval", d: band(values) ?? "" }));
+    }
+    group.append(svg("path", { class: "curve", d: line<Value>().defined(present).x(at).y((value) => y(value ?? 0))(values) ?? "" }));
+    if (values.length <= 40) values.forEach((value, i) => value !== null && group.append(svg("circle", { cx: x(i), cy: y(value), r: 2.5 })));
+    return group;
+  }
+
+  function controlBand(start: number, end: number): SVGElement[] {
+    if (control.value === undefined || control.value === null) return [];
+    const [low, high] = control.interval ?? [control.value, control.value];
+    const top = y(Math.max(low ?? 0, high ?? 0));
+    return [
+      svg("rect", { class: "band", x: start, width: Math.max(0, end - start), y: top, height: Math.max(1, y(Math.min(low ?? 0, high ?? 0)) - top) }),
+      svg("line", { class: "centre", x1: start, x2: end, y1: y(control.value), y2: y(control.value) }),
+    ];
+  }
+
+  const words = [visible(unit)];
+  if (control.label) words.push(`grey: control, ${visible(control.label)}: ${readable(control.value ?? null)}`);
+  if (data.series.some((one) => one.low)) words.push("tinted: interval");
+  host.append(h("p", { class: "key" }, ...words.map((word, place) => h("span", { class: place ? "aside" : "" }, word))));
+
+  return {
+    element: plot,
+    rows: 1,
+    cols: labels.length,
+    columns: labels,
+    at: (event) => {
+      const col = Math.round(x.invert(event.clientX - plot.getBoundingClientRect().left));
+      return col >= 0 && col < labels.length ? { row: 0, col } : null;
+    },
+    box: ({ col }) => {
+      const frame = plot.getBoundingClientRect();
+      return new DOMRect(frame.left + x(col) - 1, frame.top + TOP, 2, HEIGHT - TOP - BOTTOM);
+    },
+    read: ({ col }) => ({
+      head: [`${visible(axes.x.name)} ${tokenText(labels[col] ?? "")}`],
+      value: visible(unit),
+      lines: data.series.map((one): [string, string] => [visible(one.name), within(one, col)]),
+    }),
+  };
+}
+
+function within({ values, low, high }: Series, col: number): string {
+  const value = exact(values[col] ?? null);
+  return low && high ? `${value} (${exact(low[col] ?? null)} to ${exact(high[col] ?? null)})` : value;
+}

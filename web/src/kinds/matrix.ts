@@ -1,0 +1,200 @@
+// A heat map with named axes and the means of its rows and columns. The cells are painted on a canvas, so that a big one costs no more
+// elements than a small one; labels and means are vector.
+
+import { isClipped, paintOf, shade } from "../colour.ts";
+import { drawToWidth, h, svg, textWidth } from "../dom.ts";
+import type { Cell, Stage } from "../explore.ts";
+import { exact, largest } from "../numbers.ts";
+import { shortened, tokenElement, tokenText, visible } from "../text.ts";
+import type { Matrix, Value } from "../types.ts";
+
+const SMALLEST = 4; // pixels: cells that would be narrower are pooled
+const WIDEST = 36;
+const TALLEST = 560;
+const FONT = "11px ui-monospace, monospace";
+const MEANS = 44; // the length of the longest mean
+const TILT = (50 * Math.PI) / 180;
+
+/** How many values a drawn cell stands for, and how the drawn cells lie. */
+interface Layout {
+  pool: Cell;
+  rows: number;
+  cols: number;
+  left: number;
+  top: number;
+  cellWidth: number;
+  cellHeight: number;
+}
+
+export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
+  const plot = h("div", { class: "matrix" });
+  const rule = h("p", { class: "key", hidden: "" });
+  host.append(plot, rule);
+  const { row, col } = drawing.axes;
+  let layout = layoutFor(640, drawing);
+  let repaint = () => {};
+  drawToWidth(host, (width) => {
+    layout = layoutFor(width, drawing);
+    const canvas = h("canvas", { "aria-hidden": "true" });
+    repaint = () => paint(canvas, layout, drawing);
+    plot.replaceChildren(canvas, annotations(layout, drawing));
+    plot.style.height = `${layout.top + layout.rows * layout.cellHeight + MEANS + 8}px`;
+    repaint();
+    rule.hidden = layout.pool.row * layout.pool.col === 1;
+    rule.textContent = `Too many values to draw one by one: each cell shows the one of largest size among ${layout.pool.row} × ${layout.pool.col}.`;
+  });
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", () => repaint());
+
+  return {
+    element: plot,
+    get rows() {
+      return layout.rows;
+    },
+    get cols() {
+      return layout.cols;
+    },
+    columns: col.labels,
+    at: (event) => {
+      const frame = plot.getBoundingClientRect();
+      const cell = {
+        row: Math.floor((event.clientY - frame.top - layout.top) / layout.cellHeight),
+        col: Math.floor((event.clientX - frame.left - layout.left) / layout.cellWidth),
+      };
+      return cell.row >= 0 && cell.col >= 0 && cell.row < layout.rows && cell.col < layout.cols ? cell : null;
+    },
+    box: (cell) => {
+      const frame = plot.getBoundingClientRect();
+      const { left, top, cellWidth, cellHeight } = layout;
+      return new DOMRect(frame.left + left + cell.col * cellWidth, frame.top + top + cell.row * cellHeight, cellWidth, cellHeight);
+    },
+    read: (cell) => {
+      const found = strongest(drawing.data.values, layout.pool, cell);
+      const value = drawing.data.values[found.row]?.[found.col] ?? null;
+      const detail = drawing.data.details?.[found.row]?.[found.col];
+      return {
+        head: [`${visible(row.name)} `, tokenElement(row.labels[found.row] ?? ""), ` · ${visible(col.name)} `, tokenElement(col.labels[found.col] ?? "")],
+        value: `${exact(value, drawing.legend.low < 0)} ${visible(drawing.unit)}`,
+        lines: detail ? [visible(detail)] : [],
+      };
+    },
+  };
+}
+
+function layoutFor(width: number, { axes }: Matrix): Layout {
+  const rowLabels = axes.row.labels.map((label) => textWidth(shortLabel(label), FONT));
+  const left = Math.max(textWidth(axes.row.name, FONT), ...rowLabels.slice(0, 400)) + 12;
+  const colLabels = axes.col.labels.slice(0, 400).map((label) => textWidth(shortLabel(label), FONT));
+  const longest = Math.max(0, ...colLabels);
+  const right = Math.max(MEANS + 12, (colLabels.at(-1) ?? 0) * Math.cos(TILT));
+  const room = Math.max(60, width - left - right);
+  const pool = {
+    row: Math.max(1, Math.ceil((axes.row.labels.length * SMALLEST) / TALLEST)),
+    col: Math.max(1, Math.ceil((axes.col.labels.length * SMALLEST) / room)),
+  };
+  const rows = Math.ceil(axes.row.labels.length / pool.row);
+  const cols = Math.ceil(axes.col.labels.length / pool.col);
+  const cellWidth = Math.min(WIDEST, room / Math.max(1, cols));
+  // square when they can be; a few rows of narrow cells are made taller, so that they can be pointed at
+  const cellHeight = Math.min(TALLEST / Math.max(1, rows), Math.max(18, cellWidth));
+  return { pool, rows, cols, left, top: longest * Math.sin(TILT) + 26, cellWidth, cellHeight };
+}
+
+function paint(canvas: HTMLCanvasElement, { pool, rows, cols, left, top, cellWidth, cellHeight }: Layout, { data, legend }: Matrix): void {
+  const scale = Math.max(2, devicePixelRatio); // at least two, for print
+  const [width, height] = [cols * cellWidth, rows * cellHeight];
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  Object.assign(canvas.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const named = paintOf(canvas);
+  const gap = cellWidth > 10 ? 1 : 0;
+  context.scale(scale, scale);
+  for (let row = 0; row < rows; row++)
+    for (let col = 0; col < cols; col++) {
+      const found = strongest(data.values, pool, { row, col });
+      const value = data.values[found.row]?.[found.col] ?? null;
+      const box: Box = [col * cellWidth, row * cellHeight, cellWidth - gap, cellHeight - gap];
+      if (value === null) hatch(context, box, named("hatch"));
+      else {
+        context.fillStyle = shade(value, legend, named);
+        context.fillRect(...box);
+        if (isClipped(value, legend)) bar(context, box, named("ink"));
+      }
+    }
+}
+
+type Box = [x: number, y: number, width: number, height: number];
+
+function hatch(context: CanvasRenderingContext2D, [x, y, width, height]: Box, colour: string): void {
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = colour;
+  context.beginPath();
+  for (let start = -height; start < width; start += 5) {
+    context.moveTo(x + start, y + height);
+    context.lineTo(x + start + height, y);
+  }
+  context.stroke();
+  context.restore();
+}
+
+function bar(context: CanvasRenderingContext2D, [x, y, width, height]: Box, colour: string): void {
+  context.fillStyle = colour;
+  context.fillRect(x, y + height - 2, width, 2);
+}
+
+/** Among the values that a drawn cell stands for, the place of the one of largest size. */
+function strongest(values: Value[][], pool: Cell, drawn: Cell): Cell {
+  let best = { row: drawn.row * pool.row, col: drawn.col * pool.col };
+  let size = -1;
+  for (let row = drawn.row * pool.row; row < Math.min(values.length, (drawn.row + 1) * pool.row); row++)
+    for (let col = drawn.col * pool.col; col < (drawn.col + 1) * pool.col; col++) {
+      const value = values[row]?.[col] ?? null;
+      if (value !== null && Math.abs(value) > size) {
+        size = Math.abs(value);
+        best = { row, col };
+      }
+    }
+  return best;
+}
+
+/** Labels, axis names and means. */
+function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
+  const { pool, rows, cols, left, top, cellWidth, cellHeight } = layout;
+  const picture = svg("svg", { class: "annotations", "aria-hidden": "true" });
+  const right = left + cols * cellWidth;
+  const bottom = top + rows * cellHeight;
+  const text = (content: string, x: number, y: number, attributes: Record<string, string | number> = {}) => picture.append(svg("text", { x, y, ...attributes }, content));
+  const mean = (x: number, y: number, width: number, height: number) => picture.append(svg("rect", { x, y, width, height, class: "mean" }));
+
+  text(visible(axes.row.name), left - 8, top - 8, { class: "axis", "text-anchor": "end" });
+  text(visible(axes.col.name), left, 11, { class: "axis" });
+  text(data.means, right + 6, top - 4, { class: "axis" });
+
+  const everyRow = Math.ceil(12 / cellHeight);
+  const longestRow = largest(data.row_means);
+  for (let row = 0; row < rows; row++) {
+    const y = top + row * cellHeight;
+    const name = axes.row.labels[row * pool.row] ?? "";
+    if (row % everyRow === 0) text(shortLabel(name), left - 8, y + cellHeight / 2, { "text-anchor": "end", "dominant-baseline": "central" });
+    const size = largest(data.row_means.slice(row * pool.row, (row + 1) * pool.row));
+    if (longestRow) mean(right + 6, y + cellHeight * 0.2, (MEANS * size) / longestRow, cellHeight * 0.6);
+  }
+  const everyCol = Math.ceil(15 / cellWidth);
+  const longestCol = largest(data.col_means);
+  for (let col = 0; col < cols; col++) {
+    const x = left + (col + 0.5) * cellWidth;
+    const name = axes.col.labels[col * pool.col] ?? "";
+    if (col % everyCol === 0) text(shortLabel(name), 0, 0, { transform: `translate(${x} ${top - 6}) rotate(-50)`, "dominant-baseline": "central" });
+    const size = largest(data.col_means.slice(col * pool.col, (col + 1) * pool.col));
+    if (longestCol) mean(x - cellWidth * 0.3, bottom + 5, cellWidth * 0.6, (MEANS * size) / longestCol);
+  }
+  return picture;
+}
+
+function shortLabel(label: string): string {
+  return shortened(tokenText(label), 18);
+}
