@@ -37,7 +37,8 @@ def test_resumed_equals_uninterrupted(tmp_path):
 
     second = Training(Transformer(SHAPE), PLAN)  # other first weights: all comes from the checkpoint
     second.restore(tmp_path / "checkpoint")
-    assert second.step == 5 and second.notes == {"last": 4}
+    assert second.step == 5
+    assert second.notes == {"last": 4}
     for step in second.remaining(tmp_path / "checkpoint"):
         second.update(loss_at(second.model, step))
     for (name, expected), found in zip(whole.model.named_parameters(), second.model.parameters(), strict=True):
@@ -63,7 +64,8 @@ def test_only_linear_maps_decay():
     training = start()
     decayed, kept = ({id(p) for p in group["params"]} for group in training.optimizer.param_groups)
     model = training.model
-    assert id(model.blocks[0].mlp.up.weight) in decayed and id(model.blocks[0].attn.q.weight) in decayed
+    assert id(model.blocks[0].mlp.up.weight) in decayed
+    assert id(model.blocks[0].attn.q.weight) in decayed
     assert {id(model.embed.weight), id(model.pos_embed.weight), id(model.blocks[0].mlp.up.bias), id(model.final_norm.weight)} <= kept
     assert len(decayed) + len(kept) == len(list(model.parameters()))
 
@@ -93,4 +95,5 @@ def test_infinite_loss_is_refused_before_the_update():
     before = training.model.embed.weight.detach().clone()
     with pytest.raises(InputError, match="the loss at step 0 is nan"):
         training.update(loss_at(training.model, 0) * float("nan"))
-    assert training.step == 0 and torch.equal(before, training.model.embed.weight)
+    assert training.step == 0
+    assert torch.equal(before, training.model.embed.weight)

@@ -50,7 +50,8 @@ def test_paths_of_the_parts():
     names = dict(Transformer(LLAMA).named_modules())
     block = {"attn_norm", "attn", "attn.q", "attn.k", "attn.v", "attn.o", "mlp_norm", "mlp", "mlp.up", "mlp.gate", "mlp.act", "mlp.down"}
     assert {"embed", "blocks", "final_norm", "unembed"} | {f"blocks.1.{part}" for part in block} <= names.keys()
-    assert "pos_embed" not in names and "pos_embed" in dict(Transformer(GPT2).named_modules())
+    assert "pos_embed" not in names
+    assert "pos_embed" in dict(Transformer(GPT2).named_modules())
     assert "gate" not in dict(Transformer(GPT2).blocks[0].mlp.named_modules())
     assert not hasattr(Transformer(BARE).blocks[0], "mlp")
 
@@ -135,7 +136,8 @@ def test_eager_kernel_gives_a_causal_pattern_by_one_softmax(monkeypatch):
     query, key, value = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8), torch.randn(2, 2, 5, 8)
     out, pattern = eager_attention_forward(attention, query, key, value, None, scaling=attention.scaling)
     assert len(calls) == 1
-    assert out.shape == (2, 5, 4, 8) and pattern.shape == (2, 4, 5, 5)
+    assert out.shape == (2, 5, 4, 8)
+    assert pattern.shape == (2, 4, 5, 5)
     torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 5))
     assert (pattern.triu(1) == 0).all()
 
@@ -211,7 +213,8 @@ def test_saved_and_loaded_bit_for_bit(config, tmp_path):
     model, ids = model_of(config), ids_of(config)
     model.save(tmp_path / "model")
     loaded = Transformer.load(tmp_path / "model")
-    assert loaded.config == config and not loaded.training
+    assert loaded.config == config
+    assert not loaded.training
     assert torch.equal(loaded(ids), model(ids))
     assert (loaded.unembed.weight is loaded.embed.weight) == config.tied
     assert json.loads((tmp_path / "model/config.json").read_text())["model_type"] == "sonde-transformer"
@@ -227,7 +230,7 @@ def test_half_precision_file_is_computed_with_in_float32(tmp_path):
 
 
 def test_unreadable_folders_say_why(tmp_path):
-    with pytest.raises(LoadError, match="cannot read .*config.json"):
+    with pytest.raises(LoadError, match=r"cannot read .*config\.json"):
         Transformer.load(tmp_path / "nowhere")
     model_of(GPT2).save(tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
@@ -242,7 +245,7 @@ def test_unreadable_folders_say_why(tmp_path):
     with pytest.raises(LoadError, match="unknown entry 'experts'"):
         Transformer.load(tmp_path)
     with_config({"n_layers": 3})
-    with pytest.raises(LoadError, match="blocks.2.attn.k.bias is missing"):
+    with pytest.raises(LoadError, match=r"blocks\.2\.attn\.k\.bias is missing"):
         Transformer.load(tmp_path)
     with_config({"d_vocab": 51})
     with pytest.raises(LoadError, match=r"embed.weight has shape \(50, 24\), the configuration says \(51, 24\)"):

@@ -305,6 +305,11 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
+    @property
+    def attentions(self) -> list[Attention]:
+        """The attention of each block, first to last."""
+        return [block.attn for block in self.blocks if isinstance(block, Block)]
+
     def forward(
         self,
         input_ids: Int[Tensor, "batch pos"],

@@ -79,17 +79,17 @@ def induction(seed: int = 0, n_words: int = 40, n_ctx: int = 32) -> tuple[Transf
     for block in model.blocks:
         for weight in block.parameters():
             weight.normal_(std=_NOISE, generator=generator)
-    for weight in (model.embed.weight, model.pos_embed.weight, model.unembed.weight):
-        weight.zero_()
+    for table in (model.embed.weight, model.pos_embed.weight, model.unembed.weight):
+        table.zero_()
     model.embed.weight[:, token] = torch.eye(v)
     model.pos_embed.weight[:, place] = torch.eye(n_ctx)
     model.unembed.weight[:, answer] = _ANSWER * torch.eye(v)
 
     def plant(layer: int, head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Query, key, value [d_head d_model] and output [d_model d_head] of one head, emptied for writing."""
-        attn = model.blocks[layer].attn
+        attn = model.attentions[layer]
         own = slice(head * d_head, (head + 1) * d_head)
-        return tuple(part.zero_() for part in (attn.q.weight[own], attn.k.weight[own], attn.v.weight[own], attn.o.weight[:, own]))
+        return attn.q.weight[own].zero_(), attn.k.weight[own].zero_(), attn.v.weight[own].zero_(), attn.o.weight[:, own].zero_()
 
     sharp = _MATCH * d_head**0.5  # undoes the division by sqrt(d_head)
     W_Q, W_K, W_V, W_O = plant(0, first)

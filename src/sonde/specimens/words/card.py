@@ -76,8 +76,9 @@ def markdown(card: Mapping) -> str:
     lines = [
         "# words",
         "",
-        f"A transformer of {card['parameters']:,} parameters (GPT-2's shape) trained on generated English of a small known world: {last['tokens']:,} tokens",
-        f"in {last['seconds'] / 60:.1f} minutes, evaluations included. Context {card['context']} tokens, vocabulary {card['vocabulary']:,} entries of byte-level BPE.",
+        f"A transformer of {card['parameters']:,} parameters (GPT-2's shape), trained on generated English of a small known world:",
+        f"{last['tokens']:,} tokens in {last['seconds'] / 60:.1f} minutes, evaluations included.",
+        f"Context {card['context']} tokens, vocabulary {card['vocabulary']:,} entries of byte-level BPE.",
         "Every document, prompts too, begins with `<|end|>`.",
         "",
         f"Made by `{card['command']}`. Measured on the shipped, rounded weights:",

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Document:
     prompt: str
     answer: str = ""
     ending: str = ""
-    truth: Mapping[str, object] = field(default_factory=dict)
+    truth: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,8 +19,9 @@ from torch import Tensor
 from sonde.nn import Transformer, eager_attention_forward
 from sonde.specimens.words import grammar, knowledge, people, world
 from sonde.specimens.words.documents import Document
-from sonde.specimens.words.mixture import NORMAL_MIX, Packer
-from sonde.specimens.words.tokenizer import END
+from sonde.specimens.words.mixture import NORMAL_MIX
+from sonde.specimens.words.packing import Packer
+from sonde.specimens.words.tokenizer import end_id
 
 _LIST = 20  # words in the lists that are said twice
 _ROWS = 64  # such lists
@@ -69,7 +71,7 @@ class Examiner:
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self.end = tokenizer.token_to_id(END)
+        self.end = end_id(tokenizer)
         self.names = [self.token(f" {name}") for name in world.NAMES]
 
     def token(self, text: str) -> int:
@@ -140,10 +142,10 @@ def _other_skills(examiner: Examiner, n: int, rng: random.Random) -> list[Measur
     measures = [
         share(
             "agreement across a distractor of the other number",
-            examiner.prefers(agreement, lambda d: str(d.truth["wrong"])),
+            examiner.prefers(agreement, lambda d: d.truth["wrong"]),
             "share right, against the other form",
         ),
-        share("pronoun of a name's gender", examiner.prefers(pronouns, lambda d: str(d.truth["wrong"])), "share right, against the other pronoun"),
+        share("pronoun of a name's gender", examiner.prefers(pronouns, lambda d: d.truth["wrong"]), "share right, against the other pronoun"),
     ]
     known = "memorised: name, frame or word are combined anew, the fact itself is trained"
     measures.append(
@@ -191,19 +193,20 @@ def head_roles(examiner: Examiner, seed: int = 31) -> dict[str, list[tuple[str, 
     """
     patterns: list[Tensor] = []
 
-    def watch(*arguments: object, **options: object) -> tuple[Tensor, Tensor]:
+    def watch(*arguments: Any, **options: Any) -> tuple[Tensor, Tensor]:
         out, pattern = eager_attention_forward(*arguments, **options)
         patterns.append(pattern.mean(0))
         return out, pattern
 
-    kernels = [block.attn.kernel for block in examiner.model.blocks]
+    attentions = examiner.model.attentions
+    kernels = [attention.kernel for attention in attentions]
     try:
-        for block in examiner.model.blocks:
-            block.attn.kernel = watch
+        for attention in attentions:
+            attention.kernel = watch
         examiner.model(_twice_said(examiner, random.Random(seed)))
     finally:
-        for block, kernel in zip(examiner.model.blocks, kernels, strict=True):
-            block.attn.kernel = kernel
+        for attention, kernel in zip(attentions, kernels, strict=True):
+            attention.kernel = kernel
     pattern_lhqk = torch.stack(patterns)
     every = torch.arange(1, 2 * _LIST + 1)
     second = torch.arange(_LIST + 1, 2 * _LIST)  # the last word has nothing after it to foresee

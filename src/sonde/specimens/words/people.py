@@ -33,7 +33,7 @@ HELD_OUT_LEADS = (
     "Then {a} and {b} worked together at the {place}.",
     "One {day} {a} and {b} walked home from the {place}, and",
     "When {a} met {b} near the {place},",
-    "{a} saw {b} at the {place}, and",
+    "In the evening {a} called {b} near the {place}.",
 )
 """Frames that training never shows, though it shows all their words: the test of transfer to a new frame."""
 

@@ -24,8 +24,9 @@ from sonde.nn.transformer import causal_mask
 from sonde.results import LoadError
 from sonde.specimens.words import evaluate
 from sonde.specimens.words.card import write_card
-from sonde.specimens.words.mixture import NORMAL_MIX, Packer, with_share
-from sonde.specimens.words.tokenizer import END, VOCABULARY, train_tokenizer
+from sonde.specimens.words.mixture import NORMAL_MIX, with_share
+from sonde.specimens.words.packing import Packer
+from sonde.specimens.words.tokenizer import VOCABULARY, train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,6 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
         The model, its tokenizer, and the log: the skills at each 500th step.
     """
     tokenizer = train_tokenizer(recipe.seed)
-    end = tokenizer.token_to_id(END)
     torch.manual_seed(recipe.seed)
     model = Transformer(recipe.model())
     training = Training(model, recipe.training())
@@ -127,7 +127,7 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
     for step in training.remaining(checkpoint, every=_REPORT_EVERY, label="words"):
         stage = _stage(recipe, notes, step, examiner)
         rows = (copying if stage == "A" else normal).rows(recipe.rows, seed=f"{recipe.seed}/{step}")
-        mask = own_document_mask(rows[:, :-1], end) if stage == "B" else None
+        mask = own_document_mask(rows[:, :-1], normal.end) if stage == "B" else None
         loss = training.update(next_token_loss(model, rows, mask))
         notes["seconds"] = round(time.monotonic() - started, 1)
         if training.step % _REPORT_EVERY == 0 or training.step == training.config.steps:

@@ -25,6 +25,18 @@ def single_tokens() -> list[str]:
     return [f" {word}" for word in words] + list(world.NAMES) + [f"{pair:02d}" for pair in range(100)] + [f" {century}" for century in range(10, 21)]
 
 
+def end_id(tokenizer: Tokenizer) -> int:
+    """The id of `END`.
+
+    Raises:
+        LoadError: this tokenizer has no such token.
+    """
+    found = tokenizer.token_to_id(END)
+    if found is None:
+        raise LoadError(f"the tokenizer has no token {END}: take the one beside the specimen's weights")
+    return found
+
+
 def _corpus(seed: int, documents: int) -> Iterator[str]:
     rng = random.Random(seed)
     for family in rng.choices(list(NORMAL_MIX), list(NORMAL_MIX.values()), k=documents):

@@ -5,21 +5,26 @@ All words are single tokens of the specimen's tokenizer when a space stands befo
 
 import zlib
 
-WOMEN = tuple(
-    "Mary Anna Alice Clara Emma Grace Helen Irene Julia Kate Laura Lucy Maria Nina Olga Paula Rosa Sarah Susan Vera "
-    "Wendy Zoe Jane Ruth Dora Ella Flora Heidi Iris Judy Linda Molly Nora Petra Sonia Tina Amy Beth Carol Diana".split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+WOMEN = _words(
+    "Mary Anna Alice Clara Emma Grace Helen Irene Julia Kate Laura Lucy Maria Nina Olga Paula Rosa Sarah Susan Vera Wendy Zoe Jane Ruth Dora "
+    "Ella Flora Heidi Iris Judy Linda Molly Nora Petra Sonia Tina Amy Beth Carol Diana"
 )
-MEN = tuple(
-    "John Paul Adam Bruno Carl David Eric Frank George Henry Ivan Jack Kevin Leo Mark Noah Oscar Peter Robert Simon "
-    "Tom Victor Walter Alan Brian Colin Daniel Edward Felix Gary Hugo James Luke Martin Neil Oliver Philip Ralph Steven Thomas".split()
+MEN = _words(
+    "John Paul Adam Bruno Carl David Eric Frank George Henry Ivan Jack Kevin Leo Mark Noah Oscar Peter Robert Simon Tom Victor Walter Alan "
+    "Brian Colin Daniel Edward Felix Gary Hugo James Luke Martin Neil Oliver Philip Ralph Steven Thomas"
 )
 NAMES = WOMEN + MEN
 
-PLACES = tuple(
-    "shop store park school station market library garden museum beach office hospital restaurant church farm harbour hotel theatre bakery castle".split()
+PLACES = _words(
+    "shop store park school station market library garden museum beach office hospital restaurant church farm harbour hotel theatre bakery castle"
 )
-GIFTS = tuple(
-    "book ring key letter drink map pen coin cup hat ball flower basket lamp ticket picture bottle bag cake apple knife scarf box card snack necklace".split()
+GIFTS = _words(
+    "book ring key letter drink map pen coin cup hat ball flower basket lamp ticket picture bottle bag cake apple knife scarf box card snack necklace"
 )
 
 CAPITALS = {
@@ -32,36 +37,37 @@ CAPITALS = {
 }  # fmt: skip
 COUNTRIES = tuple(CAPITALS)
 
-NOUNS = tuple(
-    "dog cat boy girl horse teacher doctor farmer king queen bird car boat house tree river chair table window door picture letter key "
-    "cabinet book lamp singer driver nurse sailor baker painter student guard tiger rabbit clock bridge tower road".split()
+NOUNS = _words(
+    "dog cat boy girl horse teacher doctor farmer king queen bird car boat house tree river chair table window door picture letter key cabinet "
+    "book lamp singer driver nurse sailor baker painter student guard tiger rabbit clock bridge tower road"
 )
 PLURALS = {noun: noun + "s" for noun in NOUNS}
 
-ADJECTIVES = tuple(
-    "old new red blue green small big quiet loud bright dark heavy light clean dirty young strong slow warm cold tall happy sad famous strange soft".split()
+ADJECTIVES = _words(
+    "old new red blue green small big quiet loud bright dark heavy light clean dirty young strong slow warm cold tall happy sad famous strange soft"
 )
-MORE_ADJECTIVES = tuple(
+MORE_ADJECTIVES = _words(
     "gentle rough smooth sharp round square narrow wide deep empty full broken hidden wooden golden silver cheap rare common simple clever "
-    "brave shy proud lazy busy hungry thirsty sleepy angry lonely nervous careful wild fresh sweet sour bitter dusty".split()
+    "brave shy proud lazy busy hungry thirsty sleepy angry lonely nervous careful wild fresh sweet sour bitter dusty"
 )
-THINGS = tuple(
-    "plate spoon fork candle mirror blanket pillow curtain carpet ladder hammer nail rope bucket brush shelf stove towel soap needle thread button "
-    "shirt coat shoe glove belt sock wheel cart wagon fence gate path hill valley field lake pond island cave rock sand shell leaf branch root seed grain "
-    "nut berry pear plum grape onion carrot potato bean corn sugar salt pepper butter barrel jar pan pot oven stamp paper camera radio piano violin drum "
-    "flute song poem story game toy doll kite prize medal flag bell train ship plane truck compass torch tent sack axe saw brick stone wall roof hall statue".split()
+THINGS = _words(
+    "plate spoon fork candle mirror blanket pillow curtain carpet ladder hammer nail rope bucket brush shelf stove towel soap needle thread "
+    "button shirt coat shoe glove belt sock wheel cart wagon fence gate path hill valley field lake pond island cave rock sand shell leaf "
+    "branch root seed grain nut berry pear plum grape onion carrot potato bean corn sugar salt pepper butter barrel jar pan pot oven stamp "
+    "paper camera radio piano violin drum flute song poem story game toy doll kite prize medal flag bell train ship plane truck compass torch "
+    "tent sack axe saw brick stone wall roof hall statue"
 )
-FOODS = tuple("bread soup cheese rice fish honey salad fruit tea milk coffee".split())
-EVENTS = tuple("war siege plague drought strike trial voyage reign dispute famine project festival rebellion treaty truce".split())
-JOBS = tuple("teacher doctor farmer singer driver nurse sailor baker painter student guard".split())
-WEATHERS = tuple("sunny rainy cloudy windy foggy snowy".split())
+FOODS = _words("bread soup cheese rice fish honey salad fruit tea milk coffee")
+EVENTS = _words("war siege plague drought strike trial voyage reign dispute famine project festival rebellion treaty truce")
+JOBS = _words("teacher doctor farmer singer driver nurse sailor baker painter student guard")
+WEATHERS = _words("sunny rainy cloudy windy foggy snowy")
 
-DAYS = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
-MONTHS = tuple("January February March April May June July August September October November December".split())
-NUMBERS = tuple(
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = _words("January February March April May June July August September October November December")
+NUMBERS = _words(
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
 )
-ORDINALS = tuple("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split())
+ORDINALS = _words("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 
 WORD_POOL = tuple(
     dict.fromkeys(
