@@ -12,8 +12,8 @@ interface Style {
 /** Three significant digits, of the number itself or of `like`. */
 export function readable(value: Value, { signed = false, like }: Style = {}): string {
   if (value === null) return "missing";
+  if (value === 0) return "0";
   const scale = Math.abs(like || value);
-  if (scale === 0) return "0";
   const size = Math.abs(value);
   const plain = scale >= 1e-3 && scale < 1e5;
   const body = plain ? size.toFixed(Math.max(0, 2 - Math.floor(Math.log10(scale)))) : size.toExponential(2).replace("+", "").replace("-", "−");
@@ -24,6 +24,14 @@ export function readable(value: Value, { signed = false, like }: Style = {}): st
 export function exact(value: Value, signed = false): string {
   if (value === null) return "missing";
   return sign(value, signed) + String(Math.abs(value)).replace("e+", "e").replace("e-", "e−");
+}
+
+/** Evenly spaced values, with as many decimals as tell them apart. */
+export function tickLabels(ticks: number[], signed = false): string[] {
+  const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));
+  const size = largest(ticks);
+  if (size >= 1e5 || step < 1e-3) return ticks.map((tick) => readable(tick, { signed }));
+  return ticks.map((tick) => sign(tick, signed) + Math.abs(tick).toFixed(tick === 0 ? 0 : Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))));
 }
 
 export function largest(values: Iterable<Value>): number {

@@ -32,7 +32,8 @@ export function render(element: HTMLElement, drawing: Drawing): void {
     host.replaceChildren(h("p", { class: "notice" }, `This drawing failed; its numbers can still be saved as CSV. (${String(failure)})`));
     console.error(failure);
   }
-  figure.append(h("div", { class: "foot" }, h("p", { class: "note" }, ...prose(drawing.note)), saveButtons(figure, drawing)));
+  if (drawing.note) figure.append(h("p", { class: "note" }, ...prose(drawing.note)));
+  caption.append(saveButtons(figure, drawing));
 }
 
 function draw(host: HTMLElement, drawing: Drawing): Stage | void {

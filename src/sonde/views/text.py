@@ -40,14 +40,14 @@ def readable(value: float | None, *, signed: bool = False, like: float | None = 
         signed: write the plus sign too.
         like: a number of the same figure (its largest), so that all of them get the same decimals: three significant digits of that one.
 
-    >>> readable(0.12345), readable(-12345.6, signed=True), readable(2e-7), readable(0.04, like=1.3), readable(None)
-    ('0.123', '−12346', '2.00e−7', '0.04', '–')
+    >>> readable(0.12345), readable(-12345.6, signed=True), readable(2e-7), readable(0.04, like=1.3), readable(0.0, like=1.3)
+    ('0.123', '−12346', '2.00e−7', '0.04', '0')
     """
     if value is None or math.isnan(value):
         return "–"
-    scale = abs(like or value)
-    if scale == 0:
+    if value == 0:
         return "0"
+    scale = abs(like or value)
     if 1e-3 <= scale < 1e5:
         body = f"{abs(value):.{max(0, 2 - math.floor(math.log10(scale)))}f}"
     else:

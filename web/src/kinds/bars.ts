@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
 import { limited } from "../limited.ts";
-import { exact, largest, readable } from "../numbers.ts";
+import { exact, largest, readable, tickLabels } from "../numbers.ts";
 import { tokenElement, visible } from "../text.ts";
 import type { Bars } from "../types.ts";
 
@@ -13,7 +13,7 @@ const MOST = 24;
 export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bars): Stage {
   const ends = [...data.values, ...(data.intervals ?? []).flatMap((pair) => pair ?? []), ...(data.controls ?? []), control.value ?? null, ...(control.interval ?? [])];
   const known = ends.filter((end) => end !== null);
-  const scale = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [0, 100]).nice(4);
+  const scale = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [0, 100]);
   const like = largest(data.values);
   const span = (element: HTMLElement, from: number, to: number) => {
     element.style.insetInlineStart = `${scale(Math.min(from, to))}%`;
@@ -34,7 +34,8 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     const figure = h("div", { class: "figure" }, readable(value, { signed: true, like }));
     return h("div", { class: "row", "data-row": place }, h("div", { class: "label" }, tokenElement(data.labels[place] ?? "")), track, figure);
   });
-  const ticks = scale.ticks(4).map((tick) => span(h("span", {}, readable(tick, { signed: true, like: largest(scale.ticks(4)) })), tick, tick));
+  const names = tickLabels(scale.ticks(4), true);
+  const ticks = scale.ticks(4).map((tick, place) => span(h("span", {}, names[place] ?? ""), tick, tick));
   const foot = h("div", { class: "row foot" }, h("div", { class: "label" }), h("div", { class: "track" }, ...ticks), h("div", { class: "figure" }));
   const list = h("div", { class: "bars" }, ...rows, foot);
   host.append(list, ...limited(rows, MOST, "bars"), key());

@@ -23,7 +23,7 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
   const body = cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, visible(axes.row.labels[row] ?? "")), ...line));
   const scroller = h("div", { class: "lens" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
   host.append(scroller);
-  if (data.marks) host.append(h("p", { class: "key" }, h("span", { class: "final" }, "underlined"), " the model's final guess at that position"));
+  if (data.marks) host.append(h("p", { class: "key" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position"));
   return {
     element: scroller,
     rows: cells.length,

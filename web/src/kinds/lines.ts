@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
 import { drawToWidth, h, svg, textWidth } from "../dom.ts";
 import type { Stage } from "../explore.ts";
-import { exact, largest, readable } from "../numbers.ts";
+import { exact, readable, tickLabels } from "../numbers.ts";
 import { shortened, tokenText, visible } from "../text.ts";
 import type { Lines, Series, Value } from "../types.ts";
 
@@ -19,14 +19,14 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   const ends = [...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]), control.value ?? null, ...(control.interval ?? [])];
   const known = ends.filter((end) => end !== null);
   const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
-  const like = largest(y.domain());
+  const ticks = y.ticks(5);
   const x = scaleLinear([0, Math.max(1, labels.length - 1)], [0, 1]);
   const plot = h("div", { class: "lines" });
   host.append(plot);
 
   drawToWidth(host, (width) => {
     const names = Math.min(width * 0.4, Math.max(...data.series.map((one) => textWidth(one.name, FONT)), 0) + 18);
-    const left = Math.max(...y.ticks(5).map((tick) => textWidth(readable(tick, { like }), FONT))) + 10;
+    const left = Math.max(...tickLabels(ticks).map((label) => textWidth(label, FONT))) + 10;
     x.range([left, Math.min(width, WIDEST) - names]);
     plot.replaceChildren(picture(Math.min(width, WIDEST), names));
   });
@@ -34,10 +34,11 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   function picture(width: number, names: number): SVGElement {
     const drawing = svg("svg", { width, height: HEIGHT, "aria-hidden": "true" });
     const [start = 0, end = 0] = x.range();
-    for (const tick of y.ticks(5)) {
+    const heights = tickLabels(ticks);
+    ticks.forEach((tick, place) => {
       drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
-      drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, readable(tick, { like })));
-    }
+      drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, heights[place] ?? ""));
+    });
     const every = Math.ceil(labels.length / Math.max(1, (end - start) / 44));
     labels.forEach((label, place) => {
       if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, shortened(tokenText(label), 7 * every)));
@@ -45,14 +46,10 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, visible(axes.x.name)));
     drawing.append(...controlBand(start, end));
     data.series.forEach((one, place) => drawing.append(curve(one, place)));
-    // names stand at the ends of their lines, moved apart where the lines end together
-    let lowest = -Infinity;
-    const places = data.series.map((one, place) => ({ one, place, at: y(one.values.findLast((value) => value !== null) ?? 0) })).sort((a, b) => a.at - b.at);
-    for (const { one, place, at } of places) {
-      lowest = Math.max(at, lowest + 15);
-      const name = shortened(visible(one.name), Math.floor((names - 14) / 6.2));
-      drawing.append(svg("text", { x: end + 10, y: lowest, "dominant-baseline": "central", class: `name series-${place}` }, name));
-    }
+    nameHeights(data.series.map((one) => y(one.values.findLast((value) => value !== null) ?? 0))).forEach((height, place) => {
+      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((names - 14) / 6.2));
+      drawing.append(svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name));
+    });
     return drawing;
   }
 
@@ -103,6 +100,17 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
       lines: data.series.map((one): [string, string] => [visible(one.name), within(one, col)]),
     }),
   };
+}
+
+/** Names stand at the ends of their lines, moved up where lines end together. */
+function nameHeights(ends: number[]): number[] {
+  const heights = [...ends];
+  let free = HEIGHT - BOTTOM - 4;
+  for (const place of ends.map((_, i) => i).sort((a, b) => (ends[b] ?? 0) - (ends[a] ?? 0))) {
+    heights[place] = Math.min(ends[place] ?? 0, free);
+    free = (heights[place] ?? 0) - 15;
+  }
+  return heights;
 }
 
 function within({ values, low, high }: Series, col: number): string {

@@ -24,6 +24,8 @@ interface Layout {
   top: number;
   cellWidth: number;
   cellHeight: number;
+  /** column labels that do not fit above their cells rise to the right */
+  tilted: boolean;
 }
 
 export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
@@ -96,7 +98,8 @@ function layoutFor(width: number, { axes }: Matrix): Layout {
   const cellWidth = Math.min(WIDEST, room / Math.max(1, cols));
   // square when they can be; a few rows of narrow cells are made taller, so that they can be pointed at
   const cellHeight = Math.min(TALLEST / Math.max(1, rows), Math.max(18, cellWidth));
-  return { pool, rows, cols, left, top: longest * Math.sin(TILT) + 26, cellWidth, cellHeight };
+  const tilted = longest > cellWidth - 4;
+  return { pool, rows, cols, left, top: (tilted ? longest * Math.sin(TILT) + 8 : 14) + 20, cellWidth, cellHeight, tilted };
 }
 
 function paint(canvas: HTMLCanvasElement, { pool, rows, cols, left, top, cellWidth, cellHeight }: Layout, { data, legend }: Matrix): void {
@@ -110,17 +113,17 @@ function paint(canvas: HTMLCanvasElement, { pool, rows, cols, left, top, cellWid
   const named = paintOf(canvas);
   const gap = cellWidth > 10 ? 1 : 0;
   context.scale(scale, scale);
+  context.fillStyle = named("panel"); // shows in the gaps: cells that are zero have the page's colour
+  context.fillRect(0, 0, width, height);
   for (let row = 0; row < rows; row++)
     for (let col = 0; col < cols; col++) {
       const found = strongest(data.values, pool, { row, col });
       const value = data.values[found.row]?.[found.col] ?? null;
       const box: Box = [col * cellWidth, row * cellHeight, cellWidth - gap, cellHeight - gap];
+      context.fillStyle = shade(value, legend, named);
+      context.fillRect(...box);
       if (value === null) hatch(context, box, named("hatch"));
-      else {
-        context.fillStyle = shade(value, legend, named);
-        context.fillRect(...box);
-        if (isClipped(value, legend)) bar(context, box, named("ink"));
-      }
+      if (isClipped(value, legend)) bar(context, box, named("ink"));
     }
 }
 
@@ -163,7 +166,7 @@ function strongest(values: Value[][], pool: Cell, drawn: Cell): Cell {
 
 /** Labels, axis names and means. */
 function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
-  const { pool, rows, cols, left, top, cellWidth, cellHeight } = layout;
+  const { pool, rows, cols, left, top, cellWidth, cellHeight, tilted } = layout;
   const picture = svg("svg", { class: "annotations", "aria-hidden": "true" });
   const right = left + cols * cellWidth;
   const bottom = top + rows * cellHeight;
@@ -183,12 +186,13 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
     const size = largest(data.row_means.slice(row * pool.row, (row + 1) * pool.row));
     if (longestRow) mean(right + 6, y + cellHeight * 0.2, (MEANS * size) / longestRow, cellHeight * 0.6);
   }
-  const everyCol = Math.ceil(15 / cellWidth);
+  const everyCol = tilted ? Math.ceil(15 / cellWidth) : 1;
+  const pose = tilted ? "rotate(-50)" : "translate(0 -2)";
   const longestCol = largest(data.col_means);
   for (let col = 0; col < cols; col++) {
     const x = left + (col + 0.5) * cellWidth;
     const name = axes.col.labels[col * pool.col] ?? "";
-    if (col % everyCol === 0) text(shortLabel(name), 0, 0, { transform: `translate(${x} ${top - 6}) rotate(-50)`, "dominant-baseline": "central" });
+    if (col % everyCol === 0) text(shortLabel(name), 0, 0, { transform: `translate(${x} ${top - 6}) ${pose}`, "text-anchor": tilted ? "start" : "middle", "dominant-baseline": tilted ? "central" : "auto" });
     const size = largest(data.col_means.slice(col * pool.col, (col + 1) * pool.col));
     if (longestCol) mean(x - cellWidth * 0.3, bottom + 5, cellWidth * 0.6, (MEANS * size) / longestCol);
   }
