@@ -1,0 +1,115 @@
+"""What patching returns: the metric under each patch, beside both unpatched runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sonde.evidence import bootstrap
+from sonde.results import Drawing, InputError, Result
+from sonde.results.drawing import bars, matrix
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+Direction = Literal["denoising", "noising"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PatchResult(Result):
+    """A metric under patches, one at a time.
+
+    Arguments:
+        direction: "denoising": the corrupted run with the clean value at one site (is it enough?); "noising": the clean run with the corrupted value
+            there (is it needed?).
+        sites: what was patched, one entry per patch.
+        values: the metric under each patch.
+        clean, corrupt: the metric of both runs without patches.
+        unit: of the metric.
+        tokens: the text of the first example's tokens, for labels.
+    """
+
+    direction: Direction
+    sites: list[str]
+    values: Float[Tensor, "patch example"]
+    clean: Float[Tensor, " example"]
+    corrupt: Float[Tensor, " example"]
+    unit: str
+    tokens: list[str]
+
+    @property
+    def gap(self) -> float:
+        """Clean minus corrupted metric, the mean over examples: what there is to explain."""
+        return float((self.clean - self.corrupt).mean())
+
+    @property
+    def moved(self) -> Float[Tensor, "patch example"]:
+        """How far each patch moves the metric from the run it is made in towards the other one, in the metric's unit."""
+        return self.values - self.corrupt if self.direction == "denoising" else self.clean - self.values
+
+    @property
+    def effect(self) -> Float[Tensor, " patch"]:
+        """The share of the gap that each patch moves: a ratio of means over examples, not a mean of ratios, which small gaps would rule."""
+        return self.moved.mean(-1) / self._divisor()
+
+    def intervals(self, seed: int = 0) -> Float[Tensor, "patch 2"] | None:
+        """95 % intervals of `effect` over the examples (bootstrap of the ratio of means); `None` with fewer than two examples."""
+        if self.values.shape[1] < 2:
+            return None
+        gaps = self.clean - self.corrupt
+        stacked = torch.cat([self.moved, gaps[None]]).T
+        low, high = bootstrap(stacked, of=lambda means: means[..., :-1] / means[..., -1:], seed=seed)
+        return torch.stack([low, high], -1)
+
+    def to_frame(self) -> "DataFrame":
+        """One row per patch and example."""
+        import polars
+
+        n = self.values.shape[1]
+        return polars.DataFrame(
+            {
+                "site": [site for site in self.sites for _ in range(n)],
+                "example": list(range(n)) * len(self.sites),
+                "value": self.values.flatten().tolist(),
+                "clean": self.clean.tolist() * len(self.sites),
+                "corrupt": self.corrupt.tolist() * len(self.sites),
+            }
+        )
+
+    def drawing(self) -> Drawing:
+        """The effects as ranked bars."""
+        intervals = self.intervals()
+        ends = None if intervals is None else [(low, high) for low, high in intervals.tolist()]
+        return bars(self._question(), "share of the gap", [short(site) for site in self.sites], self.effect, intervals=ends, note=self._note())
+
+    def grid(self, rows: list[str], row_name: str, cols: list[str], col_name: str) -> Drawing:
+        """The effects as a heat map, for sites that were given row by row."""
+        return matrix(
+            self._question(), "share of the gap", self.effect.view(len(rows), len(cols)), row_name=row_name, rows=rows, col_name=col_name, cols=cols,
+            details=[[f"{self.sites[r * len(cols) + c]}: {self.moved[r * len(cols) + c].mean():+.3g} {self.unit}" for c in range(len(cols))] for r in range(len(rows))],
+            limit=max(1.0, float(self.effect.abs().max())), note=self._note(),
+        )  # fmt: skip
+
+    def _question(self) -> str:
+        return "Which patch brings the answer back?" if self.direction == "denoising" else "Which patch takes the answer away?"
+
+    def _note(self) -> str:
+        n = len(self.clean)
+        return f"1 is the whole way between both runs, {self.gap:+.3g} {self.unit}; {self.direction}, " + ("one prompt" if n == 1 else f"mean over {n} prompts")
+
+    def _divisor(self) -> float:
+        if abs(self.gap) < 1e-9:
+            raise InputError("the metric is the same in both runs, so there is nothing to explain: choose another counterfactual or metric")
+        return self.gap
+
+
+def short(site: str) -> str:
+    """A component's name for people: `blocks.2.attn.z[head=1]` is head 2.1, `blocks.0.mlp.out` is MLP 0."""
+    parts = site.split(".")
+    if parts[0] == "blocks" and parts[2] == "attn" and parts[3].startswith("z[head="):
+        return f"head {parts[1]}.{parts[3].removeprefix('z[head=').rstrip(']')}"
+    if parts[0] == "blocks" and parts[2:] == ["mlp", "out"]:
+        return f"MLP {parts[1]}"
+    return site
