@@ -22,8 +22,8 @@ def margins(model: Model, task: Task, rotation: Float[Tensor, "d d"] | None = No
     """Target minus foil, in logits, in each layer's reading at the last token of each prompt."""
     layers = ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
     sites = [layer_site(model, layer).at(pos=-1) for layer in layers]
-    run = model.run(task.clean, read=sites, logits=False, bos=task.bos)
-    rows = torch.arange(len(task.targets))
+    run = model.run(task.clean, read=sites, logits=False)
+    rows = torch.arange(len(task))
     logits = torch.stack([read_out(model, run[site], rotation).cpu() for site in sites])
     return logits[:, rows, task.targets.cpu()] - logits[:, rows, task.foils.cpu()]
 
@@ -42,7 +42,7 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
         The layer's name (`None` where there is no such layer before the end), and the verdict.
     """
     layers = ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
-    right = (margins(model, search) > 0).float().mean(-1) >= THRESHOLD if len(search.targets) else torch.zeros(len(layers), dtype=torch.bool)
+    right = (margins(model, search) > 0).float().mean(-1) >= THRESHOLD if len(search) else torch.zeros(len(layers), dtype=torch.bool)
     start = next((i for i in range(len(layers)) if bool(right[i:].all())), None)
     if start is None:
         reason = "no layer puts the target above the foil in nine of ten search prompts"

@@ -54,7 +54,7 @@ def activation_patching(
     if not groups or not all(groups):
         raise InputError("nothing to patch: give at least one site, and at least one in every group")
     read = list(dict.fromkeys(str(site.whole()) for group in groups for site in group))
-    source, target = (task.clean_ids, task.corrupt_ids) if direction == "denoising" else (task.corrupt_ids, task.clean_ids)
+    source, target = (task.clean, task.corrupt) if direction == "denoising" else (task.corrupt, task.clean)
     # the metrics of both unpatched runs come with the runs: one gives the values, the other is the sweep's base
     run = model.run(source, read=read)
     sweep = model.sweep(target, [[Patch(site, run) for site in group] for group in groups], task.metric, batch_size)
@@ -62,10 +62,10 @@ def activation_patching(
     clean, corrupt = (unpatched, sweep.base.cpu()) if direction == "denoising" else (sweep.base.cpu(), unpatched)
     names = [" + ".join(str(site) for site in group) for group in groups]
     return PatchResult(
-        direction=direction, sites=names, values=sweep.values.cpu(), clean=clean, corrupt=corrupt, unit=unit_of(task.metric), tokens=task.tokens[0],
+        direction=direction, sites=names, values=sweep.values.cpu(), clean=clean, corrupt=corrupt, unit=unit_of(task.metric), tokens=run.tokens[0] if run.tokens else [],
         recipe=Recipe.of(
             "sonde.patching.activation_patching", {"sites": names, "direction": direction},
-            model_hash=model.hash, inputs=[task.clean_ids, task.corrupt_ids],
+            model_hash=model.hash, inputs=task.content,
         ),
     )  # fmt: skip
 

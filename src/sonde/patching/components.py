@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model, Site
-from sonde.evidence import bootstrap, compare, random_sets, untestable
+from sonde.evidence import bootstrap, compare, random_sets, t_interval, untestable
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites
 from sonde.patching.results import PatchResult, short
 from sonde.results import Drawing, Recipe, Result, Verdict
@@ -115,12 +115,14 @@ def find_components(model: Model, task: Task, seed: int = 0) -> Components:
         interval = torch.stack([low, high], -1).float()
     else:
         interval = torch.full((len(sites), 2), float("nan"))
-    clear = (score >= LEAST_SCORE) & ~(interval[:, 0] <= 0)
+    # where the gap itself may be zero, shares of it mean nothing
+    explains = len(gaps) < 2 or t_interval(gaps)[0] > 0
+    clear = (score >= LEAST_SCORE) & ~(interval[:, 0] <= 0) & explains
     ranked = [i for i in score.argsort(descending=True).tolist() if clear[i]]
     return Components(
         sites=[str(site) for site in sites], score=score, interval=interval, denoising=denoising, noising=noising,
         found=ranked[: min(MOST, max(1, len(sites) // 3))],
-        recipe=Recipe.of("sonde.patching.find_components", {}, model_hash=model.hash, inputs=[task.clean_ids, task.corrupt_ids], seed=seed),
+        recipe=Recipe.of("sonde.patching.find_components", {}, model_hash=model.hash, inputs=task.content, seed=seed),
     )  # fmt: skip
 
 
