@@ -18,8 +18,9 @@ export function legend(colours: Colours, unit: string): HTMLElement {
     missing > 0 && `hatched: ${missing} missing`,
     clipped > 0 && `barred: ${clipped} beyond the limits`,
     high === 0 && "all values are 0",
-  ].filter((word) => word !== false && word !== "");
-  return h("div", { class: "legend" }, end(low), swatch(colours), end(high), h("span", {}, visible(unit)), ...words.map((word) => h("span", { class: "aside" }, String(word))));
+  ].filter((word): word is string => word !== false && word !== "");
+  const scale = h("span", { class: "item" }, end(low), swatch(colours), end(high), h("span", {}, visible(unit)));
+  return h("div", { class: "key" }, scale, ...words.map((word) => h("span", {}, word)));
 }
 
 function swatch(colours: Colours): SVGElement {

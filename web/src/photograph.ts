@@ -15,8 +15,8 @@ export function photograph(subject: HTMLElement, background: string): string {
 }
 
 function copy(element: Element, frame: DOMRect, picture: SVGElement): void {
+  if (!element.checkVisibility({ visibilityProperty: true }) || element.matches(".unseen, .cursor, .readout")) return;
   const style = getComputedStyle(element);
-  if (style.display === "none" || style.visibility === "hidden" || element.matches(".unseen")) return;
   const box = element.getBoundingClientRect();
   const [x, y] = [box.left - frame.left, box.top - frame.top];
   if (element instanceof SVGSVGElement) {
@@ -59,8 +59,13 @@ function drawBox(style: CSSStyleDeclaration, x: number, y: number, { width, heig
     // the only background images are hatchings
     for (let start = -height; start < width; start += 5) {
       const [from, to] = [Math.max(0, start), Math.min(width, start + height)];
-      picture.append(svg("line", { x1: x + from, y1: y + height - (from - start), x2: x + to, y2: y + height - (to - start), stroke: "#8888" }));
+      picture.append(svg("line", { x1: x + from, y1: y + height - (from - start), x2: x + to, y2: y + height - (to - start), stroke: plain(style.getPropertyValue("--hatch").trim()) }));
     }
+  }
+  if (parseFloat(style.borderTopLeftRadius) > 0 && parseFloat(style.borderTopWidth) > 0) {
+    const rx = Math.min(parseFloat(style.borderTopLeftRadius), height / 2);
+    picture.append(svg("rect", { x, y, width, height, rx, fill: "none", stroke: plain(style.borderTopColor), "stroke-width": style.borderTopWidth }));
+    return;
   }
   const edges = [
     ["Top", x, y, x + width, y],
@@ -81,7 +86,7 @@ function drawText(node: Text, style: CSSStyleDeclaration, frame: DOMRect, pictur
     if (!text.trim()) continue;
     // the baseline lies about a quarter of the line's box above its lower edge
     const place = { x: left - frame.left, y: bottom - frame.top - height * 0.24, "xml:space": "preserve" };
-    picture.append(svg("text", { ...place, ...font, fill: plain(style.color) }, text));
+    picture.append(svg("text", { ...place, ...font, fill: plain(style.color), opacity: style.opacity }, text));
   }
 }
 

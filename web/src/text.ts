@@ -33,6 +33,11 @@ export function tokenElement(token: string): HTMLElement {
   return h("bdi", { class: "token" }, space(before), body, space(after));
 }
 
+/** A label in a readout: as a token, and with its place where the label is not the place itself. */
+export function placeElements(label: string, place: number): (Node | string)[] {
+  return [tokenElement(label), ...(label === String(place) ? [] : [` (${place})`])];
+}
+
 /** The direction in which most of the tokens are read. */
 export function direction(tokens: string[]): "ltr" | "rtl" {
   const text = tokens.join("");

@@ -28,7 +28,7 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     track.append(span(h("div", { class: "zero" }), 0, 0));
     if (value !== null) track.append(span(h("div", { class: value < 0 ? "bar negative" : "bar positive" }), 0, value));
     const interval = data.intervals?.[place];
-    if (interval) track.append(span(h("div", { class: "whisker" }), interval[0] ?? 0, interval[1] ?? 0));
+    if (interval) track.append(span(whisker(), interval[0] ?? 0, interval[1] ?? 0));
     const own = data.controls?.[place] ?? null;
     if (own !== null) track.append(span(h("div", { class: "own" }), own, own));
     const figure = h("div", { class: "figure" }, readable(value, { signed: true, like }));
@@ -72,7 +72,11 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
       parts.push(["band", `control, ${visible(control.label)}: ${readable(control.value ?? null, { signed: true, like })}${ends}`]);
     }
     if (control.each) parts.push(["own", `control of each bar: ${visible(control.each)}`]);
-    const items = parts.map(([mark, words]) => h("span", { class: "item" }, h("span", { class: `mark ${mark}` }), words));
-    return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", { class: "aside" }, `0: ${visible(legend.zero)}`), ...items);
+    const items = parts.map(([mark, words]) => h("span", { class: "item" }, mark === "whisker" ? whisker() : h("div", { class: mark }), words));
+    return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", {}, `0: ${visible(legend.zero)}`), ...items);
   }
+}
+
+function whisker(): HTMLElement {
+  return h("div", { class: "whisker" }, h("div"));
 }

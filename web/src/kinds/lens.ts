@@ -4,7 +4,7 @@ import { isClipped, shade } from "../colour.ts";
 import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
 import { exact, readable } from "../numbers.ts";
-import { tokenElement, visible } from "../text.ts";
+import { placeElements, tokenElement, visible } from "../text.ts";
 import type { Lens } from "../types.ts";
 
 export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens): Stage {
@@ -23,7 +23,7 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
   const body = cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, visible(axes.row.labels[row] ?? "")), ...line));
   const scroller = h("div", { class: "lens" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
   host.append(scroller);
-  if (data.marks) host.append(h("p", { class: "key" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position"));
+  if (data.marks) host.append(h("p", { class: "key" }, h("span", { class: "item" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position")));
   return {
     element: scroller,
     rows: cells.length,
@@ -35,7 +35,7 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
     },
     box: ({ row, col }) => cells[row]?.[col]?.getBoundingClientRect() ?? new DOMRect(),
     read: ({ row, col }) => ({
-      head: [tokenElement(data.top[row]?.[col] ?? ""), ` after `, tokenElement(axes.col.labels[col] ?? ""), ` in ${visible(axes.row.name)} ${visible(axes.row.labels[row] ?? "")}`],
+      head: [tokenElement(data.top[row]?.[col] ?? ""), " after ", ...placeElements(axes.col.labels[col] ?? "", col), `, ${visible(axes.row.name)} ${visible(axes.row.labels[row] ?? "")}`],
       value: `${exact(data.values[row]?.[col] ?? null, legend.low < 0)} ${visible(unit)}`,
       lines: (data.details?.[row]?.[col] ?? []).map(([token, probability]) => [tokenElement(token), readable(probability, { like: 1 })]),
     }),

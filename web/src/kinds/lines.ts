@@ -79,7 +79,7 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   const words = [visible(unit)];
   if (control.label) words.push(`grey: control, ${visible(control.label)}: ${readable(control.value ?? null)}`);
   if (data.series.some((one) => one.low)) words.push("tinted: interval");
-  host.append(h("p", { class: "key" }, ...words.map((word, place) => h("span", { class: place ? "aside" : "" }, word))));
+  host.append(h("p", { class: "key" }, ...words.map((word) => h("span", {}, word))));
 
   return {
     element: plot,

@@ -5,7 +5,7 @@ import { isClipped, paintOf, shade } from "../colour.ts";
 import { drawToWidth, h, svg, textWidth } from "../dom.ts";
 import type { Cell, Stage } from "../explore.ts";
 import { exact, largest } from "../numbers.ts";
-import { shortened, tokenElement, tokenText, visible } from "../text.ts";
+import { placeElements, shortened, tokenText, visible } from "../text.ts";
 import type { Matrix, Value } from "../types.ts";
 
 const SMALLEST = 4; // pixels: cells that would be narrower are pooled
@@ -74,7 +74,7 @@ export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
       const value = drawing.data.values[found.row]?.[found.col] ?? null;
       const detail = drawing.data.details?.[found.row]?.[found.col];
       return {
-        head: [`${visible(row.name)} `, tokenElement(row.labels[found.row] ?? ""), ` · ${visible(col.name)} `, tokenElement(col.labels[found.col] ?? "")],
+        head: [`${visible(row.name)} `, ...placeElements(row.labels[found.row] ?? "", found.row), `, ${visible(col.name)} `, ...placeElements(col.labels[found.col] ?? "", found.col)],
         value: `${exact(value, drawing.legend.low < 0)} ${visible(drawing.unit)}`,
         lines: detail ? [visible(detail)] : [],
       };

@@ -4,7 +4,7 @@ import { isClipped, shade } from "../colour.ts";
 import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
 import { exact } from "../numbers.ts";
-import { direction, tokenElement, visible } from "../text.ts";
+import { direction, placeElements, tokenElement, visible } from "../text.ts";
 import type { Tokens } from "../types.ts";
 
 export function drawTokens(host: HTMLElement, { data, legend, unit }: Tokens): Stage {
@@ -32,7 +32,7 @@ export function drawTokens(host: HTMLElement, { data, legend, unit }: Tokens): S
     },
     box: ({ col }) => cells[col]?.getBoundingClientRect() ?? new DOMRect(),
     read: ({ col }) => ({
-      head: [tokenElement(data.tokens[col] ?? ""), ` token ${col + 1} of ${cells.length}`],
+      head: ["position ", ...placeElements(data.tokens[col] ?? "", col)],
       value: `${exact(data.values[col] ?? null, legend.low < 0)} ${visible(unit)}`,
       lines: data.details?.[col] ? [visible(data.details[col])] : [],
     }),
