@@ -1,0 +1,135 @@
+"""Words by class: what may stand in for what.
+
+A class lists entries; an entry is the forms of one thing ("key", "keys"; "France", "Paris"), so that exchanging one entry for another
+carries all its forms along. Classes are narrow (`woman`, `object`) and may lie within a wider one (`name`, `noun`). Some are ordered, in a
+circle (weekdays) or along a line (number words). Words that are never exchanged (articles, prepositions, ...) are in `fixed`. The lists are
+data: `lexicon.json`.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from sonde.results import InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The forms of one thing, in the order of its class's `forms`."""
+
+    forms: tuple[str, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class WordClass:
+    """Entries that may stand in for one another.
+
+    Arguments:
+        name: the class's name.
+        forms: what the forms of an entry are.
+        entries: its members; for an ordered class in their order.
+        wider: the class that this one lies within; empty where there is none.
+        order: whether the entries follow one another, in a circle or along a line.
+    """
+
+    name: str
+    forms: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    wider: str = ""
+    order: Literal["", "circle", "line"] = ""
+
+    def after(self, entry: Entry, steps: int = 1) -> Entry | None:
+        """The entry some steps further in an ordered class; `None` beyond its ends."""
+        place = self.entries.index(entry) + steps
+        if self.order == "circle":
+            return self.entries[place % len(self.entries)]
+        return self.entries[place] if 0 <= place < len(self.entries) else None
+
+
+@dataclass(frozen=True)
+class Sense:
+    """What a word is: one form of an entry of a (narrow) class."""
+
+    entry: Entry
+    form: int
+    kind: WordClass
+
+
+class Lexicon:
+    """Classes of words, and the way back from a word to its class.
+
+    Arguments:
+        classes: by name; where a word is in several, the first counts.
+        fixed: sets of words that are never exchanged, by name; a word with several forms stands as a tuple.
+
+    >>> lexicon = english()
+    >>> lexicon.sense("keys").kind.name, lexicon.sense("keys").entry.forms
+    ('object', ('key', 'keys'))
+    >>> lexicon.is_a("keys", "noun"), lexicon.is_a("keys", "name")
+    (True, False)
+    """
+
+    def __init__(self, classes: Mapping[str, WordClass], fixed: Mapping[str, tuple[tuple[str, ...], ...]]):
+        self.fixed = fixed
+        self._senses: dict[str, Sense] = {}
+        for kind in classes.values():
+            for entry in kind.entries:
+                for form, word in enumerate(entry.forms):
+                    self._senses.setdefault(word, Sense(entry, form, kind))
+        self._classes = {**classes, **_wider(classes)}
+        self._flat = {name: frozenset(form for forms in entries for form in forms) for name, entries in fixed.items()}
+
+    def __getitem__(self, name: str) -> WordClass:
+        if name not in self._classes:
+            raise InputError(f"there is no class of words {name!r}; there are {', '.join(sorted(self._classes))}")
+        return self._classes[name]
+
+    def sense(self, word: str) -> Sense | None:
+        """What a word is, exactly as it is spelled; `None` for words of no class."""
+        return self._senses.get(word)
+
+    def is_a(self, word: str, name: str) -> bool:
+        """Whether a word is in a class (narrow or wide) or among the fixed words of that name."""
+        if name in self._flat:
+            return word.lower() in self._flat[name]
+        sense = self.sense(word)
+        return sense is not None and name in (sense.kind.name, sense.kind.wider)
+
+    def is_function_word(self, word: str) -> bool:
+        """Whether a word is grammar rather than content; what holds no letter or digit counts as grammar, a capital letter such as A does not."""
+        letter = len(word) == 1 and word.isupper() and word != "I"
+        return not letter and (not any(c.isalnum() for c in word) or word.lower() in self._flat["function"])
+
+    def fillers(self, sense: Sense) -> list[WordClass]:
+        """The classes from which an entry may be exchanged, the narrowest first."""
+        return [sense.kind] + ([self[sense.kind.wider]] if sense.kind.wider else [])
+
+
+@functools.cache
+def english() -> Lexicon:
+    """The lexicon of ordinary English words that comes with sonde."""
+    data = json.loads(resources.files("sonde.tasks").joinpath("lexicon.json").read_text(encoding="utf-8"))
+    classes = {
+        name: WordClass(
+            name, tuple(c["forms"]), tuple(Entry(forms, name) for forms in _entries(c["entries"])), c.get("wider", ""), c.get("order", "")
+        )
+        for name, c in data["classes"].items()
+    }
+    return Lexicon(classes, {name: _entries(lines) for name, lines in data["fixed"].items()})
+
+
+def _entries(lines: list[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(entry.split("/")) for line in lines for entry in line.split())
+
+
+def _wider(classes: Mapping[str, WordClass]) -> dict[str, WordClass]:
+    """The wide classes: everything that the narrow ones within them hold."""
+    inside: dict[str, list[WordClass]] = {}
+    for kind in classes.values():
+        if kind.wider:
+            inside.setdefault(kind.wider, []).append(kind)
+    return {name: WordClass(name, parts[0].forms, tuple(e for part in parts for e in part.entries)) for name, parts in inside.items()}

@@ -1,0 +1,66 @@
+"""`tasks.load`: a task from a template, with words that are single tokens for the model at hand."""
+
+import random
+
+from sonde.access import Model
+from sonde.results import InputError
+from sonde.tasks.fillers import Fillers
+from sonde.tasks.pair import Pair, pair
+from sonde.tasks.prompt import Prompt, tokenizer_of
+from sonde.tasks.task import Task
+from sonde.tasks.template import Template, fill
+from sonde.tasks.templates import TEMPLATES
+
+TRIES = 50  # draws per example; more are needed only where a tokenizer knows few of the words
+
+
+def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None) -> Task:
+    """A task of `n` distinct examples.
+
+    Arguments:
+        template: a template, or the name of one of ours.
+        model: the model whose tokenizer the words must suit.
+        n: how many examples.
+        seed: of the draws.
+        bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
+
+    Returns:
+        The task; its notes tell which words were left out because they are several tokens.
+
+    Raises:
+        InputError: an unknown name, or a tokenizer that knows too few of the words.
+
+    >>> import sonde
+    >>> task = load("agreement", sonde.load("specimen:words"), n=8)
+    >>> len(task), task.name
+    (8, 'agreement')
+    """
+    if isinstance(template, str):
+        if template not in TEMPLATES:
+            raise InputError(f"there is no task {template!r}; there are {', '.join(TEMPLATES)}")
+        template = TEMPLATES[template]
+    fillers, rng = Fillers(tokenizer_of(model)), random.Random(seed)
+    found: dict[str, Pair] = {}
+    for _ in range(TRIES * n):
+        if len(found) == n:
+            break
+        text = fill(rng.choice(template.frames), fillers, rng)
+        example = None if text is None or text in found else _example(template, text, fillers, bos)
+        if example is not None:
+            found[example.clean] = example
+    if not found:
+        raise InputError(f"no example of the task {template.name!r} suits this tokenizer: {'; '.join(fillers.notes()) or 'all words were tried'}")
+    short = (f"only {len(found)} distinct examples of the {n} asked for were found",) if len(found) < n else ()
+    return Task.of(list(found.values()), template.name, notes=(*fillers.notes(), *short))
+
+
+def _example(template: Template, text: str, fillers: Fillers, bos: bool | None) -> Pair | None:
+    """The first case of the template's rule that suits the tokenizer."""
+    for case in template.rule(Prompt(text, fillers.tokenizer, bos, fillers.lexicon)):
+        if case.foil is None:
+            continue
+        try:
+            return pair(fillers.tokenizer, text, case.corrupt, case.target, case.foil, bos)
+        except InputError:
+            continue
+    return None

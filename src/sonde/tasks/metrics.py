@@ -1,0 +1,158 @@
+"""What is asked of a run: one number per example, differentiable, read at one position.
+
+A metric is a callable from a `Run` to a tensor with one value per example. Those here also say what they read, so that nothing else need be computed:
+`pos`, the position, and `rows`, the vocabulary rows (`None` for all); `unit`; and `select`, which gives the metric for some of its examples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sonde.access import Run
+from sonde.results import InputError
+
+Ids = int | Sequence[int] | Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class _TokenMetric:
+    """A metric about one token per example.
+
+    Arguments:
+        targets: token ids, one per example; a single one serves all examples.
+        pos: the position whose prediction is scored, counted in each row's real tokens.
+    """
+
+    targets: Ids
+    pos: int = field(default=-1, kw_only=True)
+    unit: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "targets", _ids(self.targets))
+
+    @property
+    def rows(self) -> Int[Tensor, " row"] | None:
+        return _distinct(self.targets)
+
+    def select(self, examples: Sequence[int]) -> Self:
+        return replace(self, targets=_some(self.targets, examples))
+
+
+class Logit(_TokenMetric):
+    """The target's logit.
+
+    >>> Logit(5).rows
+    tensor([5])
+    """
+
+    unit: ClassVar[str] = "logits"
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        return _picked(logits_at(run, self.pos), self.targets)
+
+
+class LogProbability(_TokenMetric):
+    """The target's log-probability, in nats."""
+
+    unit: ClassVar[str] = "nats"
+    rows = None  # the normaliser needs them all
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        return _picked(logits_at(run, self.pos).log_softmax(-1), self.targets)
+
+
+@dataclass(frozen=True, eq=False)
+class LogitDifference(_TokenMetric):
+    """The target's logit minus the foil's: the log of how much likelier the target is.
+
+    Arguments:
+        targets: token ids, one per example; a single one serves all examples.
+        foils: what they are compared with, likewise.
+        pos: the position whose prediction is scored.
+
+    >>> LogitDifference([5, 6], [6, 5]).rows
+    tensor([5, 6])
+    """
+
+    foils: Ids
+    unit: ClassVar[str] = "logits"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "foils", _ids(self.foils))
+
+    @property
+    def rows(self) -> Int[Tensor, " row"]:
+        return _distinct(self.targets, self.foils)
+
+    def select(self, examples: Sequence[int]) -> Self:
+        return replace(self, targets=_some(self.targets, examples), foils=_some(self.foils, examples))
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        logits = logits_at(run, self.pos)
+        return _picked(logits, self.targets) - _picked(logits, self.foils)
+
+
+@dataclass(frozen=True, eq=False)
+class KL:
+    """How far a run's prediction is from a reference: KL(reference || run), in nats.
+
+    Arguments:
+        reference: the reference's logits, such as `run.last_logits` of the unedited run.
+        pos: the position whose prediction is compared.
+    """
+
+    reference: Float[Tensor, "batch vocab"]
+    pos: int = -1
+    unit: ClassVar[str] = "nats"
+    rows: ClassVar[None] = None
+
+    def select(self, examples: Sequence[int]) -> Self:
+        return replace(self, reference=self.reference[list(examples)])
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        mine = logits_at(run, self.pos).log_softmax(-1)
+        theirs = self.reference.log_softmax(-1)
+        return (theirs.exp() * (theirs - mine)).sum(-1)
+
+
+def logits_at(run: Run, pos: int) -> Float[Tensor, "batch vocab"]:
+    """A run's logits at one position of each row, counted in its real tokens; raises `InputError` where a row is shorter."""
+    if pos == -1:
+        return run.last_logits
+    if run.mask is None:
+        return run.logits[:, pos]
+    lengths = run.mask.sum(1)
+    if not bool((-lengths <= pos).all() and (lengths > pos).all()):
+        raise InputError(f"position {pos} is outside a row of {int(lengths.min())} tokens; use -{int(lengths.min())} to {int(lengths.min()) - 1}")
+    columns = run.mask.int().argmax(1) + (pos % lengths)
+    return run.logits[torch.arange(len(columns), device=columns.device), columns]
+
+
+def unit_of(metric: object) -> str:
+    """The unit of a metric's values; plain callables have none that is known."""
+    return str(getattr(metric, "unit", "units of the metric"))
+
+
+def _ids(ids: Ids) -> Int[Tensor, " example"]:
+    return torch.as_tensor(ids, dtype=torch.long).reshape(-1)
+
+
+def _distinct(*ids: Ids) -> Int[Tensor, " row"]:
+    return torch.tensor(sorted({i for some in ids for i in _ids(some).tolist()}))
+
+
+def _some(ids: Ids, examples: Sequence[int]) -> Int[Tensor, " example"]:
+    ids = _ids(ids)
+    return ids if len(ids) == 1 else ids[list(examples)]
+
+
+def _picked(values: Float[Tensor, "batch vocab"], ids: Ids) -> Float[Tensor, " batch"]:
+    ids = _ids(ids).to(values.device)
+    if len(ids) not in (1, len(values)):
+        raise InputError(f"the metric has {len(ids)} target tokens and the run {len(values)} rows; give one for each row, or one for all")
+    return values.gather(1, ids.expand(len(values))[:, None]).squeeze(1)
