@@ -48,9 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         json.dump(explanation.to_json(), sys.stdout, ensure_ascii=False, indent=2)
         print()
     else:
+        from rich.console import Console
+
         from sonde.views import terminal
 
-        terminal.show(explanation.document())
+        terminal.show(explanation.document(), Console())
         if arguments.out:
             print(f"report written to {arguments.out}")
     return 0

@@ -14,6 +14,7 @@ from sonde.lens.logit import layer_site, read_out
 from sonde.results import Verdict
 from sonde.tasks import Task
 
+CLAIM = "The answer can be read from the residual stream by the unembedding."
 MEASURE = "share of prompts in which the layer, read through the unembedding, puts the target above the foil"
 THRESHOLD, SOURCE = 0.9, "nine of ten prompts; reading by chance gives one half"
 
@@ -46,8 +47,7 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
     start = next((i for i in range(len(layers)) if bool(right[i:].all())), None)
     if start is None:
         reason = "no layer puts the target above the foil in nine of ten search prompts"
-        claim = "The answer can be read from the residual stream by the unembedding."
-        return None, untestable(claim, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)
+        return None, untestable(CLAIM, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)
     found = (margins(model, evaluate)[start] > 0).float()
     turned = [random_rotation(model.d_model, seed + i) for i in range(rotations)]
     control = torch.stack([(margins(model, evaluate, rotation)[start] > 0).float() for rotation in turned]).mean(0)

@@ -84,13 +84,27 @@ class PatchResult(Result):
         ends = None if intervals is None else [(low, high) for low, high in intervals.tolist()]
         return bars(self._question(), "share of the gap", [short(site) for site in self.sites], self.effect, intervals=ends, note=self._note())
 
-    def grid(self, rows: list[str], row_name: str, cols: list[str], col_name: str) -> Drawing:
-        """The effects as a heat map, for sites that were given row by row."""
+    def grid(self, rows: list[str], row_name: str, cols: list[str], col_name: str, title: str = "", first: int | None = None) -> Drawing:
+        """The effects as a heat map.
+
+        Arguments:
+            rows, row_name, cols, col_name: the sites were given row by row.
+            title: the question that the map answers.
+            first: draw only so many of the patches, from the first on.
+        """
+        n, width = len(self.sites[:first]), len(cols)
+        details = [f"{site}: {moved:+.3g} {self.unit}" for site, moved in zip(self.sites[:n], self.moved.mean(-1).tolist(), strict=False)]
         return matrix(
-            self._question(), "share of the gap", self.effect.view(len(rows), len(cols)), row_name=row_name, rows=rows, col_name=col_name, cols=cols,
-            details=[[f"{self.sites[r * len(cols) + c]}: {self.moved[r * len(cols) + c].mean():+.3g} {self.unit}" for c in range(len(cols))] for r in range(len(rows))],
-            limit=max(1.0, float(self.effect.abs().max())), note=self._note(),
-        )  # fmt: skip
+            title or self._question(),
+            "share of the gap",
+            self.effect[:n].view(len(rows), width),
+            row_name=row_name,
+            rows=rows,
+            col_name=col_name,
+            cols=cols,
+            details=[details[r * width : (r + 1) * width] for r in range(len(rows))],
+            note=self._note(),
+        )
 
     def _question(self) -> str:
         return "Which patch brings the answer back?" if self.direction == "denoising" else "Which patch takes the answer away?"

@@ -24,7 +24,8 @@ class Prediction(Result):
     """The model's next token and its surprisals on one prompt.
 
     Arguments:
-        tokens: the text of each token of the prompt, special tokens included.
+        ids: the prompt's tokens, special ones included.
+        tokens: their text.
         surprisal: in bits; NaN for the first token.
         guesses: the ids of the most likely next tokens, most likely first.
         guess_tokens: their text.
@@ -33,6 +34,7 @@ class Prediction(Result):
         distribution: the log-probability of every token of the vocabulary, in nats.
     """
 
+    ids: Int[Tensor, " pos"]
     tokens: list[str]
     surprisal: Float[Tensor, " pos"]
     guesses: Int[Tensor, " guess"]
@@ -86,6 +88,7 @@ def predict(model: Model, prompt: str, k: int = 10, bos: bool | None = None) -> 
     last = logprobs[-1]
     top = last.topk(min(k, len(last)))
     return Prediction(
+        ids=ids.cpu(),
         tokens=run.tokens[0],
         surprisal=torch.cat([torch.tensor([math.nan]), (-seen / math.log(2)).float().cpu()]),
         guesses=top.indices.cpu(),

@@ -1,0 +1,88 @@
+"""`sonde.explain`: one prediction, from the tokens to the parts that compute it.
+
+The order of the evidence keeps searching and judging apart. The prompt's siblings (the same sentence about other people and things) are
+split in two halves: on one the components and the layer are chosen, on the other every claim is tested. And before anything is explained,
+the behaviour itself is tested: where the model does not prefer the target over the foil by the sentence's form, no further claim is made.
+"""
+
+import time
+
+from sonde.access import Model
+from sonde.jobs import track
+from sonde.report import chapters
+from sonde.report.explanation import Explanation, command_line
+from sonde.report.material import gather
+from sonde.report.summary import gated, summary, verification
+from sonde.results import InputError, Result, Verdict
+from sonde.results.document import Section
+
+CHAPTERS = {
+    "prediction": chapters.prediction,
+    "attribution": chapters.attribution,
+    "lens": chapters.lens,
+    "patching": chapters.patching,
+}
+
+
+def explain(
+    model: Model,
+    prompt: str,
+    target: str | None = None,
+    foil: str | None = None,
+    corrupt: str | None = None,
+    bos: bool | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Explanation:
+    """Explain what a language model says after a prompt, with the evidence for each sentence.
+
+    Arguments:
+        model: a language model of a known family, with its tokenizer.
+        prompt: the text; the next token is explained.
+        target: the token to explain; by default the task's right answer, else the model's first guess.
+        foil: what it is contrasted with; by default the task's wrong answer, else the first guess under the counterfactual.
+        corrupt: a prompt with as many tokens, under which the answer should change; by default one is found, and all candidates are shown.
+        bos: as for `Model.run`.
+        seed: of every random draw.
+        progress: show a progress bar in a terminal.
+
+    Returns:
+        The explanation: `document()`, `to_html(path)`, `to_json()`, `verdicts`, `summary`.
+
+    Raises:
+        InputError: a prompt, target, foil or counterfactual that does not fit the model.
+
+    >>> import sonde
+    >>> explanation = explain(sonde.load("specimen:words"), "The keys on the cabinet")
+    >>> explanation.target, explanation.foil
+    (' are', ' is')
+    """
+    if not model.architecture.sites or model.tokenizer is None:
+        raise InputError(f"{model.name} is no language model of a known family with its tokenizer, so there is no next token to explain")
+    started = time.perf_counter()
+    material = gather(model, prompt, target, foil, corrupt, bos, seed)
+    sections: dict[str, Section] = {}
+    verdicts: list[Verdict] = []
+    results: dict[str, Result] = {}
+    for key in track(CHAPTERS, "explaining", shown=progress):
+        chapter = CHAPTERS[key](material)
+        # the first verdict is the behaviour's, on which all others stand
+        verdicts += [gated(verdict, verdicts[0]) for verdict in chapter.verdicts] if verdicts else chapter.verdicts
+        sections[key], results = chapter.section, results | chapter.results
+    command = command_line(prompt, model.name, target, foil, corrupt, bos, seed)
+    return Explanation(
+        model=model.name,
+        model_hash=model.hash,
+        dtype=model.dtype,
+        prompt=prompt,
+        tokens=material.prediction.tokens,
+        target=material.candidates.target,
+        foil=material.candidates.foil,
+        corrupt=material.corrupt,
+        seed=seed,
+        seconds=time.perf_counter() - started,
+        warnings=material.warnings,
+        sections=[summary(verdicts), *sections.values(), verification(verdicts, command)],
+        results=results,
+        command=command,
+    )
