@@ -16,10 +16,17 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("prompt", metavar="PROMPT", help="the text; the next token is explained")
     parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
-    parser.add_argument("--target", metavar="T", help="the token to explain, with its leading space (default: by the task, else the model's first guess)")
+    parser.add_argument(
+        "--target", metavar="T", help="the token to explain, with its leading space (default: by the task, else the model's first guess)"
+    )
     parser.add_argument("--foil", metavar="F", help="the token it is contrasted with")
     parser.add_argument("--corrupt", metavar="C", help="a prompt of the same length in which the answer should change (default: found, and shown)")
-    parser.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first (default: as the tokenizer does)")
+    parser.add_argument(
+        "--bos",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="put the beginning-of-sequence token first (default: as the tokenizer does)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
     parser.add_argument("--out", metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the compact report")

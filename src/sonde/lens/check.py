@@ -4,29 +4,31 @@ A rotation keeps every length and angle among states and destroys only their rel
 from foil half of the time; a layer from which the answer is readable beats that.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
 from sonde.evidence import compare, random_rotation, untestable
-from sonde.lens.logit import layer_site, read_out
+from sonde.lens.logit import layer_names, layer_site, read_out
 from sonde.results import Verdict
 from sonde.tasks import Task
 
 CLAIM = "The answer can be read from the residual stream by the unembedding."
 MEASURE = "share of prompts in which the layer, read through the unembedding, puts the target above the foil"
-THRESHOLD, SOURCE = 0.9, "nine of ten prompts; reading by chance gives one half"
+THRESHOLD, SOURCE = 0.75, "three prompts of four, as for the behaviour itself; reading by chance gives one half"
 
 
-def margins(model: Model, task: Task, rotation: Float[Tensor, "d d"] | None = None) -> Float[Tensor, "layer example"]:
-    """Target minus foil, in logits, in each layer's reading at the last token of each prompt."""
-    layers = ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
-    sites = [layer_site(model, layer).at(pos=-1) for layer in layers]
+def margins(model: Model, task: Task, rotations: Sequence[Float[Tensor, "d d"] | None] = (None,)) -> Float[Tensor, "rotation layer example"]:
+    """Target minus foil, in logits, in each layer's reading at the last token of each prompt; once for each rotation of the states."""
+    sites = [layer_site(model, layer).at(pos=-1) for layer in layer_names(model)]
     run = model.run(task.clean, read=sites, logits=False)
-    rows = torch.arange(len(task))
-    logits = torch.stack([read_out(model, run[site], rotation).cpu() for site in sites])
-    return logits[:, rows, task.targets.cpu()] - logits[:, rows, task.foils.cpu()]
+    states = torch.stack([run[site] for site in sites])
+    answers = torch.stack([task.targets, task.foils], -1).to(states.device)
+    picked = torch.stack([read_out(model, states, rotation).gather(-1, answers.expand(len(sites), -1, -1)) for rotation in rotations])
+    return (picked[..., 0] - picked[..., 1]).cpu()
 
 
 def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rotations: int = 8) -> tuple[str | None, Verdict]:
@@ -34,7 +36,7 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
 
     Arguments:
         model: a language model.
-        search: the prompts on which the layer is chosen: the first from which on every layer puts target above foil in nine prompts of ten.
+        search: the prompts on which the layer is chosen: the first from which on every layer puts target above foil in three prompts of four.
         evaluate: other prompts, on which the claim is tested.
         seed: of the rotations.
         rotations: how many random rotations make the control.
@@ -42,15 +44,15 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
     Returns:
         The layer's name (`None` where there is no such layer before the end), and the verdict.
     """
-    layers = ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
-    right = (margins(model, search) > 0).float().mean(-1) >= THRESHOLD if len(search) else torch.zeros(len(layers), dtype=torch.bool)
+    layers = layer_names(model)
+    right = (margins(model, search)[0] > 0).float().mean(-1) >= THRESHOLD if len(search) else torch.zeros(len(layers), dtype=torch.bool)
     start = next((i for i in range(len(layers)) if bool(right[i:].all())), None)
     if start is None:
-        reason = "no layer puts the target above the foil in nine of ten search prompts"
+        reason = "no layer puts the target above the foil in three search prompts of four"
         return None, untestable(CLAIM, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)
-    found = (margins(model, evaluate)[start] > 0).float()
     turned = [random_rotation(model.d_model, seed + i) for i in range(rotations)]
-    control = torch.stack([(margins(model, evaluate, rotation)[start] > 0).float() for rotation in turned]).mean(0)
+    above = (margins(model, evaluate, [None, *turned])[:, start] > 0).float()
+    found, control = above[0], above[1:].mean(0)
     where = {0: "the embedding", len(layers) - 1: "the last block"}.get(start, f"block {layers[start]}")
     claim = f"The answer can be read from the residual stream from {where} on."
     return layers[start], compare(claim, MEASURE, found, control, threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)

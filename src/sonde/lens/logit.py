@@ -139,7 +139,7 @@ def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None
     tokens = run.tokens or [[str(i) for i in ids[keep].tolist()] for ids, keep in zip(run.ids, mask, strict=True)]
     return LensResult(
         tokens=tokens,
-        layers=["embed", *(str(i) for i in range(model.n_layers - 1)), "model"],
+        layers=layer_names(model),
         mask=mask.cpu(),
         top_tokens=top_tokens,
         final=final.argmax(-1).cpu(),
@@ -148,14 +148,20 @@ def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None
     )
 
 
-def read_out(model: Model, resid: Float[Tensor, "*batch d_model"], rotation: Float[Tensor, "d_model d_model"] | None = None) -> Float[Tensor, "*batch vocab"]:
+def read_out(
+    model: Model, resid: Float[Tensor, "*batch d_model"], rotation: Float[Tensor, "d_model d_model"] | None = None
+) -> Float[Tensor, "*batch vocab"]:
     """Logits of residual states through the model's own final norm and unembedding; `rotation` turns the states first (the null reading)."""
     with torch.no_grad():
         return model.unembed(resid if rotation is None else resid @ rotation.to(resid)).float()
 
 
+def layer_names(model: Model) -> list[str]:
+    """The rows of the lens: the embedding, each block, and the last block as the model itself."""
+    return ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
+
+
 def layer_site(model: Model, layer: str) -> Site:
     """The residual stream that a row of the lens reads."""
-    names = ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
-    i = names.index(layer)
+    i = layer_names(model).index(layer)
     return Site("blocks.0.resid_pre" if i == 0 else f"blocks.{i - 1}.resid_post")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from sonde.access import Model, Patch, Site
+from sonde.access.forward import logits_for
 from sonde.patching.results import Direction, PatchResult
 from sonde.results import InputError, Recipe
 from sonde.tasks import Task
@@ -56,7 +57,7 @@ def activation_patching(
     read = list(dict.fromkeys(str(site.whole()) for group in groups for site in group))
     source, target = (task.clean, task.corrupt) if direction == "denoising" else (task.corrupt, task.clean)
     # the metrics of both unpatched runs come with the runs: one gives the values, the other is the sweep's base
-    run = model.run(source, read=read)
+    run = model.run(source, read=read, logits=logits_for(task.metric))
     sweep = model.sweep(target, [[Patch(site, run) for site in group] for group in groups], task.metric, batch_size)
     unpatched = task.metric(run).detach().cpu()
     clean, corrupt = (unpatched, sweep.base.cpu()) if direction == "denoising" else (sweep.base.cpu(), unpatched)

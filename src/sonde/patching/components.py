@@ -5,7 +5,7 @@ parts that back one another up nor parts in a chain are overlooked. The found se
 gap, with an interval over the search prompts that excludes zero, the strongest first, at most eight and at most a third of all.
 
 Tested, on evaluation prompts: corrupting the whole set at once must take the answer away (necessity), and restoring the set alone in the
-corrupted run must bring it back (sufficiency), each for at least half of the gap and by more than random sets of as many heads and MLPs.
+corrupted run must bring it back (sufficiency), each for at least half of the gap and by more than random sets of the same size.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access import Model, Site
+from sonde.access import Model
 from sonde.evidence import bootstrap, compare, random_sets, t_interval, untestable
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites
-from sonde.patching.results import PatchResult, short
+from sonde.patching.results import Direction, PatchResult, short
 from sonde.results import Drawing, Recipe, Result, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 LEAST_SCORE, MOST = 0.1, 8
+NEEDED = "share of the gap lost when they are corrupted together; control: random sets of that size"
 HALF, HALF_SOURCE = 0.5, "half of the gap between the prompts and their counterfactuals: a convention"
 
 
@@ -126,6 +127,11 @@ def find_components(model: Model, task: Task, seed: int = 0) -> Components:
     )  # fmt: skip
 
 
+def nothing(reason: str) -> Verdict:
+    """The verdict where there is no set to test."""
+    return untestable("Some heads or MLPs carry the answer.", NEEDED, reason, threshold=HALF, threshold_source=HALF_SOURCE)
+
+
 def verify(model: Model, task: Task, found: list[str], candidates: list[str], seed: int = 0, sets: int = 20) -> list[Verdict]:
     """Test a set of components on prompts: is it needed, and is it enough?
 
@@ -133,23 +139,27 @@ def verify(model: Model, task: Task, found: list[str], candidates: list[str], se
         model: the model.
         task: prompts that did not take part in choosing the set.
         found: the set's sites.
-        candidates: the sites from which it was chosen; the control draws from the others, as many heads and MLPs as the set has, and from all where
-            the others are too few.
+        candidates: the sites from which it was chosen, and from which the control draws sets of the same size. They may share members with the found
+            set: drawing around it would make the control weaker than chance.
         seed: of the draws.
         sets: how many random sets.
     """
     names = ", ".join(short(site) for site in found)
-    claims = {
-        "noising": (f"{names} together are needed for the answer." if len(found) > 1 else f"{names} is needed for the answer.", "share of the gap lost when they are corrupted"),
-        "denoising": (f"{names} together are enough for the answer." if len(found) > 1 else f"{names} is enough for the answer.", "share of the gap restored when only they are clean"),
+    are = "together are" if len(found) > 1 else "is"
+    claims: dict[Direction, tuple[str, str]] = {
+        "noising": (f"{_sentence(names)} {are} needed for the answer.", NEEDED),
+        "denoising": (
+            f"{_sentence(names)} {are} enough for the answer.",
+            "share of the gap restored when only they are clean; control: random sets of that size",
+        ),
     }
     if not found:
-        claim = ("Some heads or MLPs carry the answer.", "share of the gap lost when they are corrupted")
-        return [untestable(*claim, "no component reached a tenth of the gap on the search prompts", threshold=HALF, threshold_source=HALF_SOURCE)]
-    controls = _matched(found, candidates, seed, sets)
+        return [nothing("no component reached a tenth of the gap on the search prompts")]
+    drawn = random_sets(candidates, len(found), sets, seed)
+    controls = [list(chosen) for chosen in drawn if set(chosen) != set(found)]
     verdicts = []
     for direction, (claim, measure) in claims.items():
-        result = activation_patching(model, task, [found, *controls], "noising" if direction == "noising" else "denoising")
+        result = activation_patching(model, task, [found, *controls], direction)
         if result.gap <= 0:
             reason = f"on the evaluation prompts the counterfactual does not lower the metric (gap {result.gap:+.3g} {result.unit})"
             verdicts.append(untestable(claim, measure, reason, threshold=HALF, threshold_source=HALF_SOURCE))
@@ -159,13 +169,5 @@ def verify(model: Model, task: Task, found: list[str], candidates: list[str], se
     return verdicts
 
 
-def _matched(found: list[str], candidates: list[str], seed: int, sets: int) -> list[list[Site]]:
-    """Random sets with as many heads and as many MLPs as the found one."""
-    drawn: list[list[Site]] = [[] for _ in range(sets)]
-    for k, kind in enumerate((".attn.z[", ".mlp.out")):
-        size = sum(kind in site for site in found)
-        pool = [site for site in candidates if kind in site]
-        others = [site for site in pool if site not in found]
-        for chosen, extra in zip(drawn, random_sets(others if len(others) >= size else pool, size, sets, seed + k), strict=True):
-            chosen += [Site.parse(site) for site in extra]
-    return drawn
+def _sentence(names: str) -> str:
+    return names[0].upper() + names[1:]

@@ -111,7 +111,9 @@ class PatchResult(Result):
 
     def _note(self) -> str:
         n = len(self.clean)
-        return f"1 is the whole way between both runs, {self.gap:+.3g} {self.unit}; {self.direction}, " + ("one prompt" if n == 1 else f"mean over {n} prompts")
+        return f"1 is the whole way between both runs, {self.gap:+.3g} {self.unit}; {self.direction}, " + (
+            "one prompt" if n == 1 else f"mean over {n} prompts"
+        )
 
     def _divisor(self) -> float:
         if abs(self.gap) < 1e-9:

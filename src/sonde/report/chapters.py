@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from sonde import lens as lenses
 from sonde import patching as patches
 from sonde.evidence import untestable
-from sonde.patching.components import HALF, HALF_SOURCE
 from sonde.report.behaviour import behaviour
 from sonde.report.material import Material
 from sonde.results import Drawing, Result, Verdict
 from sonde.results.document import Section, Sentence
-from sonde.results.drawing import table
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +40,9 @@ def lens(material: Material) -> Chapter:
     """Where does the answer arise?"""
     read = lenses.logit_lens(material.model, [material.ids])
     if material.untested:
-        claim = untestable(lenses.check.CLAIM, lenses.check.MEASURE, material.untested, threshold=lenses.check.THRESHOLD, threshold_source=lenses.check.SOURCE)
+        claim = untestable(
+            lenses.check.CLAIM, lenses.check.MEASURE, material.untested, threshold=lenses.check.THRESHOLD, threshold_source=lenses.check.SOURCE
+        )
     else:
         claim = lenses.readable_from(material.model, material.search, material.evaluate, material.seed)[1]
     lead = (
@@ -59,7 +59,9 @@ def patching(material: Material) -> Chapter:
         "that brings the answer back. 1 is the whole way, 0 no change."
     )
     if material.candidates.best is None:
-        return Chapter(Section("patching", "Patching", lead, sentences=[Sentence(f"Not possible: {material.untested}.")]), [_needed(material.untested)])
+        return Chapter(
+            Section("patching", "Patching", lead, sentences=[Sentence(f"Not possible: {material.untested}.")]), [patches.nothing(material.untested)]
+        )
     model, here = material.model, material.candidates.task()
     drawings: list[Drawing] = [material.candidates.drawing()]
     results: dict[str, Result] = {}
@@ -69,11 +71,13 @@ def patching(material: Material) -> Chapter:
     places = patches.activation_patching(model, here, patches.residual_sites(model, length))
     if places.gap <= 0:
         sentences.append(Sentence(f"The counterfactual does not lower the logit difference (by {-places.gap:.2f}), so nothing can be brought back."))
-        return Chapter(Section("patching", "Patching", lead, drawings, sentences), [_needed("the counterfactual does not take the answer away")])
+        return Chapter(
+            Section("patching", "Patching", lead, drawings, sentences), [patches.nothing("the counterfactual does not take the answer away")]
+        )
     results["patching.residual"] = places
     drawings.append(places.grid(layers, "block", places.tokens, "position", "Where is the answer, block by block?"))
     if material.untested:
-        return Chapter(Section("patching", "Patching", lead, drawings, sentences), [_needed(material.untested)], results)
+        return Chapter(Section("patching", "Patching", lead, drawings, sentences), [patches.nothing(material.untested)], results)
     found = patches.find_components(model, material.search, material.seed)
     results["patching.components"] = found
     n = model.n_layers * model.n_heads
@@ -96,9 +100,3 @@ def _choice(found: patches.Components) -> str:
     if not found.found:
         return f"On {n} search prompts no head or MLP moves a tenth of the gap."
     return f"Chosen on {n} search prompts, to be tested on others: {', '.join(found.names)}."
-
-
-def _needed(reason: str) -> Verdict:
-    return untestable(
-        "Some heads and MLPs carry the answer.", "share of the gap lost when they are corrupted", reason, threshold=HALF, threshold_source=HALF_SOURCE
-    )

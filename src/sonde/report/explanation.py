@@ -120,11 +120,19 @@ class Explanation:
         return dict(own)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Explanation of {self.target!r} against {self.foil!r} after {self.prompt!r} by {self.model}", *(f"  {s}" for s in self.summary)])
+        return "\n".join(
+            [f"Explanation of {self.target!r} against {self.foil!r} after {self.prompt!r} by {self.model}", *(f"  {s}" for s in self.summary)]
+        )
 
 
 def command_line(prompt: str, model: str, target: str | None, foil: str | None, corrupt: str | None, bos: bool | None, seed: int) -> str:
     """The command that makes an explanation again."""
-    options = [("--model", model if model != "specimen:words" else None), ("--target", target), ("--foil", foil), ("--corrupt", corrupt), ("--seed", str(seed) if seed else None)]
+    options = [
+        ("--model", model if model != "specimen:words" else None),
+        ("--target", target),
+        ("--foil", foil),
+        ("--corrupt", corrupt),
+        ("--seed", str(seed) if seed else None),
+    ]
     words = ["sonde", "explain", prompt, *(word for name, value in options if value is not None for word in (name, value))]
     return shlex.join(words) + ("" if bos is None else " --bos" if bos else " --no-bos") + " --out report.html"

@@ -77,4 +77,6 @@ def _surprise(prediction: Prediction, target: str, target_id: int) -> list[str]:
     if prediction.guesses[0] == target_id:
         return []
     probability = prediction.distribution[target_id].exp().item()
-    return [f"the model's first guess is `{prediction.guess_tokens[0]}` ({prediction.probabilities[0]:.1%}), not the explained `{target}` ({probability:.2g})"]
+    return [
+        f"the model's first guess is `{prediction.guess_tokens[0]}` ({prediction.probabilities[0]:.1%}), not the explained `{target}` ({probability:.2g})"
+    ]

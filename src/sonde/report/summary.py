@@ -35,14 +35,13 @@ def verification(verdicts: list[Verdict], command: str) -> Section:
 
 
 def sentence(verdict: Verdict) -> str:
-    """One verdict as a sentence."""
+    """One verdict as a sentence; its figures stand beside it."""
     if verdict.holds is None:
-        return f"Not tested: {_lower(verdict.claim)} The reason: {verdict.reason}."
-    figures = f"{verdict.measured:.2f}, control {verdict.control:.2f}, n = {verdict.n}"
-    if verdict.holds:
-        return f"{verdict.claim} ({verdict.measure}: {figures})"
-    return f"Not shown: {_lower(verdict.claim)} ({verdict.measure}: {figures}, needed {verdict.threshold:.2f})"
+        return f"Not tested: {_inside(verdict.claim)}, because {verdict.reason}."
+    return verdict.claim if verdict.holds else f"Not shown: {_inside(verdict.claim)}."
 
 
-def _lower(claim: str) -> str:
-    return claim[0].lower() + claim[1:] if claim[:1].isupper() and not claim[:3].isupper() else claim
+def _inside(claim: str) -> str:
+    """A claim within a sentence: no capital unless it is a name's, no full stop."""
+    first = claim.split(" ", 1)[0]
+    return (claim if first.isupper() else claim[0].lower() + claim[1:]).rstrip(".")
