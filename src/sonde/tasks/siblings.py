@@ -21,6 +21,7 @@ TRIES = 50  # draws per sibling
 SHAPED = 40  # stand-ins looked for, for a repeated word of no class
 
 Renaming = Mapping[str, str]
+Choices = tuple[Renaming, ...]  # renamings of one entry, or of all members of an ordered class, of which one is drawn
 
 
 def siblings(
@@ -74,19 +75,6 @@ def siblings(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What is renamed together: an entry with its forms, or all members of an ordered class.
-
-    Arguments:
-        name: what it is called.
-        choices: the renamings that leave every other token where it was, of which one is drawn.
-    """
-
-    name: str
-    choices: tuple[Renaming, ...]
-
-
-@dataclass(frozen=True)
 class _Family:
     """A prompt, its counterfactual and its answers, to be renamed together."""
 
@@ -104,8 +92,8 @@ class _Family:
         """Every word of the family."""
         return {word.text for word in (*self.clean.words, *self.corrupt.words)} | {answer.strip() for answer in self.answers}
 
-    def parts(self) -> list[_Part]:
-        """What can be renamed."""
+    def parts(self) -> list[Choices]:
+        """What can be renamed: the choices that leave every other token where it was."""
         lexicon = self.clean.lexicon
         senses = {word: sense for word in sorted(self.words) if (sense := lexicon.sense(word)) is not None}
         said = {s.entry for word in (*self.clean.words, *self.corrupt.words) if (s := lexicon.sense(word.text)) is not None}
@@ -114,46 +102,46 @@ class _Family:
             self._entry(entry, senses, gendered) for entry in dict.fromkeys(s.entry for s in senses.values() if s.entry in said and not s.kind.order)
         ]
         parts += [self._shift(kind, senses) for kind in dict.fromkeys(s.kind for s in senses.values() if s.kind.order)]
-        usable = [part for part in parts if part.choices]
-        return usable or [part for part in map(self._shaped, self._repeated()) if part.choices]
+        usable = [choices for choices in parts if choices]
+        return usable or [choices for choices in map(self._shaped, self._repeated()) if choices]
 
-    def _entry(self, entry: Entry, senses: Mapping[str, Sense], gendered: bool) -> _Part:
+    def _entry(self, entry: Entry, senses: Mapping[str, Sense], gendered: bool) -> Choices:
         """One entry with all its forms, exchanged within the narrowest class that offers enough."""
         forms = {word: sense.form for word, sense in senses.items() if sense.entry == entry}
         sense = senses[next(iter(forms))]
         classes = self.clean.lexicon.fillers(sense)
         if sense.kind.wider == "name":
             classes = classes[:1] if gendered else classes[-1:]
-        choices: tuple[Renaming, ...] = ()
+        choices: Choices = ()
         for kind in classes:
             choices = self._fitting({word: other.forms[form] for word, form in forms.items()} for other in kind.entries if other != entry)
             if len(choices) >= FILLERS:
                 break
-        return _Part(entry.forms[0], choices)
+        return choices
 
-    def _shift(self, kind: WordClass, senses: Mapping[str, Sense]) -> _Part:
+    def _shift(self, kind: WordClass, senses: Mapping[str, Sense]) -> Choices:
         """All members of an ordered class, moved by the same number of steps, if the answer is one of them."""
         members = {word: sense.entry for word, sense in senses.items() if sense.kind == kind}
         if self.answers[0].strip() not in members:
-            return _Part(kind.name, ())
+            return ()
         moved = [
             {word: kind.after(entry, step) for word, entry in members.items()} for step in range(1 - len(kind.entries), len(kind.entries)) if step
         ]
         whole = [{word: other.forms[0] for word, other in one.items() if other is not None} for one in moved]
         distinct = {tuple(one.items()): one for one in whole if len(one) == len(members) and one != {word: word for word in members}}
-        return _Part(kind.name, self._fitting(distinct.values()))
+        return self._fitting(distinct.values())
 
     def _repeated(self) -> list[str]:
         """The content words that stand more than once in prompt and answers: what they are called matters less than that they return."""
         said = [word.text for word in self.clean.words] + [answer.strip() for answer in self.answers]
         return [word for word in dict.fromkeys(said) if said.count(word) > 1 and not self.clean.lexicon.is_function_word(word)]
 
-    def _shaped(self, word: str) -> _Part:
+    def _shaped(self, word: str) -> Choices:
         token = next((text for text in (*self.clean.strings, *self.answers) if text.strip() == word), "")
         found = (other.strip() for other in alike(self.clean.tokenizer, token)) if token else iter(())
-        return _Part(word, self._fitting({word: other} for other, _ in zip(found, range(SHAPED), strict=False)))
+        return self._fitting({word: other} for other, _ in zip(found, range(SHAPED), strict=False))
 
-    def _fitting(self, renamings: Iterable[Renaming]) -> tuple[Renaming, ...]:
+    def _fitting(self, renamings: Iterable[Renaming]) -> Choices:
         return tuple(renaming for renaming in renamings if self.renamed(renaming) is not None)
 
     def renamed(self, renaming: Renaming) -> Pair | None:
@@ -201,10 +189,10 @@ def _in_place(prompt: Prompt, renaming: Renaming, ids: tuple[int, ...]) -> bool:
     return all(a == b for i, (a, b) in enumerate(zip(prompt.ids, ids, strict=True)) if i not in renamed)
 
 
-def _draw(parts: list[_Part], words: set[str], rng: random.Random) -> Renaming | None:
+def _draw(parts: list[Choices], words: set[str], rng: random.Random) -> Renaming | None:
     """One renaming of everything; `None` where two words would become one."""
     renaming: dict[str, str] = {}
-    for part in parts:
-        renaming |= rng.choice(part.choices)
+    for choices in parts:
+        renaming |= rng.choice(choices)
     kept = words - set(renaming)
     return renaming if len(set(renaming.values())) == len(renaming) and not kept & set(renaming.values()) else None
