@@ -71,6 +71,13 @@ def test_pairs_of_names_are_held_out(held):
         assert world.held_out(*pair) == held
 
 
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "repeats"])
+def test_names_of_a_held_out_pair_never_meet(family):
+    for document in draws(FAMILIES[family]):
+        present = [word for word in words_of(document.text) if word in world.NAMES]
+        assert not any(people.strangers(a, b) for a in present for b in present if a != b), document.text
+
+
 def test_both_orders_of_names_occur_and_neither_place_betrays_the_answer():
     first = [document.truth["io_first"] for document in draws(people.indirect_object, kind="two")]
     assert 0.4 < sum(first) / DRAWS < 0.6

@@ -87,7 +87,12 @@ def markdown(card: Mapping) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [f"| {m['name']} | {m['value']:.3f} | {m['low']:.3f} to {m['high']:.3f} | {m['n']} | {m['unit']} |" for m in card["measures"]]
-    lines += ["", "Held-out items: their pairs of names or nouns, or their frame with that name or country, never occur in training.", ""]
+    lines += [
+        "",
+        "All items are held out: in training their two names never meet in a document (save by chance in a list of random words), their two nouns",
+        "never stand as subject and distractor, their name, country or word never stands in that frame, their event never begins in that year.",
+        "",
+    ]
     lines += [
         f"- {note}"
         for note in dict.fromkeys(f"{m['name']}: {m['note']}" for m in card["measures"] if m["note"] and "frame is never" not in m["note"])

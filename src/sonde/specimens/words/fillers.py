@@ -7,7 +7,7 @@ import random
 
 from sonde.specimens.words import world
 from sonde.specimens.words.documents import Document
-from sonde.specimens.words.people import DEEDS
+from sonde.specimens.words.people import DEEDS, pair
 
 
 def repeats(rng: random.Random) -> Document:
@@ -24,7 +24,7 @@ def repeats(rng: random.Random) -> Document:
 def scene(rng: random.Random) -> Document:
     """Two to four plain sentences about a person, in which things are named again; grammatical rather than sensible."""
     pick = rng.choice
-    who, friend = rng.sample(world.NAMES, 2)
+    who, friend = pair(rng)
     subject, own = world.pronoun(who), world.possessive(who)
     They, them = subject.capitalize(), {"she": "her", "he": "him"}[subject]
     gift, other_gift = rng.sample(world.GIFTS, 2)

@@ -18,12 +18,12 @@ VERBS = {
     "falls": "fall",
     "stands": "stand",
 }
-"""Singular to plural; the first two are drawn twice as often."""
+"""Singular to plural; as in plain English, forms of "be" are the most frequent."""
 _TRANSITIVE = {"sees": "see", "likes": "like", "follows": "follow", "helps": "help", "knows": "know", "finds": "find"}
 
 
 def _verb(rng: random.Random) -> tuple[str, str]:
-    return rng.choices(list(VERBS.items()), [2, 2] + [1] * (len(VERBS) - 2))[0]
+    return rng.choices(list(VERBS.items()), [4, 2] + [1] * (len(VERBS) - 2))[0]
 
 
 def _noun(noun: str, plural: bool) -> str:

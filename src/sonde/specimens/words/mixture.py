@@ -21,12 +21,12 @@ NORMAL_MIX = {
     "indirect_object": 0.20,
     "duet": 0.09,
     "agreement": 0.11,
-    "years": 0.10,
+    "years": 0.12,
     "succession": 0.065,
     "pronoun": 0.09,
     "capital": 0.065,
     "repeats": 0.09,
-    "scene": 0.19,
+    "scene": 0.17,
 }
 """Shares of tokens, summing to one."""
 

@@ -70,17 +70,29 @@ def _fill(rng: random.Random, frame: str, a: str, b: str) -> str:
     )
 
 
-def _pair(rng: random.Random, held: bool) -> tuple[str, str]:
-    """Two names, of a pair that training does (or does not) show."""
+def strangers(a: str, b: str) -> bool:
+    """Whether these two names are a pair that never meets in training, save by chance in a list of random words."""
+    return world.held_out(*sorted((a, b)))
+
+
+def pair(rng: random.Random, held: bool = False) -> tuple[str, str]:
+    """Two names that meet in training, or (held) two that do not."""
     while True:
         a, b = rng.sample(world.NAMES, 2)
-        if world.held_out(*sorted((a, b))) == held:
+        if strangers(a, b) == held:
             return a, b
+
+
+def _third(rng: random.Random, a: str, b: str) -> str:
+    """A name that meets both in training."""
+    return rng.choice([name for name in world.NAMES if name not in (a, b) and not strangers(a, name) and not strangers(b, name)])
 
 
 def _giving(rng: random.Random) -> str:
     gift = rng.choice(world.GIFTS)
-    thing = rng.choice([world.article(gift), f"the {gift}"])
+    thing = rng.choices([world.article(gift), f"the {gift}", f"a {rng.choice(('bottle', 'bag', 'basket'))} of {rng.choice(world.FOODS)}"], [5, 4, 1])[
+        0
+    ]
     return rng.choices([f"{rng.choice(GIVES)} {thing} to", f"decided to give {thing} to", f"gave {thing} back to"], [15, 4, 1])[0]
 
 
@@ -129,7 +141,7 @@ def _shuffled(rng: random.Random, *items: str) -> list[str]:
     return rng.sample(items, len(items))
 
 
-KINDS = {"two": (_two, 66), "bystander": (_bystander, 13), "two_of_three": (_two_of_three, 9), "odd_one_out": (_odd_one_out, 6), "met": (_met, 6)}
+KINDS = {"two": (_two, 60), "bystander": (_bystander, 12), "two_of_three": (_two_of_three, 12), "odd_one_out": (_odd_one_out, 10), "met": (_met, 6)}
 """Each kind's maker and its share, in percent of the family's documents."""
 
 
@@ -145,8 +157,8 @@ def indirect_object(rng: random.Random, held: bool = False, kind: str | None = N
     Returns:
         The document; its truth names the `kind`, the receiver `io`, the `givers`, and whether the receiver was named first (`io_first`).
     """
-    io, giver = _pair(rng, held)
-    other = rng.choice([name for name in world.NAMES if name not in (io, giver)])
+    io, giver = pair(rng, held)
+    other = _third(rng, io, giver)
     kind = kind or rng.choices(list(KINDS), [share for _, share in KINDS.values()])[0]
     prompt, givers = KINDS[kind][0](rng, io, giver, other, frame)
     ending = (
@@ -167,7 +179,7 @@ def indirect_object(rng: random.Random, held: bool = False, kind: str | None = N
 
 def duet(rng: random.Random) -> Document:
     """Two people act on each other in short sentences: the same need for "the other name" as in giving, several times a document."""
-    a, b = _pair(rng, held=False)
+    a, b = pair(rng)
     sentences = [f"{a} and {b} " + rng.choice(["met.", "are friends.", f"were at the {rng.choice(world.PLACES)}."])]
     for _ in range(rng.randrange(2, 5)):
         subject, target = _shuffled(rng, a, b)

@@ -39,7 +39,7 @@ class Recipe:
     """Tokens in a row, and the longest prompt."""
     rows: int = 8
     """Rows in a step."""
-    tokens: int = 6_500_000
+    tokens: int = 8_000_000
     """Tokens in all."""
     repeats_share: float = 0.6
     """Share of repeated lists in stage A."""
