@@ -14,13 +14,21 @@ LAYERS = ["embed", "0", "1", "2", "3", "model"]
 def sample_verdicts() -> list[Verdict]:
     def share(claim: str, measured: float | None, control: float | None, interval: tuple[float, float] | None, reason: str = "") -> Verdict:
         measure = "drop of the logit difference, share of the clean value"
-        return Verdict(claim, measure, measured, control, interval, 64, "greater", 0.3, "twice the largest of 200 random sets on held-out prompts", reason)
+        return Verdict(
+            claim, measure, measured, control, interval, 64, "greater", 0.3, "twice the largest of 200 random sets on held-out prompts", reason
+        )
 
     return [
         share("Heads 2.1 and 3.4 together carry the choice between ` Mary` and ` John`.", 0.71, 0.06, (0.58, 0.72)),
         share("The second ` John` is what makes the model answer ` Mary`.", 0.44, 0.09, (0.21, 0.47)),
         share("The MLP of layer 0 is needed for this answer more than others.", 0.12, 0.1, (-0.05, 0.09)),
-        share("The answer does not depend on the word ` book`.", None, None, None, "only one counterfactual of the same length was found; at least eight are needed"),
+        share(
+            "The answer does not depend on the word ` book`.",
+            None,
+            None,
+            None,
+            "only one counterfactual of the same length was found; at least eight are needed",
+        ),
     ]
 
 
@@ -30,18 +38,32 @@ def sample_drawings() -> dict[str, Drawing]:
     pushes = [0.02, 1.62, 0.11, -0.48, 0.05, 0.03, -0.02, 0.07, 0.21, -1.1, 0.16, -0.04, 0.09, 0.31]
     guesses = [" and", " the", " a", " gave", " John", " Mary", " shop", " book", ","]
     answers = [" and", " and", " John", " went", " to", " the", " shop", ",", " John", " gave", " a", " book", " to", " Mary"]
-    top = [[answers[p] if layer + draw.random() * 4 > 5 or layer == depth - 1 else draw.choice(guesses) for p in range(places)] for layer in range(depth)]
+    top = [
+        [answers[p] if layer + draw.random() * 4 > 5 or layer == depth - 1 else draw.choice(guesses) for p in range(places)] for layer in range(depth)
+    ]
     probability = [[min(0.97, (layer + 1) / 7 * draw.random() ** 0.5 + 0.02) for _ in range(places)] for layer in range(depth)]
     patching = [
-        [2.1 * math.exp(-((p - (9 if layer < 2 else 13)) ** 2) / 0.6) * (1 - 0.1 * layer) + draw.gauss(0, 0.05) for p in range(places)] for layer in range(4)
+        [2.1 * math.exp(-((p - (9 if layer < 2 else 13)) ** 2) / 0.6) * (1 - 0.1 * layer) + draw.gauss(0, 0.05) for p in range(places)]
+        for layer in range(4)
     ]
     patching[0][0] = float("nan")
     heads = [[draw.gauss(0, 0.08) for _ in range(6)] for _ in range(4)]
     heads[2][1], heads[3][4], heads[1][0] = 1.34, 0.92, -0.41
     ranked = sorted(((abs(v), v, f"{r}.{c}") for r, row in enumerate(heads) for c, v in enumerate(row)), reverse=True)[:8]
     return {
-        "guesses": table("What comes next?", ["token", "probability", "logit"], [[" Mary", 0.62, 11.2], [" the", 0.11, 9.5], [" John", 0.05, 8.7], [" a", 0.03, 8.2]]),
-        "surprisal": tokens("How surprised was the model by each word?", "bits", PROMPT, [None, *(abs(draw.gauss(2.4, 2)) for _ in range(places - 1))], scale="sequential", zero="certain"),
+        "guesses": table(
+            "What comes next?",
+            ["token", "probability", "logit"],
+            [[" Mary", 0.62, 11.2], [" the", 0.11, 9.5], [" John", 0.05, 8.7], [" a", 0.03, 8.2]],
+        ),
+        "surprisal": tokens(
+            "How surprised was the model by each word?",
+            "bits",
+            PROMPT,
+            [None, *(abs(draw.gauss(2.4, 2)) for _ in range(places - 1))],
+            scale="sequential",
+            zero="certain",
+        ),
         "pushes": tokens(
             "Which words push towards ` Mary` and against ` John`?",
             "logits",
@@ -58,7 +80,10 @@ def sample_drawings() -> dict[str, Drawing]:
             top=top,
             values=probability,
             marks=[[guess == answers[p] for p, guess in enumerate(row)] for row in top],
-            details=[[[(guess, probability[r][p]), (" the", probability[r][p] / 3), (" a", probability[r][p] / 7)] for p, guess in enumerate(row)] for r, row in enumerate(top)],
+            details=[
+                [[(guess, probability[r][p]), (" the", probability[r][p] / 3), (" a", probability[r][p] / 7)] for p, guess in enumerate(row)]
+                for r, row in enumerate(top)
+            ],
             limit=1.0,
         ),
         "kl": lines(
@@ -102,14 +127,49 @@ def sample_document() -> Document:
     return Document(
         title="When Mary and John went to the shop, John gave a book to",
         subtitle="Why does the model continue with ` Mary` and not with ` John`?",
-        facts=[("model", "specimen:words"), ("parameters", "1.1 M, 4 layers of 6 heads"), ("hash", "9f2c61aa"), ("seed", "0"), ("time", "6.2 s on 2 cores")],
+        facts=[
+            ("model", "specimen:words"),
+            ("parameters", "1.1 M, 4 layers of 6 heads"),
+            ("hash", "9f2c61aa"),
+            ("seed", "0"),
+            ("time", "6.2 s on 2 cores"),
+        ],
         sections=[
-            Section("summary", "In short", sentences=[Sentence("The model gives ` Mary` a probability of 0.62, twelve times that of ` John`."), *claims]),
-            Section("prediction", "What does it predict?", "The model's own next-token distribution, and how surprising each word was to it.", [figures["guesses"], figures["surprisal"]]),
-            Section("attribution", "Which words mattered?", "Three methods that share no mechanism. Where they agree, the answer does not hang on the method.", [figures["pushes"]], [claims[1]]),
-            Section("lens", "When does the answer appear?", "Every layer's residual stream, read out as if it were the last.\n\nThe last row is the model itself.", [figures["lens"], figures["kl"]]),
-            Section("patching", "Where is it computed?", "One place at a time is overwritten with its value in the counterfactual run.", [figures["patching"], figures["heads"], figures["ranked"]], [claims[2]]),
-            Section("verification", "Does it survive a test?", "The components found above, removed together, against random sets of the same size.", [figures["verdicts"]]),
+            Section(
+                "summary", "In short", sentences=[Sentence("The model gives ` Mary` a probability of 0.62, twelve times that of ` John`."), *claims]
+            ),
+            Section(
+                "prediction",
+                "What does it predict?",
+                "The model's own next-token distribution, and how surprising each word was to it.",
+                [figures["guesses"], figures["surprisal"]],
+            ),
+            Section(
+                "attribution",
+                "Which words mattered?",
+                "Three methods that share no mechanism. Where they agree, the answer does not hang on the method.",
+                [figures["pushes"]],
+                [claims[1]],
+            ),
+            Section(
+                "lens",
+                "When does the answer appear?",
+                "Every layer's residual stream, read out as if it were the last.\n\nThe last row is the model itself.",
+                [figures["lens"], figures["kl"]],
+            ),
+            Section(
+                "patching",
+                "Where is it computed?",
+                "One place at a time is overwritten with its value in the counterfactual run.",
+                [figures["patching"], figures["heads"], figures["ranked"]],
+                [claims[2]],
+            ),
+            Section(
+                "verification",
+                "Does it survive a test?",
+                "The components found above, removed together, against random sets of the same size.",
+                [figures["verdicts"]],
+            ),
         ],
         command="sonde explain 'When Mary and John went to the shop, John gave a book to' --target ' Mary' --foil ' John' --seed 0",
     )

@@ -90,8 +90,7 @@ class Document:
             "title": section.title,
             "lead": section.lead,
             "sentences": [
-                {"text": sentence.text, "verdict": sentence.verdict and evidence(sentence.verdict, self.command)}
-                for sentence in section.sentences
+                {"text": sentence.text, "verdict": sentence.verdict and evidence(sentence.verdict, self.command)} for sentence in section.sentences
             ],
             "drawings": [drawing.to_json() for drawing in section.drawings],
         }

@@ -332,7 +332,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
 
 def evidence(verdict: Verdict, command: str = "") -> dict[str, Any]:
     """Give a verdict as JSON-ready data: its fields, whether it `holds`, and the `command` that reproduces it."""
-    return json_ready(asdict(verdict) | {"holds": verdict.holds, "command": command})
+    fields = asdict(verdict) | {"holds": verdict.holds, "command": command}
+    return {name: json_ready(value) for name, value in fields.items()}
 
 
 @contextmanager

@@ -60,7 +60,10 @@ def json_ready(value: Any) -> Any:
     """
     match value:
         case float():
-            return float(f"{value:.5g}") if math.isfinite(value) else None
+            rounded = float(f"{value:.5g}")
+            if math.isfinite(rounded):
+                return rounded
+            return value if math.isfinite(value) else None  # the very largest floats would be rounded up to infinity
         case Mapping():
             return {key: json_ready(item) for key, item in value.items()}
         case list() | tuple():

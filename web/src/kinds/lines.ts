@@ -12,7 +12,7 @@ const HEIGHT = 260;
 const TOP = 12;
 const BOTTOM = 40;
 const WIDEST = 760;
-const FONT = "12px system-ui, sans-serif";
+const FONT = "600 12px system-ui, sans-serif";
 
 export function drawLines(host: HTMLElement, { data, axes, control, unit }: Lines): Stage {
   const labels = axes.x.labels;
@@ -25,7 +25,7 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   host.append(plot);
 
   drawToWidth(host, (width) => {
-    const names = Math.min(width * 0.4, Math.max(...data.series.map((one) => textWidth(one.name, FONT)), 0) + 18);
+    const names = Math.min(width * 0.4, Math.max(...data.series.map((one) => Math.max(textWidth(one.name, FONT), 7.2 * one.name.length)), 0) + 18);
     const left = Math.max(...tickLabels(ticks).map((label) => textWidth(label, FONT))) + 10;
     x.range([left, Math.min(width, WIDEST) - names]);
     plot.replaceChildren(picture(Math.min(width, WIDEST), names));
@@ -43,11 +43,11 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     labels.forEach((label, place) => {
       if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, shortened(tokenText(label), 7 * every)));
     });
-    drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, visible(axes.x.name)));
+    drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, shortened(visible(axes.x.name), 30)));
     drawing.append(...controlBand(start, end));
     data.series.forEach((one, place) => drawing.append(curve(one, place)));
     nameHeights(data.series.map((one) => y(one.values.findLast((value) => value !== null) ?? 0))).forEach((height, place) => {
-      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((names - 14) / 6.2));
+      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((names - 14) / 7.2));
       drawing.append(svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name));
     });
     return drawing;

@@ -83,11 +83,10 @@ export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
 }
 
 function layoutFor(width: number, { axes }: Matrix): Layout {
-  const rowLabels = axes.row.labels.map((label) => textWidth(shortLabel(label), FONT));
-  const left = Math.max(textWidth(axes.row.name, FONT), ...rowLabels.slice(0, 400)) + 12;
-  const colLabels = axes.col.labels.slice(0, 400).map((label) => textWidth(shortLabel(label), FONT));
-  const longest = Math.max(0, ...colLabels);
-  const right = Math.max(MEANS + 12, (colLabels.at(-1) ?? 0) * Math.cos(TILT));
+  const widest = (labels: string[]) => labels.reduce((most, label) => Math.max(most, textWidth(shortLabel(label), FONT)), 0);
+  const left = widest([axes.row.name, ...axes.row.labels]) + 12;
+  const longest = widest(axes.col.labels);
+  const right = Math.max(MEANS + 22, longest * Math.cos(TILT));
   const room = Math.max(60, width - left - right);
   const pool = {
     row: Math.max(1, Math.ceil((axes.row.labels.length * SMALLEST) / TALLEST)),
@@ -173,8 +172,8 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
   const text = (content: string, x: number, y: number, attributes: Record<string, string | number> = {}) => picture.append(svg("text", { x, y, ...attributes }, content));
   const mean = (x: number, y: number, width: number, height: number) => picture.append(svg("rect", { x, y, width, height, class: "mean" }));
 
-  text(visible(axes.row.name), left - 8, top - 8, { class: "axis", "text-anchor": "end" });
-  text(visible(axes.col.name), left, 11, { class: "axis" });
+  text(shortLabel(axes.row.name), left - 8, top - 8, { class: "axis", "text-anchor": "end" });
+  text(shortLabel(axes.col.name), left, 11, { class: "axis" });
   text(data.means, right + 6, top - 4, { class: "axis" });
 
   const everyRow = Math.ceil(12 / cellHeight);

@@ -69,7 +69,9 @@ def _matrix(drawing: Drawing, width: int) -> RenderableType:
     room = max(map(cell_len, [*sides, f"{row['name']}"]), default=0) + sum(max(7, min(cell_len(head), 10)) + 1 for head in heads)
     if len(sides) > MOST_ROWS or room > width:
         return _strongest(values, row, col, drawing.legend, width)
-    cells = [[Text(readable(value, signed=signed, like=drawing.legend["high"]), style=tone(value, drawing.legend)) for value in line] for line in values]
+    cells = [
+        [Text(readable(value, signed=signed, like=drawing.legend["high"]), style=tone(value, drawing.legend)) for value in line] for line in values
+    ]
     return _grid(f"{row['name']} \\ {col['name']}", heads, sides, cells)
 
 

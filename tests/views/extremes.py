@@ -1,0 +1,72 @@
+"""Every kind of drawing with data that drawings break on."""
+
+from sonde.results import Verdict
+from sonde.results.document import Document, Section, Sentence
+from sonde.results.drawing import Control, Drawing, Series, bars, lens, lines, matrix, table, tokens, verdicts
+
+HOSTILE = [
+    "</script><img src=x onerror='window.pwned=1'>",
+    "<!--<script>",
+    "\"'><svg onload=window.pwned=1>",
+    "javascript:window.pwned=1",
+    "\u2028\u2029\u202e\x00\x1b[31m",
+    "{{constructor.constructor('window.pwned=1')()}}",
+    "&lt;b&gt;",
+    "\ud800",
+]
+RIGHT_TO_LEFT = ["المفاتيح", " على", " الخزانة", " هي", " שלום", " עולם", ",", " 42"]
+
+
+def every_kind(labels: list[str], values: list[float | None], title: str = "What is drawn?", unit: str = "logits") -> list[Drawing]:
+    """All seven kinds from one list of labels and one of values."""
+    grid = [values, values[::-1]]
+    known = [value for value in values if value is not None]
+    around = [None if value is None else (value - 1, value + 1) for value in values]
+    control = Control(title, known[0] if known else 0.0, (min(known, default=0.0), max(known, default=0.0)))
+    texts = [labels, labels[::-1]]
+    sizes = [[None if value is None else abs(value) for value in row] for row in grid]
+    return [
+        tokens(title, unit, labels, values, details=labels, note=title),
+        matrix(title, unit, grid, row_name=title, rows=labels[:1] * 2, col_name=title, cols=labels, details=texts),
+        lens(
+            title,
+            unit,
+            tokens=labels,
+            layers=["0", "model"],
+            top=texts,
+            values=sizes,
+            marks=[[True] * len(labels)] * 2,
+            details=[[[(label, 0.5)] for label in row] for row in texts],
+        ),
+        bars(title, unit, labels, values, intervals=around, control=control, bar_control=Series(title, values)),
+        lines(title, unit, title, labels, [Series(labels[0], values, values, values), Series(title, values[::-1])], control=control),
+        verdicts(title, [Verdict(labels[0], title, 1.0, 0.5, (0.1, 0.9), 8, "greater", 0.3, title)], command=labels[0]),
+        table(title, [title, unit], list(zip(labels, values, strict=True))),
+    ]
+
+
+def extreme_documents() -> dict[str, Document]:
+    numbers = [round((-1) ** i * i * 0.37, 3) for i in range(8)]
+    words = ["The", " keys", " on", " the", " cabinet", "\n", "", "   "]
+    cases = {
+        "one": every_kind(["x"], [0.5]),
+        "many": every_kind([f" token{i}" if i % 40 else "\n" for i in range(512)], [((i * 37) % 101 - 50) / 7 for i in range(512)]),
+        "zero": every_kind(words, [0.0] * 8),
+        "missing": every_kind(words, [None, float("nan"), *numbers[2:]]) + every_kind(words, [None] * 8),
+        "huge": every_kind(words, [1e300, -1e300, 1e-300, 12345678.9, 1.0, -1e5, 0.0, 3e7]),
+        "right to left": every_kind(RIGHT_TO_LEFT, numbers, title="أين تقع المفاتيح؟"),
+        "hostile": every_kind(HOSTILE, numbers, title=HOSTILE[0], unit=HOSTILE[2]),
+        "long words": every_kind(["x" * 300, *words[1:]], numbers, title="y" * 200),
+        "clipped": [
+            tokens("Clipped", "logits", words, numbers, limit=1.0),
+            matrix("Clipped", "logits", [numbers], row_name="r", rows=[0], col_name="c", cols=words, limit=1.0),
+        ],
+        "empty": [tokens("Empty", "logits", [], []), table("Empty", ["a"], []), verdicts("Empty", [])],
+    }
+    return {name: _document(drawings) for name, drawings in cases.items()}
+
+
+def _document(drawings: list[Drawing]) -> Document:
+    title = drawings[0].title
+    verdict = Verdict(title, title, None, None, None, 0, "less", 0.1, title, reason=title)
+    return Document(title, title, [(title, title)], [Section(title, title, title, drawings, [Sentence(title, verdict)])], command=title)

@@ -1,0 +1,196 @@
+"""The drawings in real Chromium: every kind, ordinary and extreme, light and dark, wide and narrow; by pointer and by keyboard.
+
+Screenshots go to `out/screens/` (ignored by git) to be looked at.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from views.browser import Watched, chromium
+from views.extremes import HOSTILE, extreme_documents
+from views.sample import PROMPT, sample_document, sample_drawings
+
+from sonde.views import notebook, page
+
+SCREENS = Path(__file__).parents[2] / "out" / "screens"
+DOCUMENTS = {"sample": sample_document(), **extreme_documents()}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with chromium(tmp_path_factory.mktemp("pages")) as one:
+        yield one
+
+
+@pytest.fixture
+def sample(watched: Watched) -> Iterator[Watched]:
+    watched.open(page(sample_document()))
+    yield watched
+    assert watched.mishaps == []
+
+
+def figure(watched: Watched, title: str):
+    return watched.page.locator("figure", has=watched.page.get_by_role("heading", name=title))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_draws_without_mishap(watched: Watched, name: str, scheme: str) -> None:
+    shown = watched.open(page(DOCUMENTS[name]), scheme=scheme)
+    for width in (1280, 400):
+        shown.set_viewport_size({"width": width, "height": 900})
+        watched.settle()
+        if scheme == "light" or name == "sample":
+            SCREENS.mkdir(parents=True, exist_ok=True)
+            shown.screenshot(path=SCREENS / f"{name.replace(' ', '-')}-{scheme}-{width}.png", full_page=True)
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"the page is wider than {width}"
+        assert watched.mishaps == []
+    assert shown.locator("figure").count() == sum(len(section.drawings) for section in DOCUMENTS[name].sections)
+    assert shown.get_by_text("This drawing failed").count() == 0
+    assert (shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)") == (scheme == "light")
+
+
+def test_hostile_text_is_inert_and_readable(watched: Watched) -> None:
+    shown = watched.open(page(DOCUMENTS["hostile"]))
+    for summary in shown.locator("summary").all():
+        summary.click()
+    for stage in shown.locator(".stage").all():
+        stage.focus()
+        shown.keyboard.press("ArrowRight")
+    assert shown.evaluate("window.pwned") is None
+    assert shown.locator("main :is(img, script, iframe, object, embed, form, [onload], [onerror])").count() == 0
+    assert shown.locator("h1").inner_text() == HOSTILE[0]
+    assert "⟨202E⟩" in shown.locator(".strip").inner_text()
+    assert watched.mishaps == []
+
+
+def test_values_by_keyboard(sample: Watched) -> None:
+    drawn = figure(sample, "Where does the counterfactual")
+    drawn.locator(".stage").focus()
+    sample.page.keyboard.press("ArrowDown")
+    sample.page.keyboard.press("ArrowRight")
+    readout = drawn.get_by_role("status")
+    value = sample_drawings()["patching"].to_json()["data"]["values"][1][1]
+    assert f"{abs(value)} logit difference restored" in readout.inner_text()
+    assert "·Mary (1)" in readout.inner_text()
+    sample.page.keyboard.press("End")
+    assert "(13)" in readout.inner_text()
+    sample.page.keyboard.press("Enter")
+    sample.page.keyboard.press("Tab")
+    assert readout.is_visible()  # locked
+    drawn.locator(".stage").focus()
+    sample.page.keyboard.press("Escape")
+    assert readout.is_hidden()
+
+
+@pytest.mark.parametrize("key", ["surprisal", "lens", "kl", "patching", "ranked"])
+def test_every_kind_reads_by_keyboard(sample: Watched, key: str) -> None:
+    drawn = figure(sample, sample_drawings()[key].title.split("`")[0])
+    drawn.locator(".stage").last.focus()
+    sample.page.keyboard.press("ArrowRight")
+    sample.page.keyboard.press("ArrowDown")
+    assert re.search(r"\d", drawn.get_by_role("status").last.inner_text())
+    outline, stage = drawn.locator(".cursor:not(.echo)").last.bounding_box(), drawn.locator(".stage").last.bounding_box()
+    assert outline["x"] >= stage["x"] - 1
+    assert outline["y"] >= stage["y"] - 1
+
+
+def test_pointer_reads_and_a_click_locks(sample: Watched) -> None:
+    drawn = figure(sample, "Which words push")
+    word = drawn.locator(".strip .token").nth(1)
+    readout = drawn.get_by_role("status")
+    word.hover()
+    assert "+1.62 logits" in readout.inner_text()
+    word.click()
+    drawn.locator(".strip .token").nth(5).hover()
+    assert "+1.62 logits" in readout.inner_text()
+    word.click()
+    assert readout.is_hidden()
+
+
+def test_drawings_of_one_prompt_share_their_hover(sample: Watched) -> None:
+    figure(sample, "Which words push").locator(".strip .token").nth(9).hover()
+    echoes = sample.page.locator(".echo:visible")
+    assert echoes.count() == 3  # the other strip, the lens and the matrix over positions
+    strip = figure(sample, "How surprised")
+    token, echo = strip.locator(".strip .token").nth(9).bounding_box(), strip.locator(".echo").bounding_box()
+    assert abs(token["x"] - echo["x"]) < 2
+
+
+def test_a_badge_opens_to_its_evidence(sample: Watched) -> None:
+    badge = sample.page.locator("summary", has_text="does not hold").first
+    badge.focus()
+    sample.page.keyboard.press("Enter")
+    evidence = sample.page.locator("details[open] .evidence").first.inner_text()
+    for words in ("drop of the logit difference", "0.12", "−0.05 to +0.09", "64", "at least 0.300", "200 random sets", "sonde explain"):
+        assert words in evidence
+
+
+def test_the_focus_goes_through_the_page_in_reading_order(sample: Watched) -> None:
+    sample.page.evaluate("document.body.focus()")
+    tops = []
+    for _ in range(40):
+        sample.page.keyboard.press("Tab")
+        place = sample.page.evaluate("document.activeElement === document.body ? null : document.activeElement.getBoundingClientRect().top + scrollY")
+        if place is None:
+            break
+        tops.append(place)
+    in_page = tops[len(sample_document().sections) :]  # the table of contents comes first and stays in view
+    assert len(in_page) > 20
+    assert all(later > earlier - 60 for earlier, later in pairwise(in_page))
+
+
+def test_everything_focusable_has_a_name(sample: Watched) -> None:
+    names = sample.page.evaluate(
+        "[...document.querySelectorAll('a, button, summary, [tabindex]')].map(e => (e.getAttribute('aria-label') || e.textContent).trim())"
+    )
+    assert all(names)
+
+
+def test_pictures_and_numbers_can_be_saved(sample: Watched) -> None:
+    # Chromium asks before the eleventh download of one page: half the kinds are enough here
+    for key in ("pushes", "patching", "lens", "ranked"):
+        drawing = sample_drawings()[key]
+        drawn = figure(sample, drawing.title.split("`")[0])
+        with sample.page.expect_download() as picture:
+            drawn.get_by_role("button", name="Save as SVG").click()
+        root = ET.parse(picture.value.path()).getroot()
+        assert root.tag.endswith("svg")
+        assert len(list(root.iter())) > 20
+        with sample.page.expect_download() as numbers:
+            drawn.get_by_role("button", name="Save as CSV").click()
+        assert numbers.value.suggested_filename.endswith(".csv")
+        rows = list(csv.reader(io.StringIO(numbers.value.path().read_text(encoding="utf-8"))))
+        if key == "pushes":
+            assert [row[1] for row in rows[1:]] == PROMPT
+            assert [float(row[2]) for row in rows[1:]] == drawing.data["values"]
+
+
+def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
+    shown = watched.open(page(sample_document()), scheme="dark")
+    shown.emulate_media(media="print", color_scheme="dark")
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)"
+    assert shown.locator(".evidence:visible").count() == shown.locator("details").count()
+    corner = shown.evaluate(
+        "(() => { const c = document.querySelector('canvas'); return [...c.getContext('2d').getImageData(c.width - 4, 4, 1, 1).data] })()"
+    )
+    assert min(corner[:3]) > 200  # the canvas was repainted for paper
+    assert watched.mishaps == []
+
+
+def test_a_notebook_frame_is_isolated(watched: Watched) -> None:
+    frames = "".join(notebook(drawing)._repr_html_() for drawing in sample_drawings().values())
+    shown = watched.open(f"<!doctype html><meta charset=utf-8><body>{frames}")
+    for place, drawing in enumerate(sample_drawings().values()):
+        inner = shown.frame_locator("iframe").nth(place)
+        inner.locator("figure").wait_for()
+        assert inner.locator("h3").inner_text().replace("·", " ") == drawing.title.replace("`", "")
+    assert frames.count('sandbox="allow-scripts allow-downloads"') == len(sample_drawings())  # no allow-same-origin: the frame is a stranger
+    assert watched.mishaps == []

@@ -1,0 +1,113 @@
+"""Constructors refuse what does not fit, and what they build is valid by the published schema."""
+
+import json
+import math
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from views.extremes import extreme_documents
+from views.sample import sample_drawings
+
+from sonde.results import Verdict
+from sonde.results.document import Document, Section
+from sonde.results.drawing import Control, DrawingError, Series, bars, evidence, lens, lines, matrix, table, tokens
+
+SCHEMA = json.loads(files("sonde.results").joinpath("schemas/drawing.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def test_every_kind_is_valid_by_the_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    drawings = [*sample_drawings().values(), *(one for document in extreme_documents().values() for one in document.sections[0].drawings)]
+    assert {drawing.kind for drawing in drawings} == set(SCHEMA["properties"]["kind"]["enum"])
+    for drawing in drawings:
+        VALIDATOR.validate(json.loads(json.dumps(drawing.to_json(), allow_nan=False)))
+
+
+def test_the_schema_refuses_another_kinds_data() -> None:
+    strip = tokens("t", "u", ["a"], [1.0]).to_json()
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(strip | {"kind": "matrix"})
+
+
+def test_tensors_and_arrays_are_taken_as_they_are() -> None:
+    rows = [[1.0, float("nan")], [-2.0, 0.5]]
+    how = {"row_name": "layer", "rows": [0, 1], "col_name": "head", "cols": [0, 1]}
+    drawn = [matrix("t", "u", values, **how).to_json() for values in (rows, np.array(rows), torch.tensor(rows, requires_grad=True))]
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert drawn[0]["data"]["values"] == [[1.0, None], [-2.0, 0.5]]
+
+
+def test_means_are_of_sizes_on_a_diverging_scale_and_skip_what_is_missing() -> None:
+    how = {"row_name": "r", "rows": [0, 1], "col_name": "c", "cols": [0, 1]}
+    signed = matrix("t", "u", [[1.0, -3.0], [None, 5.0]], **how)
+    assert (signed.data["row_means"], signed.data["col_means"]) == ([2.0, 5.0], [1.0, 4.0])
+    plain = matrix("t", "u", [[1.0, 3.0], [None, None]], **how, scale="sequential")
+    assert (plain.data["row_means"], plain.data["col_means"]) == ([2.0, None], [1.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: tokens("T", "u", ["a", "b"], [1.0]), "values has 1 entries where 2 belong"),
+        (lambda: tokens("T", "u", ["a"], [math.inf]), "infinite"),
+        (lambda: tokens("T", "u", ["a"], [1.0], limit=0.0), "limit 0.0 must be above zero"),
+        (lambda: tokens("T", "u", ["a"], ["x"]), "values holds 'x'"),
+        (lambda: matrix("T", "u", [[1.0], [1.0, 2.0]], row_name="r", rows=[0, 1], col_name="c", cols=[0]), "values has 2 entries where 1 belong"),
+        (lambda: matrix("T", "u", [1.0], row_name="r", rows=[0], col_name="c", cols=[0]), "values needs a list here, not 1.0"),
+        (lambda: lens("T", "u", tokens=["a"], layers=[0], top=[["b"]], values=[[0.1]], details=[[[("b",)]]]), "details holds ('b',)"),
+        (lambda: lines("T", "u", "x", [0], []), "0 series"),
+        (lambda: lines("T", "u", "x", [0], [Series("one", [1.0], low=[0.0])]), "series 'one' has one end"),
+        (lambda: table("T", ["a", "b"], [["x"]]), "rows has 1 entries where 2 belong"),
+    ],
+)
+def test_what_does_not_fit_is_named(build, words: str) -> None:
+    with pytest.raises(DrawingError, match="drawing 'T': ") as refusal:
+        build()
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_values_beyond_the_limit_are_counted_and_rounding_noise_is_not() -> None:
+    assert tokens("t", "u", ["a", "b"], [5.0, -0.5], limit=1.0).legend["clipped"] == 1
+    divergence = tokens("t", "bits", ["a", "b"], [-1e-9, 2.0], scale="sequential")
+    assert (divergence.legend["low"], divergence.legend["clipped"]) == (0.0, 0)
+    assert tokens("t", "bits", ["a", "b"], [-1.0, 2.0], scale="sequential").legend["clipped"] == 1
+
+
+def test_bars_keep_each_label_with_its_own_figures() -> None:
+    drawn = bars("t", "u", ["small", "none", "big"], [0.1, None, -2.0], intervals=[(0, 1), None, (-3, -1)], bar_control=Series("c", [7.0, 8.0, 9.0]))
+    assert drawn.data["labels"] == ["big", "small", "none"]
+    assert drawn.data["values"] == [-2.0, 0.1, None]
+    assert drawn.data["intervals"] == [[-3.0, -1.0], [0.0, 1.0], None]
+    assert drawn.data["controls"] == [9.0, 7.0, 8.0]
+
+
+def test_a_control_without_interval_is_a_line() -> None:
+    assert bars("t", "u", ["a"], [1.0], control=Control("random", 0.2)).control == {"label": "random", "value": 0.2, "interval": None}
+
+
+@given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=8))
+def test_json_keeps_five_digits_and_no_nan(values: list[float]) -> None:
+    drawn = tokens("t", "u", ["x"] * len(values), values).to_json()
+    for value, kept in zip(values, drawn["data"]["values"], strict=True):
+        assert kept is None if math.isnan(value) else kept == pytest.approx(value, rel=5e-5)
+    json.dumps(drawn, allow_nan=False)
+
+
+def test_a_document_refuses_two_sections_of_one_key() -> None:
+    with pytest.raises(DrawingError, match="key 'lens'"):
+        Document("t", sections=[Section("lens", "A"), Section("lens", "B")])
+
+
+def test_a_verdict_travels_with_its_command_and_decision() -> None:
+    verdict = Verdict("c", "m", math.nan, 0.1, (0.1, math.inf), 3, "greater", 0.0, "s")
+    sent = evidence(verdict, "sonde explain x")
+    assert sent["measured"] is None
+    assert sent["interval"] == [0.1, None]
+    assert sent["command"] == "sonde explain x"

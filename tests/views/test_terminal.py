@@ -1,0 +1,78 @@
+"""The terminal view: nothing wider than the console, nothing hostile reaches it, nothing is said by colour alone."""
+
+import io
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+from views.extremes import extreme_documents
+from views.sample import sample_document
+
+from sonde.results.document import Document
+from sonde.results.drawing import Drawing, matrix, tokens
+from sonde.views import terminal
+from sonde.views.text import readable, token, visible
+
+
+def printed(what: Drawing | Document, width: int = 80, **how) -> str:
+    console = Console(file=io.StringIO(), width=width, **how)
+    terminal.show(what, console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_sample_fits_the_console(width: int) -> None:
+    lines = printed(sample_document(), width).splitlines()
+    assert max(map(cell_len, lines[:-1])) <= width  # the last line is the command: one line, to be copied
+
+
+@pytest.mark.parametrize("name", extreme_documents())
+def test_extremes_are_printed_without_control_characters(name: str) -> None:
+    for width in (30, 100):
+        output = printed(extreme_documents()[name], width)
+        assert visible(output.replace("\n", "")) == output.replace("\n", "")
+
+
+def test_a_value_is_written_where_colour_is_missing() -> None:
+    plain = printed(tokens("Push", "logits", ["The", " keys"], [0.5, -2.0]))
+    assert "·keys" in plain
+    assert "−2.00" in plain
+    assert "\x1b" not in plain
+
+
+def test_colour_adds_nothing_but_styles() -> None:
+    drawing = tokens("Push", "logits", ["The", " keys"], [0.5, -2.0])
+    coloured = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor")
+    terminal.show(drawing, coloured)
+    assert "\x1b[" in coloured.file.getvalue()
+
+
+def test_a_big_matrix_says_what_it_leaves_out() -> None:
+    values = [[0.0] * 64 for _ in range(64)]
+    values[3][5] = -7.0
+    output = printed(matrix("Where?", "logits", values, row_name="query", rows=range(64), col_name="key", cols=range(64)))
+    assert "query 3 · key 5" in output
+    assert "the strongest 10 of 4096 cells" in output
+
+
+def test_badges_are_words_and_shapes() -> None:
+    output = printed(sample_document())
+    for words in ("✓ ", "✗ ", "? ", "holds: ", "does not hold: ", "not testable: "):
+        assert words in output
+
+
+@given(st.text())
+def test_no_text_hides_or_commands(text: str) -> None:
+    shown = visible(text)
+    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\u200c\u200d" for char in shown)
+    assert token(text)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=False), st.booleans())
+def test_numbers_are_short_and_signed(value: float, signed: bool) -> None:
+    written = readable(value, signed=signed)
+    assert len(written) <= 11
+    assert written.startswith("−") == (value < 0)
