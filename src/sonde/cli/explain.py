@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument("prompt", metavar="PROMPT", help="the text; the next token is explained")
     parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
     parser.add_argument(
-        "--target", metavar="T", help="the token to explain, with its leading space (default: by the task, else the model's first guess)"
+        "--target", metavar="T", help="the token to explain, with its leading space (default: the task's answer, else the first guess)"
     )
     parser.add_argument("--foil", metavar="F", help="the token it is contrasted with")
     parser.add_argument("--corrupt", metavar="C", help="a prompt of the same length in which the answer should change (default: found, and shown)")

@@ -56,16 +56,22 @@ class LensResult(Result):
 
     def to_frame(self) -> "DataFrame":
         """One row per layer, example and position."""
-        import polars
+        import polars as pl
 
         rows = [
-            (self.layers[layer], example, pos, self.tokens[example][pos], self.top_tokens[layer][example][pos][0])
-            + tuple(float(t[layer, example, pos]) for t in (self.probability[..., 0], self.rank, self.kl, self.entropy))
+            (
+                self.layers[layer],
+                example,
+                pos,
+                self.tokens[example][pos],
+                self.top_tokens[layer][example][pos][0],
+                *(float(t[layer, example, pos]) for t in (self.probability[..., 0], self.rank, self.kl, self.entropy)),
+            )
             for layer in range(len(self.layers))
             for example in range(len(self.tokens))
             for pos in range(len(self.tokens[example]))
         ]
-        return polars.DataFrame(rows, ["layer", "example", "pos", "token", "top", "probability", "rank_of_final", "kl", "entropy"], orient="row")
+        return pl.DataFrame(rows, ["layer", "example", "pos", "token", "top", "probability", "rank_of_final", "kl", "entropy"], orient="row")
 
     def drawing(self, example: int = 0) -> Drawing:
         """The table of one example: rows are layers, the last one is the model; a mark where a layer's guess is already the model's."""

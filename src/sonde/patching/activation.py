@@ -63,12 +63,15 @@ def activation_patching(
     clean, corrupt = (unpatched, sweep.base.cpu()) if direction == "denoising" else (sweep.base.cpu(), unpatched)
     names = [" + ".join(str(site) for site in group) for group in groups]
     return PatchResult(
-        direction=direction, sites=names, values=sweep.values.cpu(), clean=clean, corrupt=corrupt, unit=unit_of(task.metric), tokens=run.tokens[0] if run.tokens else [],
-        recipe=Recipe.of(
-            "sonde.patching.activation_patching", {"sites": names, "direction": direction},
-            model_hash=model.hash, inputs=task.content,
-        ),
-    )  # fmt: skip
+        direction=direction,
+        sites=names,
+        values=sweep.values.cpu(),
+        clean=clean,
+        corrupt=corrupt,
+        unit=unit_of(task.metric),
+        tokens=run.tokens[0] if run.tokens else [],
+        recipe=Recipe.of("sonde.patching.activation_patching", {"sites": names, "direction": direction}, model_hash=model.hash, inputs=task.content),
+    )
 
 
 def residual_sites(model: Model, length: int) -> list[Site]:

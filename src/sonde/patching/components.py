@@ -1,11 +1,8 @@
-"""Which heads and MLPs carry an answer, found on some prompts and tested on others.
+"""Which heads and MLPs carry an answer, found on some prompts so that it can be tested on others.
 
-Found: every component is patched alone, in both directions, on the search prompts; its score is the mean of both effects, so that neither
-parts that back one another up nor parts in a chain are overlooked. The found set holds the components whose score is at least a tenth of the
-gap, with an interval over the search prompts that excludes zero, the strongest first, at most eight and at most a third of all.
-
-Tested, on evaluation prompts: corrupting the whole set at once must take the answer away (necessity), and restoring the set alone in the
-corrupted run must bring it back (sufficiency), each for at least half of the gap and by more than random sets of the same size.
+Every component is patched alone, in both directions, on the search prompts; its score is the mean of both effects, so that neither parts that
+back one another up nor parts in a chain are overlooked. The found set holds the components whose score is at least a tenth of the gap, with an
+interval over the search prompts that excludes zero, the strongest first, at most eight and at most a third of all.
 """
 
 from dataclasses import dataclass
@@ -16,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.evidence import bootstrap, compare, random_sets, t_interval, untestable
+from sonde.evidence import bootstrap, t_interval
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites
-from sonde.patching.results import Direction, PatchResult, short
+from sonde.patching.results import PatchResult, short
+from sonde.patching.verification import nothing_found, verify
 from sonde.results import Drawing, Recipe, Result, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 LEAST_SCORE, MOST = 0.1, 8
-NEEDED = "share of the gap lost when they are corrupted together; control: random sets of that size"
-HALF, HALF_SOURCE = 0.5, "half of the gap between the prompts and their counterfactuals: a convention"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,9 +53,9 @@ class Components(Result):
 
     def to_frame(self) -> "DataFrame":
         """One row per component."""
-        import polars
+        import polars as pl
 
-        return polars.DataFrame(
+        return pl.DataFrame(
             {
                 "component": [short(site) for site in self.sites],
                 "site": self.sites,
@@ -75,13 +71,14 @@ class Components(Result):
     def drawing(self, most: int = 12) -> Drawing:
         """The strongest components as ranked bars."""
         order = self.score.abs().argsort(descending=True)[:most].tolist()
+        shown = f"The strongest {len(order)} of {len(self.sites)}, over {len(self.denoising.clean)} search prompts"
         return bars(
             "Which heads and MLPs carry the answer?",
             "share of the gap, mean of both directions",
             [short(self.sites[i]) for i in order],
             self.score[order],
             intervals=[(low, high) for low, high in self.interval[order].tolist()],
-            note=f"The strongest {len(order)} of {len(self.sites)}, over {len(self.denoising.clean)} search prompts; found: {', '.join(self.names) or 'none'}.",
+            note=f"{shown}; found: {', '.join(self.names) or 'none'}.",
         )
 
     def check(self, model: Model, task: Task, seed: int = 0, sets: int = 20) -> list[Verdict]:
@@ -94,7 +91,9 @@ class Components(Result):
             sets: how many random sets make the control.
         """
         self.refuse_other(model)
-        return verify(model, task, [self.sites[i] for i in self.found], self.sites, seed, sets)
+        if not self.found:
+            return [nothing_found("no component reached a tenth of the gap on the search prompts")]
+        return verify(model, task, [self.sites[i] for i in self.found], self.sites, seed, sets).verdicts
 
 
 def find_components(model: Model, task: Task, seed: int = 0) -> Components:
@@ -125,49 +124,3 @@ def find_components(model: Model, task: Task, seed: int = 0) -> Components:
         found=ranked[: min(MOST, max(1, len(sites) // 3))],
         recipe=Recipe.of("sonde.patching.find_components", {}, model_hash=model.hash, inputs=task.content, seed=seed),
     )  # fmt: skip
-
-
-def nothing(reason: str) -> Verdict:
-    """The verdict where there is no set to test."""
-    return untestable("Some heads or MLPs carry the answer.", NEEDED, reason, threshold=HALF, threshold_source=HALF_SOURCE)
-
-
-def verify(model: Model, task: Task, found: list[str], candidates: list[str], seed: int = 0, sets: int = 20) -> list[Verdict]:
-    """Test a set of components on prompts: is it needed, and is it enough?
-
-    Arguments:
-        model: the model.
-        task: prompts that did not take part in choosing the set.
-        found: the set's sites.
-        candidates: the sites from which it was chosen, and from which the control draws sets of the same size. They may share members with the found
-            set: drawing around it would make the control weaker than chance.
-        seed: of the draws.
-        sets: how many random sets.
-    """
-    names = ", ".join(short(site) for site in found)
-    are = "together are" if len(found) > 1 else "is"
-    claims: dict[Direction, tuple[str, str]] = {
-        "noising": (f"{_sentence(names)} {are} needed for the answer.", NEEDED),
-        "denoising": (
-            f"{_sentence(names)} {are} enough for the answer.",
-            "share of the gap restored when only they are clean; control: random sets of that size",
-        ),
-    }
-    if not found:
-        return [nothing("no component reached a tenth of the gap on the search prompts")]
-    drawn = random_sets(candidates, len(found), sets, seed)
-    controls = [list(chosen) for chosen in drawn if set(chosen) != set(found)]
-    verdicts = []
-    for direction, (claim, measure) in claims.items():
-        result = activation_patching(model, task, [found, *controls], direction)
-        if result.gap <= 0:
-            reason = f"on the evaluation prompts the counterfactual does not lower the metric (gap {result.gap:+.3g} {result.unit})"
-            verdicts.append(untestable(claim, measure, reason, threshold=HALF, threshold_source=HALF_SOURCE))
-            continue
-        shares = result.moved / result.gap
-        verdicts.append(compare(claim, measure, shares[0], shares[1:].mean(0), threshold=HALF, threshold_source=HALF_SOURCE, seed=seed))
-    return verdicts
-
-
-def _sentence(names: str) -> str:
-    return names[0].upper() + names[1:]

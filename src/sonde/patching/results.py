@@ -65,10 +65,10 @@ class PatchResult(Result):
 
     def to_frame(self) -> "DataFrame":
         """One row per patch and example."""
-        import polars
+        import polars as pl
 
         n = self.values.shape[1]
-        return polars.DataFrame(
+        return pl.DataFrame(
             {
                 "site": [site for site in self.sites for _ in range(n)],
                 "example": list(range(n)) * len(self.sites),

@@ -23,7 +23,7 @@ def behaviour(model: Model, task: Task, target: str, foil: str, untested: str, s
         untested: why there are no siblings; empty where there are.
         seed: of the interval.
     """
-    claim = f"The model prefers `{target}` to `{foil}` because of what the sentence says: it does likewise in sibling prompts, and not under their counterfactuals."
+    claim = f"The model prefers `{target}` to `{foil}` by what the sentence says: likewise in sibling prompts, and not under their counterfactuals."
     if untested:
         return untestable(claim, MEASURE, untested, threshold=THRESHOLD, threshold_source=SOURCE)
     clean, corrupt = (task.metric(model.run(rows, logits="last")) > 0 for rows in (task.clean, task.corrupt))

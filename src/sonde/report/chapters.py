@@ -27,8 +27,8 @@ def prediction(material: Material) -> Chapter:
     claim = behaviour(material.model, material.evaluate, target, foil, material.untested, material.seed)
     lead = "The model's first guesses for the next token, and how surprised it was by each token of the prompt (surprisal, -log2 of its probability)."
     right, wrong = material.candidates.answers
-    ratio = (said.distribution[right] - said.distribution[wrong]).exp().item()
-    contrast = f"Explained is `{target}` against `{foil}`: here it is {_times(ratio)}."
+    difference = (said.distribution[right] - said.distribution[wrong]).item()
+    contrast = f"Explained is `{target}` against `{foil}`: here their logits differ by {difference:+.2f}."
     return Chapter(
         Section("prediction", "Prediction", lead, [said.drawing(), said.surprisal_drawing()], [Sentence(contrast)]),
         [claim],
@@ -54,49 +54,52 @@ def lens(material: Material) -> Chapter:
 
 def patching(material: Material) -> Chapter:
     """Which parts carry the answer?"""
-    lead = (
-        "Values from the prompt's run are written into the run of its counterfactual, one place at a time: a place carries what differs between both if "
-        "that brings the answer back. 1 is the whole way, 0 no change."
+    title, lead = (
+        "Patching",
+        (
+            "Values from the prompt's run are written into the run of its counterfactual, one place at a time: a place carries what differs between "
+            "both if that brings the answer back. 1 is the whole way, 0 no change."
+        ),
     )
     if material.candidates.best is None:
-        return Chapter(
-            Section("patching", "Patching", lead, sentences=[Sentence(f"Not possible: {material.untested}.")]), [patches.nothing(material.untested)]
-        )
+        return Chapter(Section("patching", title, lead, sentences=[Sentence(f"Not possible: {material.untested}.")]))
     model, here = material.model, material.candidates.task()
     drawings: list[Drawing] = [material.candidates.drawing()]
-    results: dict[str, Result] = {}
-    sentences: list[Sentence] = []
-    length = here.length or 0
-    layers, heads = [str(i) for i in range(model.n_layers)], [str(i) for i in range(model.n_heads)]
-    places = patches.activation_patching(model, here, patches.residual_sites(model, length))
+    places = patches.activation_patching(model, here, patches.residual_sites(model, here.length or 0))
     if places.gap <= 0:
-        sentences.append(Sentence(f"The counterfactual does not lower the logit difference (by {-places.gap:.2f}), so nothing can be brought back."))
-        return Chapter(
-            Section("patching", "Patching", lead, drawings, sentences), [patches.nothing("the counterfactual does not take the answer away")]
-        )
-    results["patching.residual"] = places
+        flat = f"The counterfactual does not lower the logit difference (it moves by {-places.gap:+.2f}), so nothing can be brought back."
+        return Chapter(Section("patching", title, lead, drawings, [Sentence(flat)]))
+    layers, heads = [str(i) for i in range(model.n_layers)], [str(i) for i in range(model.n_heads)]
     drawings.append(places.grid(layers, "block", places.tokens, "position", "Where is the answer, block by block?"))
     if material.untested:
-        return Chapter(Section("patching", "Patching", lead, drawings, sentences), [patches.nothing(material.untested)], results)
-    found = patches.find_components(model, material.search, material.seed)
-    results["patching.components"] = found
-    n = model.n_layers * model.n_heads
-    drawings += [found.denoising.grid(layers, "block", heads, "head", "Which heads carry it?", n), found.drawing()]
-    sentences.append(Sentence(_choice(found)))
-    return Chapter(Section("patching", "Patching", lead, drawings, sentences), found.check(model, material.evaluate, material.seed), results)
+        return Chapter(Section("patching", title, lead, drawings), results={"patching.residual": places})
+    found = material.components
+    n_heads = len(layers) * len(heads)
+    drawings += [found.denoising.grid(layers, "block", heads, "head", "Which heads carry it?", n_heads), found.drawing()]
+    n = len(found.denoising.clean)
+    chosen = f"Chosen on {n} search prompts, to be tested on others: {', '.join(found.names)}."
+    none = f"On {n} search prompts no head or MLP moves a tenth of the gap."
+    section = Section("patching", title, lead, drawings, [Sentence(chosen if found.found else none)])
+    return Chapter(section, results={"patching.residual": places, "patching.components": found})
+
+
+def verification(material: Material) -> Chapter:
+    """Does it hold when the found parts are taken out together?"""
+    title, lead = (
+        "Verification",
+        (
+            "The found components, all together, on prompts that took no part in choosing them, against random sets of the same size. A claim "
+            "holds only if the 95 % interval of measured minus control excludes zero and the measured value reaches its threshold."
+        ),
+    )
+    reason = material.untested or ("" if material.components.found else "no component reached a tenth of the gap on the search prompts")
+    if reason:
+        return Chapter(Section("verification", title, lead), [patches.nothing_found(reason)])
+    found = [material.components.sites[i] for i in material.components.found]
+    tested = patches.verify(material.model, material.evaluate, found, material.components.sites, material.seed)
+    return Chapter(Section("verification", title, lead, [tested.drawing()]), tested.verdicts, {"verification": tested})
 
 
 def attribution(material: Material) -> Chapter:
     """Which tokens mattered?"""
     return Chapter(Section("attribution", "Attribution"))
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times as likely" if ratio >= 1 else f"{1 / ratio:.3g} times less likely"
-
-
-def _choice(found: patches.Components) -> str:
-    n = len(found.denoising.clean)
-    if not found.found:
-        return f"On {n} search prompts no head or MLP moves a tenth of the gap."
-    return f"Chosen on {n} search prompts, to be tested on others: {', '.join(found.names)}."

@@ -12,7 +12,7 @@ from sonde.jobs import track
 from sonde.report import chapters
 from sonde.report.explanation import Explanation, command_line
 from sonde.report.material import gather
-from sonde.report.summary import gated, summary, verification
+from sonde.report.summary import gated, summary, with_evidence
 from sonde.results import InputError, Result, Verdict
 from sonde.results.document import Section
 
@@ -21,6 +21,7 @@ CHAPTERS = {
     "attribution": chapters.attribution,
     "lens": chapters.lens,
     "patching": chapters.patching,
+    "verification": chapters.verification,
 }
 
 
@@ -69,6 +70,7 @@ def explain(
         # the first verdict is the behaviour's, on which all others stand
         verdicts += [gated(verdict, verdicts[0]) for verdict in chapter.verdicts] if verdicts else chapter.verdicts
         sections[key], results = chapter.section, results | chapter.results
+    sections["verification"] = with_evidence(sections["verification"], verdicts)
     command = command_line(prompt, model.name, target, foil, corrupt, bos, seed)
     return Explanation(
         model=model.name,
@@ -82,7 +84,7 @@ def explain(
         seed=seed,
         seconds=time.perf_counter() - started,
         warnings=material.warnings,
-        sections=[summary(verdicts), *sections.values(), verification(verdicts, command)],
+        sections=[summary(verdicts), *sections.values()],
         results=results,
         command=command,
     )

@@ -1,8 +1,10 @@
 """What every chapter of an explanation draws on: the prediction, the contrast, the counterfactual, and the siblings in two halves."""
 
+import functools
 from dataclasses import dataclass
 
 from sonde.access import Model
+from sonde.patching import Components, find_components
 from sonde.report.prediction import Prediction, predict
 from sonde.tasks import Candidates, LogitDifference, Task, counterfactuals, siblings
 
@@ -36,6 +38,11 @@ class Material:
     evaluate: Task
     untested: str
     warnings: list[str]
+
+    @functools.cached_property
+    def components(self) -> Components:
+        """The components that carry the answer, chosen on the search siblings."""
+        return find_components(self.model, self.search, self.seed)
 
     @property
     def corrupt(self) -> str | None:
@@ -77,6 +84,5 @@ def _surprise(prediction: Prediction, target: str, target_id: int) -> list[str]:
     if prediction.guesses[0] == target_id:
         return []
     probability = prediction.distribution[target_id].exp().item()
-    return [
-        f"the model's first guess is `{prediction.guess_tokens[0]}` ({prediction.probabilities[0]:.1%}), not the explained `{target}` ({probability:.2g})"
-    ]
+    first = f"`{prediction.guess_tokens[0]}` ({prediction.probabilities[0]:.1%})"
+    return [f"the model's first guess is {first}, not the explained `{target}` ({probability:.1%})"]

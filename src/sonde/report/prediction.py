@@ -46,9 +46,9 @@ class Prediction(Result):
 
     def to_frame(self) -> "DataFrame":
         """One row per guess: token, probability, logit."""
-        import polars
+        import polars as pl
 
-        return polars.DataFrame({"token": self.guess_tokens, "probability": self.probabilities.tolist(), "logit": self.logits.tolist()})
+        return pl.DataFrame({"token": self.guess_tokens, "probability": self.probabilities.tolist(), "logit": self.logits.tolist()})
 
     def drawing(self) -> Drawing:
         """The guesses as a table."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sonde.results import Verdict
 from sonde.results.document import Section, Sentence
-from sonde.results.drawing import verdicts as drawn
+from sonde.results.drawing import table
 
 
 def gated(verdict: Verdict, behaviour: Verdict) -> Verdict:
@@ -25,13 +25,17 @@ def summary(verdicts: list[Verdict]) -> Section:
     return Section("summary", "Summary", lead, sentences=sentences)
 
 
-def verification(verdicts: list[Verdict], command: str) -> Section:
-    """All claims with their evidence."""
-    lead = (
-        "Each claim was tested on prompts that took no part in choosing it, against a control. It holds only if the 95 % interval of measured minus "
-        "control excludes zero and the measured value reaches its threshold."
+def with_evidence(section: Section, verdicts: list[Verdict]) -> Section:
+    """The section with the figures of every claim in one table."""
+    columns = ["claim", "holds", "measured", "control", "difference, 95 %", "n", "needed"]
+    rows = [[v.claim, _answer(v), v.measured, v.control, _ends(v.interval), v.n or None, v.threshold] for v in verdicts]
+    evidence = table(
+        "What holds, and on what evidence?",
+        columns,
+        rows,
+        note="What was measured and where its threshold comes from stands beside each claim above.",
     )
-    return Section("verification", "Verification", lead, [drawn("What holds, and on what evidence?", verdicts, command=command)])
+    return replace(section, drawings=[*section.drawings, evidence])
 
 
 def sentence(verdict: Verdict) -> str:
@@ -45,3 +49,11 @@ def _inside(claim: str) -> str:
     """A claim within a sentence: no capital unless it is a name's, no full stop."""
     first = claim.split(" ", 1)[0]
     return (claim if first.isupper() else claim[0].lower() + claim[1:]).rstrip(".")
+
+
+def _answer(verdict: Verdict) -> str:
+    return {True: "yes", False: "no", None: "not tested"}[verdict.holds]
+
+
+def _ends(interval: tuple[float, float] | None) -> str | None:
+    return None if interval is None else f"{interval[0]:+.2f} to {interval[1]:+.2f}"
