@@ -17,7 +17,7 @@ export function legend(colours: Colours, unit: string): HTMLElement {
     zero && `0: ${visible(zero)}`,
     missing > 0 && `hatched: ${missing} missing`,
     clipped > 0 && `barred: ${clipped} beyond the limits`,
-    high === 0 && "all values are 0",
+    high === 0 && "no value differs from 0",
   ].filter((word): word is string => word !== false && word !== "");
   const scale = h("span", { class: "item" }, end(low), swatch(colours), end(high), h("span", {}, visible(unit)));
   return h("div", { class: "key" }, scale, ...words.map((word) => h("span", {}, word)));

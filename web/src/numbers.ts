@@ -13,10 +13,10 @@ interface Style {
 export function readable(value: Value, { signed = false, like }: Style = {}): string {
   if (value === null) return "missing";
   if (value === 0) return "0";
-  const scale = Math.abs(like || value);
   const size = Math.abs(value);
-  const plain = scale >= 1e-3 && scale < 1e5;
-  const body = plain ? size.toFixed(Math.max(0, 2 - Math.floor(Math.log10(scale)))) : size.toExponential(2).replace("+", "").replace("-", "−");
+  const isPlain = (scale: number) => scale >= 1e-3 && scale < 1e5;
+  const scale = like && isPlain(Math.abs(like)) ? Math.abs(like) : size;
+  const body = isPlain(scale) ? size.toFixed(Math.max(0, 2 - Math.floor(Math.log10(scale)))) : size.toExponential(2).replace("+", "").replace("-", "−");
   return sign(value, signed) + body;
 }
 

@@ -16,7 +16,7 @@ export function page(element: HTMLElement, document: Document): void {
 
 function heading({ title, subtitle, facts }: Document): HTMLElement {
   const list = h("dl", { class: "facts" }, ...facts.map(([label, value]) => h("div", {}, h("dt", {}, visible(label)), h("dd", {}, visible(value)))));
-  return h("header", {}, h("h1", { dir: "auto" }, ...prose(title)), subtitle !== "" && h("p", { class: "subtitle", dir: "auto" }, ...prose(subtitle)), facts.length > 0 && list);
+  return h("header", {}, h("h1", {}, ...prose(title)), subtitle !== "" && h("p", { class: "subtitle" }, ...prose(subtitle)), facts.length > 0 && list);
 }
 
 function contents({ sections }: Document): HTMLElement {

@@ -47,13 +47,18 @@ def readable(value: float | None, *, signed: bool = False, like: float | None = 
         return "–"
     if value == 0:
         return "0"
-    scale = abs(like or value)
-    if 1e-3 <= scale < 1e5:
+    scale = abs(like) if like and _is_plain(like) else abs(value)
+    if _is_plain(scale):
         body = f"{abs(value):.{max(0, 2 - math.floor(math.log10(scale)))}f}"
     else:
         digits, exponent = f"{abs(value):.2e}".split("e")
         body = f"{digits}e{int(exponent)}".replace("-", "−")
     return ("−" if value < 0 else "+" if signed else "") + body
+
+
+def _is_plain(value: float) -> bool:
+    """Whether a number of this size is written without an exponent."""
+    return 1e-3 <= abs(value) < 1e5
 
 
 # control, format (zero-width joiners are kept: scripts need them), private, surrogate, line and paragraph separators

@@ -25,13 +25,13 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   host.append(plot);
 
   drawToWidth(host, (width) => {
-    const names = Math.min(width * 0.4, Math.max(...data.series.map((one) => Math.max(textWidth(one.name, FONT), 7.2 * one.name.length)), 0) + 18);
+    const side = Math.min(width * 0.4, Math.max(...data.series.map((one) => Math.max(textWidth(one.name, FONT), 7.2 * one.name.length)), 0) + 18);
     const left = Math.max(...tickLabels(ticks).map((label) => textWidth(label, FONT))) + 10;
-    x.range([left, Math.min(width, WIDEST) - names]);
-    plot.replaceChildren(picture(Math.min(width, WIDEST), names));
+    x.range([left, Math.min(width, WIDEST) - side]);
+    plot.replaceChildren(picture(Math.min(width, WIDEST), side));
   });
 
-  function picture(width: number, names: number): SVGElement {
+  function picture(width: number, side: number): SVGElement {
     const drawing = svg("svg", { width, height: HEIGHT, "aria-hidden": "true" });
     const [start = 0, end = 0] = x.range();
     const heights = tickLabels(ticks);
@@ -39,15 +39,17 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
       drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
       drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, heights[place] ?? ""));
     });
-    const every = Math.ceil(labels.length / Math.max(1, (end - start) / 44));
-    labels.forEach((label, place) => {
-      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, shortened(tokenText(label), 7 * every)));
+    const names = labels.map((label) => shortened(tokenText(label), 12));
+    const widest = names.reduce((most, name) => Math.max(most, textWidth(name, FONT)), 0);
+    const every = Math.ceil(((widest + 8) * labels.length) / Math.max(1, end - start));
+    names.forEach((name, place) => {
+      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, name));
     });
     drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, shortened(visible(axes.x.name), 30)));
     drawing.append(...controlBand(start, end));
     data.series.forEach((one, place) => drawing.append(curve(one, place)));
     nameHeights(data.series.map((one) => y(one.values.findLast((value) => value !== null) ?? 0))).forEach((height, place) => {
-      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((names - 14) / 7.2));
+      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((side - 14) / 7.2));
       drawing.append(svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name));
     });
     return drawing;

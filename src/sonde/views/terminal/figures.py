@@ -145,7 +145,7 @@ def _signed_bars(labels: list[str], values: Sequence[float | None], asides: list
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
-    grid.add_column(style="dim", no_wrap=True, overflow="ellipsis")
+    grid.add_column(style="dim")
     for label, value, aside in zip(labels, values, asides, strict=True):
         length = round(room * min(1.0, abs(value) / high)) if value and high else 0
         stroke, colour = ("━", POSITIVE) if (value or 0) >= 0 else ("╌", NEGATIVE)
