@@ -1,0 +1,37 @@
+"""Orders compared: Spearman's rank correlation, and how many of the highest ones two orders share."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def ranks(values: Float[Tensor, "... item"]) -> Float[Tensor, "... item"]:
+    """The rank of each value from 0, ties shared.
+
+    >>> import torch
+    >>> ranks(torch.tensor([0.5, 2.0, 0.5]))
+    tensor([0.5000, 2.0000, 0.5000])
+    """
+    below = (values[..., None] > values[..., None, :]).sum(-1)
+    same = (values[..., None] == values[..., None, :]).sum(-1)
+    return below + (same - 1) / 2
+
+
+def spearman(a: Float[Tensor, "... item"], b: Float[Tensor, "... item"]) -> Float[Tensor, "..."]:
+    """Spearman's rank correlation; NaN where one of the orders is all ties.
+
+    >>> import torch
+    >>> spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 9.0, 10.0])).item()
+    1.0
+    """
+    x, y = (r - r.mean(-1, keepdim=True) for r in (ranks(a).double(), ranks(b).double()))
+    return (x * y).sum(-1) / (x.square().sum(-1) * y.square().sum(-1)).sqrt()
+
+
+def overlap(a: Float[Tensor, " item"], b: Float[Tensor, " item"], k: int) -> float:
+    """The share of the k highest values that two orders have in common.
+
+    >>> import torch
+    >>> overlap(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 3.0]), k=2)
+    0.5
+    """
+    return len(set(a.topk(k).indices.tolist()) & set(b.topk(k).indices.tolist())) / k
