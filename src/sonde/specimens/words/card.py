@@ -90,7 +90,8 @@ def markdown(card: Mapping) -> str:
     lines += [
         "",
         "All items are held out: in training their two names never meet in a document (save by chance in a list of random words), their two nouns",
-        "never stand as subject and distractor, their name, country, or name with word never stands in that frame, their event never begins in that year.",
+        "never stand as subject and distractor, their name, country, or name with word never stands in that frame,",
+        "their event never begins in that year.",
         "",
     ]
     lines += [
