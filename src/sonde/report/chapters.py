@@ -65,21 +65,22 @@ def patching(material: Material) -> Chapter:
         return Chapter(Section("patching", title, lead, sentences=[Sentence(f"Not possible: {material.untested}.")]))
     model, here = material.model, material.candidates.task()
     drawings: list[Drawing] = [material.candidates.drawing()]
+    misfits = [Sentence(f"Considered and left out: {reason}.") for reason in material.candidates.dropped]
     places = patches.activation_patching(model, here, patches.residual_sites(model, here.length or 0))
     if places.gap <= 0:
         flat = f"The counterfactual does not lower the logit difference (it moves by {-places.gap:+.2f}), so nothing can be brought back."
-        return Chapter(Section("patching", title, lead, drawings, [Sentence(flat)]))
+        return Chapter(Section("patching", title, lead, drawings, [Sentence(flat), *misfits]))
     layers, heads = [str(i) for i in range(model.n_layers)], [str(i) for i in range(model.n_heads)]
     drawings.append(places.grid(layers, "block", places.tokens, "position", "Where is the answer, block by block?"))
     if material.untested:
-        return Chapter(Section("patching", title, lead, drawings), results={"patching.residual": places})
+        return Chapter(Section("patching", title, lead, drawings, misfits), results={"patching.residual": places})
     found = material.components
     n_heads = len(layers) * len(heads)
     drawings += [found.denoising.grid(layers, "block", heads, "head", "Which heads carry it?", n_heads), found.drawing()]
     n = len(found.denoising.clean)
     chosen = f"Chosen on {n} search prompts, to be tested on others: {', '.join(found.names)}."
     none = f"On {n} search prompts no head or MLP moves a tenth of the gap."
-    section = Section("patching", title, lead, drawings, [Sentence(chosen if found.found else none)])
+    section = Section("patching", title, lead, drawings, [Sentence(chosen if found.found else none), *misfits])
     return Chapter(section, results={"patching.residual": places, "patching.components": found})
 
 

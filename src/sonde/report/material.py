@@ -55,14 +55,15 @@ def gather(model: Model, prompt: str, target: str | None, foil: str | None, corr
     prediction = predict(model, prompt, bos=bos)
     candidates = counterfactuals(prompt, model, target, foil, corrupt, seed, bos)
     if candidates.best is None:
-        family, untested = Task.of([], "siblings"), candidates.rule
+        rule = candidates.rule
+        family, untested = Task.of([], "siblings"), rule[0].lower() + rule[1:].rstrip(".")
     else:
         pair = candidates.best.pair
         family = siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=SIBLINGS, seed=seed, bos=bos)
         untested = "" if len(family) else "; ".join(family.notes)
     search, evaluate = family.split(seed)
     right, wrong = candidates.answers
-    warnings = [*_surprise(prediction, candidates.target, right), *candidates.dropped, *family.notes, *([untested] if untested else [])]
+    warnings = [*_surprise(prediction, candidates.target, right), *family.notes, *([untested] if untested else [])]
     return Material(
         model=model,
         prompt=prompt,
@@ -74,7 +75,7 @@ def gather(model: Model, prompt: str, target: str | None, foil: str | None, corr
         metric=LogitDifference(right, foils=wrong),
         search=search,
         evaluate=evaluate,
-        untested=untested.rstrip("."),
+        untested=untested,
         warnings=list(dict.fromkeys(warnings)),
     )
 
