@@ -36,18 +36,17 @@ function shape({ name, mark }: Face): SVGElement {
 function evidence(verdict: Verdict, text: string): HTMLElement {
   const like = largest([verdict.measured, verdict.control, verdict.threshold]);
   const least = verdict.direction === "greater" ? "at least" : "at most";
-  const facts: [string, (Node | string)[]][] = [
-    ...(verdict.claim !== text ? [["claim", prose(verdict.claim)] as [string, (Node | string)[]]] : []),
-    ...(verdict.reason ? [["reason", prose(verdict.reason)] as [string, (Node | string)[]]] : []),
-    ["measure", [visible(verdict.measure)]],
-    ["measured", [exact(verdict.measured)]],
-    ["control", [exact(verdict.control)]],
-    ["interval", verdict.interval ? [`${exact(verdict.interval[0], true)} to ${exact(verdict.interval[1], true)}: measured minus control, 95 %; it must exclude 0`] : ["none"]],
-    ["n", [String(verdict.n)]],
-    ["threshold", [`${least} ${readable(verdict.threshold, { like })}: ${visible(verdict.threshold_source)}`]],
-    ...(verdict.command ? [["repeat with", [h("code", { class: "command" }, visible(verdict.command))]] as [string, Node[]]] : []),
-  ];
-  const list = h("dl", {}, ...facts.flatMap(([name, content]) => [h("dt", {}, name), h("dd", {}, ...content)]));
+  const list = h("dl");
+  const tell = (name: string, ...content: (Node | string)[]) => list.append(h("dt", {}, name), h("dd", {}, ...content));
+  if (verdict.claim !== text) tell("claim", ...prose(verdict.claim));
+  if (verdict.reason) tell("reason", ...prose(verdict.reason));
+  tell("measure", visible(verdict.measure));
+  if (verdict.measured !== null) tell("measured", exact(verdict.measured));
+  if (verdict.control !== null) tell("control", exact(verdict.control));
+  if (verdict.interval) tell("interval", `${exact(verdict.interval[0], true)} to ${exact(verdict.interval[1], true)}: measured minus control, 95 %; it must exclude 0`);
+  if (verdict.n > 0) tell("n", String(verdict.n));
+  tell("threshold", `${least} ${readable(verdict.threshold, { like })}: ${visible(verdict.threshold_source)}`);
+  if (verdict.command) tell("repeat with", h("code", { class: "command" }, visible(verdict.command)));
   return h("div", { class: "evidence" }, comparison(verdict, like), list);
 }
 

@@ -3,6 +3,7 @@
 import "./style/page.css";
 import "./style/drawing.css";
 import "./style/claim.css";
+import "./style/print.css";
 import { page } from "./page.ts";
 import { render } from "./render.ts";
 
