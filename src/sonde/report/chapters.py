@@ -1,7 +1,8 @@
 """The chapters of an explanation: each asks one question, gives its drawings, and hands over the verdicts on its claims."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from sonde import attribution as attributions
 from sonde import lens as lenses
 from sonde import patching as patches
 from sonde.evidence import untestable
@@ -34,6 +35,27 @@ def prediction(material: Material) -> Chapter:
         [claim],
         {"prediction": said},
     )
+
+
+def attribution(material: Material) -> Chapter:
+    """Which tokens mattered?"""
+    lead = (
+        "How much each token of the prompt pushes towards the target and away from the foil, by three methods that fail in different ways. Where "
+        "they disagree, at most one of them is right. Absent tokens are padding here; the test below replaces them by tokens of other prompts."
+    )
+    model, prompt, metric = material.model, [material.ids], material.metric
+    made = [
+        attributions.gradient_x_input(model, prompt, metric),
+        attributions.integrated_gradients(model, prompt, metric),
+        attributions.occlusion(model, prompt, metric),
+    ]
+    agreement = attributions.agreement(made, material.seed)
+    claim = attributions.check(model, material.evaluate, attributions.integrated_gradients, material.seed)
+    if material.untested:
+        claim = replace(claim, reason=material.untested)
+    drawings = [*(one.drawing() for one in made), agreement.drawing()]
+    results = {f"attribution.{one.method.replace(' ', '_')}": one for one in made}
+    return Chapter(Section("attribution", "Attribution", lead, drawings), [claim], {**results, "attribution.agreement": agreement})
 
 
 def lens(material: Material) -> Chapter:
@@ -99,8 +121,3 @@ def verification(material: Material) -> Chapter:
     found = [material.components.sites[i] for i in material.components.found]
     tested = patches.verify(material.model, material.evaluate, found, material.components.sites, material.seed)
     return Chapter(Section("verification", title, lead, [tested.drawing()]), tested.verdicts, {"verification": tested})
-
-
-def attribution(material: Material) -> Chapter:
-    """Which tokens mattered?"""
-    return Chapter(Section("attribution", "Attribution"))
