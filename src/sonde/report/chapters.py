@@ -1,15 +1,18 @@
 """The chapters of an explanation: each asks one question, gives its drawings, and hands over the verdicts on its claims."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 from sonde import attribution as attributions
 from sonde import lens as lenses
 from sonde import patching as patches
+from sonde.access import Model
 from sonde.evidence import untestable
 from sonde.report.behaviour import behaviour
 from sonde.report.material import Material
 from sonde.results import Drawing, Result, Verdict
 from sonde.results.document import Section, Sentence
+from sonde.tasks import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +53,24 @@ def attribution(material: Material) -> Chapter:
         attributions.occlusion(model, prompt, metric),
     ]
     agreement = attributions.agreement(made, material.seed)
-    claim = attributions.check(model, material.evaluate, attributions.integrated_gradients, material.seed)
-    if material.untested:
-        claim = replace(claim, reason=material.untested)
+    claim = attributions.check(model, material.evaluate, _coarsely, material.seed)
+    claim = replace(claim, claim=_naming(made[1]), reason=material.untested or claim.reason)
     drawings = [*(one.drawing() for one in made), agreement.drawing()]
     results = {f"attribution.{one.method.replace(' ', '_')}": one for one in made}
     return Chapter(Section("attribution", "Attribution", lead, drawings), [claim], {**results, "attribution.agreement": agreement})
+
+
+def _naming(attribution: attributions.Attribution, most: int = 3) -> str:
+    """The claim about the highest tokens, with the names of this prompt's."""
+    real = [i for i, special in enumerate(attribution.special[0]) if not special]
+    highest = sorted(real, key=lambda i: -float(attribution.values[0, i]))[:most]
+    names = ", ".join(f"`{attribution.tokens[0][i]}`" for i in highest)
+    return f"The tokens that {attribution.method} ranks highest (here {names}) carry the answer more than others."
+
+
+def _coarsely(model: Model, task: Task) -> attributions.Attribution:
+    """Integrated gradients for many prompts: their ranks, unlike their sum, need no fine path."""
+    return attributions.integrated_gradients(model, task, steps=12, tolerance=math.inf)
 
 
 def lens(material: Material) -> Chapter:
