@@ -1,5 +1,7 @@
 """Every kind of drawing with data that drawings break on."""
 
+from functools import cache
+
 from sonde.results import Verdict
 from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import Control, Drawing, Series, bars, lens, lines, matrix, table, tokens, verdicts
@@ -45,6 +47,7 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
     ]
 
 
+@cache
 def extreme_documents() -> dict[str, Document]:
     numbers = [round((-1) ** i * i * 0.37, 3) for i in range(8)]
     words = ["The", " keys", " on", " the", " cabinet", "\n", "", "   "]

@@ -3,7 +3,7 @@
 import { scaleLinear } from "d3-scale";
 import { h, svg } from "./dom.ts";
 import { exact, largest, readable } from "./numbers.ts";
-import { prose, visible } from "./text.ts";
+import { prose, proseText, visible } from "./text.ts";
 import type { Verdict } from "./types.ts";
 
 interface Face {
@@ -40,12 +40,12 @@ function evidence(verdict: Verdict, text: string): HTMLElement {
   const tell = (name: string, ...content: (Node | string)[]) => list.append(h("dt", {}, name), h("dd", {}, ...content));
   if (verdict.claim !== text) tell("claim", ...prose(verdict.claim));
   if (verdict.reason) tell("reason", ...prose(verdict.reason));
-  tell("measure", visible(verdict.measure));
+  tell("measure", proseText(verdict.measure));
   if (verdict.measured !== null) tell("measured", exact(verdict.measured));
   if (verdict.control !== null) tell("control", exact(verdict.control));
   if (verdict.interval) tell("interval", `${exact(verdict.interval[0], true)} to ${exact(verdict.interval[1], true)}: measured minus control, 95 %; it must exclude 0`);
   if (verdict.n > 0) tell("n", String(verdict.n));
-  tell("threshold", `${least} ${readable(verdict.threshold, { like })}: ${visible(verdict.threshold_source)}`);
+  tell("threshold", `${least} ${readable(verdict.threshold, { like })}: ${proseText(verdict.threshold_source)}`);
   if (verdict.command) tell("repeat with", h("code", { class: "command" }, visible(verdict.command)));
   return h("div", { class: "evidence" }, comparison(verdict, like), list);
 }

@@ -3,7 +3,7 @@
 import { shade } from "./colour.ts";
 import { h, svg } from "./dom.ts";
 import { readable } from "./numbers.ts";
-import { visible } from "./text.ts";
+import { proseText, visible } from "./text.ts";
 import type { Colours } from "./types.ts";
 
 const STEPS = 48;
@@ -14,7 +14,7 @@ export function legend(colours: Colours, unit: string): HTMLElement {
   const signed = low < 0;
   const end = (value: number) => h("span", { class: "figure" }, readable(value, { signed, like: high }));
   const words = [
-    zero && `0: ${visible(zero)}`,
+    zero && `0: ${proseText(zero)}`,
     missing > 0 && `hatched: ${missing} missing`,
     clipped > 0 && `barred: ${clipped} beyond the limits`,
     high === 0 && "no value differs from 0",

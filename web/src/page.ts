@@ -15,7 +15,7 @@ export function page(element: HTMLElement, document: Document): void {
 }
 
 function heading({ title, subtitle, facts }: Document): HTMLElement {
-  const list = h("dl", { class: "facts" }, ...facts.map(([label, value]) => h("div", {}, h("dt", {}, visible(label)), h("dd", {}, visible(value)))));
+  const list = h("dl", { class: "facts" }, ...facts.map(([label, value]) => h("div", {}, h("dt", {}, visible(label)), h("dd", {}, ...prose(value)))));
   return h("header", {}, h("h1", {}, ...prose(title)), subtitle !== "" && h("p", { class: "subtitle" }, ...prose(subtitle)), facts.length > 0 && list);
 }
 

@@ -11,7 +11,7 @@ import { drawTokens } from "./kinds/tokens.ts";
 import { drawVerdicts } from "./kinds/verdicts.ts";
 import { legend } from "./legend.ts";
 import { saveButtons } from "./save.ts";
-import { prose, visible } from "./text.ts";
+import { prose, proseText, visible } from "./text.ts";
 import type { Drawing } from "./types.ts";
 
 export function render(element: HTMLElement, drawing: Drawing): void {
@@ -27,7 +27,7 @@ export function render(element: HTMLElement, drawing: Drawing): void {
   try {
     const stage = draw(host, drawing);
     if (colours) figure.append(legend(drawing.legend, drawing.unit));
-    if (stage) explore(figure, stage, visible(`${drawing.title} ${drawing.unit}`));
+    if (stage) explore(figure, stage, `${proseText(drawing.title)} ${visible(drawing.unit)}`);
   } catch (failure) {
     host.replaceChildren(h("p", { class: "notice" }, `This drawing failed; its numbers can still be saved as CSV. (${String(failure)})`));
     console.error(failure);

@@ -3,12 +3,13 @@
 import { csv } from "./csv.ts";
 import { h } from "./dom.ts";
 import { photograph } from "./photograph.ts";
+import { proseText } from "./text.ts";
 import type { Drawing } from "./types.ts";
 
 export function saveButtons(figure: HTMLElement, drawing: Drawing): HTMLElement {
   const name = drawing.title.toLowerCase().replace(/[^a-z0-9]+/gu, "-").replace(/^-|-$/gu, "").slice(0, 60) || drawing.kind;
   const button = (format: string, type: string, content: () => string) => {
-    const element = h("button", { type: "button", "aria-label": `Save as ${format}: ${drawing.title}` }, format);
+    const element = h("button", { type: "button", "aria-label": `Save as ${format}: ${proseText(drawing.title)}` }, format);
     element.addEventListener("click", () => save(`${name}.${format.toLowerCase()}`, type, content()));
     return element;
   };

@@ -47,8 +47,23 @@ export function direction(tokens: string[]): "ltr" | "rtl" {
 
 /** Prose in which whatever stands between backticks is drawn as a token. */
 export function prose(text: string): (Node | string)[] {
+  return split<Node | string>(text, quoted, visible);
+}
+
+/** Prose where only a string fits. */
+export function proseText(text: string): string {
+  return split(text, tokenText, visible).join("");
+}
+
+/** Labels of one kind: as tokens if spaces lead any of them, as prose otherwise. */
+export function labelElements(labels: string[]): HTMLElement[] {
+  const areTokens = labels.some((label) => label.startsWith(" "));
+  return labels.map((label) => (areTokens ? tokenElement(label) : h("bdi", {}, ...prose(label))));
+}
+
+function split<Part>(text: string, quoted: (part: string) => Part, plain: (part: string) => Part): Part[] {
   const parts = text.split("`");
-  return parts.map((part, place) => (place % 2 === 1 && place < parts.length - 1 ? quoted(part) : visible(part)));
+  return parts.map((part, place) => (place % 2 === 1 && place < parts.length - 1 ? quoted(part) : plain(part)));
 }
 
 function quoted(token: string): HTMLElement {

@@ -22,7 +22,7 @@ def page(document: Document) -> str:
     Raises:
         BundleMissing: this installation was built without the drawings.
     """
-    return _frame(document.title, "document", document.to_json())
+    return _frame(document.title.replace("`", ""), "document", document.to_json())
 
 
 def notebook(drawing: Drawing) -> "Notebook":
@@ -31,7 +31,8 @@ def notebook(drawing: Drawing) -> "Notebook":
     Raises:
         BundleMissing: this installation was built without the drawings.
     """
-    return Notebook(drawing.title, _frame(drawing.title, "drawing", drawing.to_json()), _height(drawing))
+    title = drawing.title.replace("`", "")
+    return Notebook(title, _frame(title, "drawing", drawing.to_json()), _height(drawing))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
 import { limited } from "../limited.ts";
 import { exact, largest, readable, tickLabels } from "../numbers.ts";
-import { tokenElement, visible } from "../text.ts";
+import { labelElements, proseText, visible } from "../text.ts";
 import type { Bars } from "../types.ts";
 
 const MOST = 24;
@@ -21,6 +21,7 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     return element;
   };
 
+  const labels = labelElements(data.labels);
   const rows = data.values.map((value, place) => {
     const track = h("div", { class: "track" });
     if (control.interval) track.append(span(h("div", { class: "band" }), control.interval[0] ?? 0, control.interval[1] ?? 0));
@@ -32,7 +33,7 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     const own = data.controls?.[place] ?? null;
     if (own !== null) track.append(span(h("div", { class: "own" }), own, own));
     const figure = h("div", { class: "figure" }, readable(value, { signed: true, like }));
-    return h("div", { class: "row", "data-row": place }, h("div", { class: "label" }, tokenElement(data.labels[place] ?? "")), track, figure);
+    return h("div", { class: "row", "data-row": place }, h("div", { class: "label" }, labels[place] ?? ""), track, figure);
   });
   const names = tickLabels(scale.ticks(4), true);
   const ticks = scale.ticks(4).map((tick, place) => span(h("span", {}, names[place] ?? ""), tick, tick));
@@ -54,11 +55,11 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
       const interval = data.intervals?.[row];
       const own = data.controls?.[row];
       return {
-        head: [tokenElement(data.labels[row] ?? "")],
+        head: [labels[row]?.cloneNode(true) ?? ""],
         value: `${exact(data.values[row] ?? null, true)} ${visible(unit)}`,
         lines: [
           ...(interval ? [`interval ${exact(interval[0], true)} to ${exact(interval[1], true)}`] : []),
-          ...(own !== undefined ? [`${visible(control.each ?? "control")} ${exact(own, true)}`] : []),
+          ...(own !== undefined ? [`${proseText(control.each ?? "control")} ${exact(own, true)}`] : []),
         ],
       };
     },
@@ -69,11 +70,11 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     if (data.intervals) parts.push(["whisker", "interval"]);
     if (control.label) {
       const ends = control.interval ? ` (${readable(control.interval[0], { signed: true, like })} to ${readable(control.interval[1], { signed: true, like })})` : "";
-      parts.push(["band", `control, ${visible(control.label)}: ${readable(control.value ?? null, { signed: true, like })}${ends}`]);
+      parts.push(["band", `control, ${proseText(control.label)}: ${readable(control.value ?? null, { signed: true, like })}${ends}`]);
     }
-    if (control.each) parts.push(["own", `control of each bar: ${visible(control.each)}`]);
+    if (control.each) parts.push(["own", `control of each bar: ${proseText(control.each)}`]);
     const items = parts.map(([mark, words]) => h("span", { class: "item" }, mark === "whisker" ? whisker() : h("div", { class: mark }), words));
-    return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", {}, `0: ${visible(legend.zero)}`), ...items);
+    return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", {}, `0: ${proseText(legend.zero)}`), ...items);
   }
 }
 

@@ -5,7 +5,7 @@ import { area, line } from "d3-shape";
 import { drawToWidth, h, svg, textWidth } from "../dom.ts";
 import type { Stage } from "../explore.ts";
 import { exact, readable, tickLabels } from "../numbers.ts";
-import { shortened, tokenText, visible } from "../text.ts";
+import { proseText, shortened, tokenText, visible } from "../text.ts";
 import type { Lines, Series, Value } from "../types.ts";
 
 const HEIGHT = 260;
@@ -16,6 +16,7 @@ const FONT = "600 12px system-ui, sans-serif";
 
 export function drawLines(host: HTMLElement, { data, axes, control, unit }: Lines): Stage {
   const labels = axes.x.labels;
+  const names = data.series.map((one) => proseText(one.name));
   const ends = [...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]), control.value ?? null, ...(control.interval ?? [])];
   const known = ends.filter((end) => end !== null);
   const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
@@ -25,7 +26,7 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   host.append(plot);
 
   drawToWidth(host, (width) => {
-    const side = Math.min(width * 0.4, Math.max(...data.series.map((one) => Math.max(textWidth(one.name, FONT), 7.2 * one.name.length)), 0) + 18);
+    const side = Math.min(width * 0.4, Math.max(...names.map((name) => Math.max(textWidth(name, FONT), 7.2 * name.length))) + 18);
     const left = Math.max(...tickLabels(ticks).map((label) => textWidth(label, FONT))) + 10;
     x.range([left, Math.min(width, WIDEST) - side]);
     plot.replaceChildren(picture(Math.min(width, WIDEST), side));
@@ -39,17 +40,17 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
       drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
       drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, heights[place] ?? ""));
     });
-    const names = labels.map((label) => shortened(tokenText(label), 12));
-    const widest = names.reduce((most, name) => Math.max(most, textWidth(name, FONT)), 0);
+    const marks = labels.map((label) => shortened(tokenText(label), 12));
+    const widest = marks.reduce((most, name) => Math.max(most, textWidth(name, FONT)), 0);
     const every = Math.ceil(((widest + 8) * labels.length) / Math.max(1, end - start));
-    names.forEach((name, place) => {
-      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, name));
+    marks.forEach((mark, place) => {
+      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, mark));
     });
     drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, shortened(visible(axes.x.name), 30)));
     drawing.append(...controlBand(start, end));
     data.series.forEach((one, place) => drawing.append(curve(one, place)));
     nameHeights(data.series.map((one) => y(one.values.findLast((value) => value !== null) ?? 0))).forEach((height, place) => {
-      const name = shortened(visible(data.series[place]?.name ?? ""), Math.floor((side - 14) / 7.2));
+      const name = shortened(names[place] ?? "", Math.floor((side - 14) / 7.2));
       drawing.append(svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name));
     });
     return drawing;
@@ -79,7 +80,7 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   }
 
   const words = [visible(unit)];
-  if (control.label) words.push(`grey: control, ${visible(control.label)}: ${readable(control.value ?? null)}`);
+  if (control.label) words.push(`grey: control, ${proseText(control.label)}: ${readable(control.value ?? null)}`);
   if (data.series.some((one) => one.low)) words.push("tinted: interval");
   host.append(h("p", { class: "key" }, ...words.map((word) => h("span", {}, word))));
 
@@ -99,7 +100,7 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     read: ({ col }) => ({
       head: [`${visible(axes.x.name)} ${tokenText(labels[col] ?? "")}`],
       value: visible(unit),
-      lines: data.series.map((one): [string, string] => [visible(one.name), within(one, col)]),
+      lines: data.series.map((one, place): [string, string] => [names[place] ?? "", within(one, col)]),
     }),
   };
 }

@@ -49,7 +49,7 @@ def _facts(document: Document) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, value in document.facts:
-        grid.add_row(Text(visible(label)), Text(visible(str(value))))
+        grid.add_row(Text(visible(label)), sentence(str(value)))
     return grid
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sonde.results.drawing import Drawing
-from sonde.views.terminal.ink import NEGATIVE, POSITIVE, fitted, sentence, tone
+from sonde.views.terminal.ink import NEGATIVE, POSITIVE, fitted, label, sentence, tone
 from sonde.views.text import readable, token, visible
 
 MOST_ROWS = 24
@@ -35,9 +35,9 @@ def claim(text: str, evidence: dict[str, Any]) -> RenderableType:
 
 def _evidence_line(evidence: dict[str, Any]) -> str:
     if evidence["reason"]:
-        return visible(evidence["reason"])
+        return label(evidence["reason"])
     like = max((abs(value) for value in (evidence["measured"], evidence["control"]) if value is not None), default=None)
-    line = f"{visible(evidence['measure'])} {readable(evidence['measured'], like=like)}, control {readable(evidence['control'], like=like)}"
+    line = f"{label(evidence['measure'])} {readable(evidence['measured'], like=like)}, control {readable(evidence['control'], like=like)}"
     if evidence["interval"]:
         line += f", difference {_ends(evidence['interval'], like)} (95 %), n = {evidence['n']}"
     return line
@@ -65,7 +65,7 @@ def _matrix(drawing: Drawing, width: int) -> RenderableType:
     if len(col["labels"]) > len(row["labels"]):
         values, row, col = [list(column) for column in zip(*values, strict=True)], col, row
     signed = drawing.legend["scale"] == "diverging"
-    heads, sides = [token(label) for label in col["labels"]], [fitted(token(label), 16) for label in row["labels"]]
+    heads, sides = list(map(token, col["labels"])), [fitted(token(side), 16) for side in row["labels"]]
     room = max(map(cell_len, [*sides, f"{row['name']}"]), default=0) + sum(max(7, min(cell_len(head), 10)) + 1 for head in heads)
     if len(sides) > MOST_ROWS or room > width:
         return _strongest(values, row, col, drawing.legend, width)
@@ -86,7 +86,7 @@ def _strongest(values: Sequence[Sequence[float | None]], row: dict, col: dict, l
 def _lens(drawing: Drawing, width: int) -> RenderableType:
     """Positions down, layers across; as many evenly spaced layers and last positions as fit, the model's own guess marked."""
     tops, values, marks = drawing.data["top"], drawing.data["values"], drawing.data.get("marks")
-    sides = [fitted(token(label), 14) for label in drawing.axes["col"]["labels"]]
+    sides = [fitted(token(side), 14) for side in drawing.axes["col"]["labels"]]
     cell = 11
     many = len(tops)
     fit = max(2, (width - max(map(cell_len, [*sides, "position"]))) // (cell + 1))
@@ -116,10 +116,10 @@ def _bars(drawing: Drawing, width: int) -> RenderableType:
         "  ".join(filter(None, [_ends(interval, high), f"control {readable(own, signed=True, like=high)}" if own is not None else ""]))
         for interval, own in zip(data.get("intervals", blank), data.get("controls", blank), strict=True)
     ]
-    shown = _signed_bars(list(map(token, data["labels"]))[:MOST_BARS], data["values"][:MOST_BARS], asides[:MOST_BARS], width, high)
+    shown = _signed_bars(list(map(label, data["labels"]))[:MOST_BARS], data["values"][:MOST_BARS], asides[:MOST_BARS], width, high)
     rules = [f"the {MOST_BARS} largest of {len(data['labels'])}"] if len(data["labels"]) > MOST_BARS else []
     if control.get("each"):
-        rules.append(f"each bar's control: {visible(control['each'])}")
+        rules.append(f"each bar's control: {label(control['each'])}")
     return Group(shown, _small_print([*rules, *_control(control, high)]))
 
 
@@ -131,7 +131,7 @@ def _control(control: dict[str, Any], like: float) -> list[str]:
     if "label" not in control:
         return []
     ends = f" ({_ends(control['interval'], like)})" if control["interval"] else ""
-    return [f"control, {visible(control['label'])}: {readable(control['value'], signed=True, like=like)}{ends}"]
+    return [f"control, {label(control['label'])}: {readable(control['value'], signed=True, like=like)}{ends}"]
 
 
 def _small_print(rules: list[str]) -> Text:
@@ -146,10 +146,10 @@ def _signed_bars(labels: list[str], values: Sequence[float | None], asides: list
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
-    for label, value, aside in zip(labels, values, asides, strict=True):
+    for name, value, aside in zip(labels, values, asides, strict=True):
         length = round(room * min(1.0, abs(value) / high)) if value and high else 0
         stroke, colour = ("━", POSITIVE) if (value or 0) >= 0 else ("╌", NEGATIVE)
-        grid.add_row(Text(label), readable(value, signed=True, like=high), Text(stroke * length, style=colour), aside)
+        grid.add_row(Text(name), readable(value, signed=True, like=high), Text(stroke * length, style=colour), aside)
     return grid
 
 
@@ -163,7 +163,7 @@ def _lines(drawing: Drawing, width: int) -> RenderableType:
         ends = [value for value in one["values"] if value is not None]
         sparks = "".join(_spark(value, low, high) for value in one["values"])
         summary = f"{readable(ends[0])} → {readable(ends[-1])}" if ends else "all missing"
-        grid.add_row(Text(visible(one["name"])), Text(fitted(sparks, max(8, width - 40))), Text(summary, style="dim"))
+        grid.add_row(Text(label(one["name"])), Text(fitted(sparks, max(8, width - 40))), Text(summary, style="dim"))
     span = f"{axis['name']} {axis['labels'][0]} to {axis['labels'][-1]}; " if axis["labels"] else ""
     rules = [f"{visible(span)}height {readable(low)} to {readable(high)}"]
     return Group(grid, _small_print([*rules, *_control(drawing.control, max(abs(low), abs(high)))]))
@@ -197,7 +197,7 @@ def _table(drawing: Drawing, width: int) -> RenderableType:
 def _cell(value: str | float | bool | None, like: float | None) -> str:
     match value:
         case str():
-            return token(value)
+            return label(value)
         case bool():
             return "yes" if value else "no"
         case int():

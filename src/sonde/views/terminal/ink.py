@@ -35,6 +35,15 @@ def sentence(text: str, style: str = "") -> Text:
     return drawn
 
 
+def label(text: str) -> str:
+    """Give a label as one string: prose where it quotes a token, a token otherwise.
+
+    >>> label("after ` the`"), label(" the")
+    ('after ·the', '·the')
+    """
+    return sentence(text).plain if text.count("`") > 1 else token(text)
+
+
 def fitted(text: str, width: int) -> str:
     """Give text cut to a width in cells, with an ellipsis where something was cut.
 
