@@ -16,7 +16,10 @@ from views.browser import Watched, chromium
 from views.extremes import HOSTILE, extreme_documents
 from views.sample import PROMPT, sample_document, sample_drawings
 
+from sonde.results.document import Document, Section
+from sonde.results.drawing import table
 from sonde.views import notebook, page
+from sonde.views.text import readable, shared_size, token
 
 SCREENS = Path(__file__).parents[2] / "out" / "screens"
 DOCUMENTS = {"sample": sample_document(), **extreme_documents()}
@@ -183,6 +186,18 @@ def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
     )
     assert min(corner[:3]) > 200  # the canvas was repainted for paper
     assert watched.mishaps == []
+
+
+def test_page_and_terminal_write_alike(watched: Watched) -> None:
+    amounts = [0.5, -0.213, 12.26, 0.1]
+    wide = [1e300, -1234.5, 2e-7, 99999.0]
+    names = [" keys", "a\n", "", "\x1b[0m"]
+    drawing = table("t", ["name", "near", "wide"], list(zip(names, amounts, wide, strict=True)))
+    shown = watched.open(page(Document("t", sections=[Section("s", "s", drawings=[drawing])])))
+    cells = shown.locator("tbody td").all_inner_texts()
+    assert cells[0::3] == [token(name) for name in names]
+    assert cells[1::3] == [readable(amount, like=shared_size(amounts)) for amount in amounts]
+    assert cells[2::3] == [readable(amount) for amount in wide]
 
 
 def test_a_notebook_frame_is_isolated(watched: Watched) -> None:

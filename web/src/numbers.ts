@@ -34,6 +34,13 @@ export function tickLabels(ticks: number[], signed = false): string[] {
   return ticks.map((tick) => sign(tick, signed) + Math.abs(tick).toFixed(tick === 0 ? 0 : Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))));
 }
 
+/** The number whose decimals a column can share: its largest, unless that would write its smallest as zero. */
+export function sharedSize(values: Value[]): number | undefined {
+  const sizes = values.filter((value) => value !== null && value !== 0).map((value) => Math.abs(value ?? 0));
+  const most = largest(sizes);
+  return Math.min(...sizes) < most * 0.005 ? undefined : most;
+}
+
 export function largest(values: Iterable<Value>): number {
   let size = 0;
   for (const value of values) size = Math.max(size, Math.abs(value ?? 0));

@@ -5,6 +5,7 @@ Text from prompts and models is data. In a terminal that means: no control chara
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
 _GLYPHS = {"\n": "↵", "\r": "␍", "\t": "⇥", "\x7f": "␡"} | {chr(code): chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\r\t"}
 
@@ -54,6 +55,16 @@ def readable(value: float | None, *, signed: bool = False, like: float | None = 
         digits, exponent = f"{abs(value):.2e}".split("e")
         body = f"{digits}e{int(exponent)}".replace("-", "−")
     return ("−" if value < 0 else "+" if signed else "") + body
+
+
+def shared_size(values: Sequence[float | None]) -> float | None:
+    """Give the number whose decimals a column can share: its largest, unless that would write its smallest as zero.
+
+    >>> shared_size([0.5, 0.25]), shared_size([0.999, 0.0001])
+    (0.5, None)
+    """
+    sizes = [abs(value) for value in values if value]
+    return max(sizes) if sizes and min(sizes) >= 0.005 * max(sizes) else None
 
 
 def _is_plain(value: float) -> bool:

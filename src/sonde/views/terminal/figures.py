@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sonde.results.drawing import Drawing
 from sonde.views.terminal.ink import NEGATIVE, POSITIVE, fitted, label, sentence, tone
-from sonde.views.text import readable, token, visible
+from sonde.views.text import readable, shared_size, token, visible
 
 MOST_ROWS = 24
 MOST_BARS = 10
@@ -186,7 +186,7 @@ def _table(drawing: Drawing, width: int) -> RenderableType:
     for place, head in enumerate(drawing.data["columns"]):
         column = [row[place] for row in rows]
         numeric = bool(rows) and all(isinstance(value, int | float | None) for value in column)
-        like = max((abs(value) for value in column if isinstance(value, float)), default=None)
+        like = shared_size([value for value in column if isinstance(value, int | float)])
         grid.add_column(Text(visible(head)), justify="right" if numeric else "left", overflow="fold")
         columns.append([Text(_cell(value, like)) for value in column[:MOST_ROWS]])
     for cells in zip(*columns, strict=True):
