@@ -11,7 +11,7 @@ from sonde.tasks.task import Task
 from sonde.tasks.template import Template, fill
 from sonde.tasks.templates import TEMPLATES
 
-TRIES = 50  # draws per example; more are needed only where a tokenizer knows few of the words
+TRIES = 200  # draws in a row that give nothing new, after which there is nothing new
 
 
 def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None) -> Task:
@@ -41,13 +41,13 @@ def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos
         template = TEMPLATES[template]
     fillers, rng = Fillers(tokenizer_of(model)), random.Random(seed)
     found: dict[str, Pair] = {}
-    for _ in range(TRIES * n):
-        if len(found) == n:
-            break
+    missed = 0
+    while len(found) < n and missed < TRIES:
         text = fill(rng.choice(template.frames), fillers, rng)
         example = None if text is None or text in found else _example(template, text, fillers, bos)
+        missed += 1
         if example is not None:
-            found[example.clean] = example
+            found[example.clean], missed = example, 0
     if not found:
         raise InputError(f"no example of the task {template.name!r} suits this tokenizer: {'; '.join(fillers.notes()) or 'all words were tried'}")
     short = (f"only {len(found)} distinct examples of the {n} asked for were found",) if len(found) < n else ()

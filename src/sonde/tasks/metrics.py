@@ -15,7 +15,7 @@ from torch import Tensor
 from sonde.access import Run
 from sonde.results import InputError
 
-Ids = int | Sequence[int] | Int[Tensor, " batch"]
+Ids = int | Sequence[int] | Int[Tensor, "#batch"]
 
 
 @dataclass(frozen=True, eq=False)

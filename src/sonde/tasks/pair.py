@@ -1,5 +1,6 @@
 """A prompt and its counterfactual, token by token: what may be compared position by position, and what must be refused."""
 
+import re
 from dataclasses import dataclass
 
 from sonde.access import Tokenizer
@@ -42,7 +43,7 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, target: str | int, foil
 
     Raises:
         InputError: a target or foil of several tokens, a foil that equals the target, a counterfactual that equals the prompt or has another number
-            of tokens.
+            of tokens, or holds a word that the tokenizer does not know.
     """
     right, wrong = token_id(tokenizer, target), token_id(tokenizer, foil)
     if right == wrong:
@@ -50,6 +51,9 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, target: str | int, foil
     clean_ids, corrupt_ids = tuple(tokenizer.encode(clean, bos)), tuple(tokenizer.encode(corrupt, bos))
     if clean_ids == corrupt_ids:
         raise InputError(f"the counterfactual {corrupt!r} is the prompt itself: change at least one word")
+    unknown = [word for word in _words(corrupt) if word not in _words(clean) and not spells(tokenizer, word)]
+    if unknown:
+        raise InputError(f"the counterfactual holds {unknown[0]!r}, which this tokenizer cannot spell: choose a word that it knows")
     if len(clean_ids) != len(corrupt_ids):
         raise InputError(
             f"the counterfactual has {len(corrupt_ids)} tokens and the prompt {len(clean_ids)}, so their positions do not correspond: "
@@ -65,6 +69,15 @@ def token_id(tokenizer: Tokenizer, token: str | int) -> int:
     if not 0 <= token < tokenizer.vocab_size:
         raise InputError(f"token {token} is not in this tokenizer's vocabulary of {tokenizer.vocab_size} (0 to {tokenizer.vocab_size - 1})")
     return token
+
+
+def spells(tokenizer: Tokenizer, word: str) -> bool:
+    """Whether a tokenizer can spell a word; one that knows whole words only writes others as unknown."""
+    return word in "".join(tokenizer.strings(tokenizer.encode(f" {word}", bos=False)))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z0-9]+", text)
 
 
 def _spelled(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:

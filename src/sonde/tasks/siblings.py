@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from sonde.access import Model
 from sonde.results import InputError
 from sonde.tasks.lexicon import Entry, Sense, WordClass
-from sonde.tasks.pair import Pair, pair, token_id
+from sonde.tasks.pair import Pair, pair, spells, token_id
 from sonde.tasks.prompt import Prompt, Word, tokenizer_of
 from sonde.tasks.task import Task
 from sonde.tasks.vocabulary import alike
 
 FILLERS = 8  # a class narrower than this gives way to the wider one
-TRIES = 50  # draws per sibling
+TRIES = 100  # draws in a row that give nothing new, after which there is nothing new
 SHAPED = 40  # stand-ins looked for, for a repeated word of no class
 
 Renaming = Mapping[str, str]
@@ -59,13 +59,13 @@ def siblings(
     parts = family.parts()
     rng = random.Random(seed)
     found: dict[str, Pair] = {}
-    for _ in range(TRIES * n if parts else 0):
-        if len(found) == n:
-            break
+    missed = 0
+    while parts and len(found) < n and missed < TRIES:
         renaming = _draw(parts, family.words, rng)
         sibling = family.renamed(renaming) if renaming else None
-        if sibling is not None and sibling.clean != prompt:
-            found.setdefault(sibling.clean, sibling)
+        missed += 1
+        if sibling is not None and sibling.clean not in found and sibling.clean != prompt:
+            found[sibling.clean], missed = sibling, 0
     notes = []
     if not found:
         notes = ["no word of the prompt can be exchanged for another of its class with as many tokens, so there are no siblings to test claims on"]
@@ -142,7 +142,8 @@ class _Family:
         return self._fitting({word: other} for other, _ in zip(found, range(SHAPED), strict=False))
 
     def _fitting(self, renamings: Iterable[Renaming]) -> Choices:
-        return tuple(renaming for renaming in renamings if self.renamed(renaming) is not None)
+        known = (one for one in renamings if all(spells(self.clean.tokenizer, word) for word in one.values()))
+        return tuple(renaming for renaming in known if self.renamed(renaming) is not None)
 
     def renamed(self, renaming: Renaming) -> Pair | None:
         """The family under a renaming; `None` where it does not keep every token in its place."""

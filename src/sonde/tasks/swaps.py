@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sonde.access import Model
+from sonde.tasks.pair import spells
 from sonde.tasks.prompt import Prompt, Word
 from sonde.tasks.vocabulary import neighbours
 
@@ -47,7 +48,7 @@ def _of(model: Model, prompt: Prompt, word: Word, rng: random.Random) -> list[Sw
     found: list[Swap] = []
     for (filler, why), _ in zip(_fillers(model, prompt, word, rng), range(TRIES), strict=False):
         text = prompt.replaced({word: filler})
-        if len(found) < PER_WORD and filler != word.text and _fits(prompt, word, text):
+        if len(found) < PER_WORD and filler != word.text and spells(prompt.tokenizer, filler) and _fits(prompt, word, text):
             found.append(Swap(text, f"{filler!r} instead of {word.text!r}, {why}"))
     return found
 

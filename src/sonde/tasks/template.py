@@ -92,8 +92,6 @@ def fill(frame: str, fillers: Fillers, rng: random.Random) -> str | None:
             continue
         if slot.kind:
             chosen[slot.name] = _draw(slot, fillers, {entry for entry, _ in chosen.values()}, rng)
-        if slot.name not in chosen:
-            raise InputError(f"slot {{{slot.name}}} of the frame {frame!r} has no class: write {{{slot.name}:class}} where it first stands")
         entry, form = chosen[slot.name]
         word = fillers.after(entry, slot.steps, form) if slot.steps else entry.forms[form]
         if word is None:

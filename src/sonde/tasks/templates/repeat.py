@@ -20,8 +20,9 @@ def what_followed_before(prompt: Prompt) -> Iterator[Case]:
     if not earlier or prompt.lexicon.is_function_word(words[last]) or prompt.words[last].end != len(prompt.text.rstrip()):
         return
     place = max(earlier, key=lambda i: (_match(words, i), i))
-    # one word that comes again says little in a running text, but much in a list
-    if _match(words, place) == 1 and any(map(prompt.lexicon.is_function_word, words[place + 1 : last])):
+    # one word of content that comes again says little in a running text, but much in a list
+    said_again = [word for word in words[place - _match(words, place) + 1 : place + 1] if not prompt.lexicon.is_function_word(word)]
+    if len(said_again) < 2 and any(map(prompt.lexicon.is_function_word, words[place + 1 : last])):
         return
     target = prompt.strings[prompt.positions(prompt.words[place])[-1] + 1]
     if not target.strip().isalnum():
