@@ -190,7 +190,7 @@ def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
 
 def test_page_and_terminal_write_alike(watched: Watched) -> None:
     amounts = [0.5, -0.213, 12.26, 0.1]
-    wide = [1e300, -1234.5, 2e-7, 99999.0]
+    wide = [1e300, -1234.6, 2e-7, 99999.0]
     names = [" keys", "a\n", "", "\x1b[0m"]
     drawing = table("t", ["name", "near", "wide"], list(zip(names, amounts, wide, strict=True)))
     shown = watched.open(page(Document("t", sections=[Section("s", "s", drawings=[drawing])])))

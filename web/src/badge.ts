@@ -25,11 +25,19 @@ function faceOf(verdict: Verdict): Face {
 export function claim(text: string, verdict: Verdict): HTMLElement {
   const face = faceOf(verdict);
   const badge = h("span", { class: "badge" }, shape(face), face.words);
-  return h("details", { class: `claim ${face.name}` }, h("summary", {}, h("span", { class: "text" }, ...prose(text)), " ", badge), evidence(verdict, text));
+  return h(
+    "details",
+    { class: `claim ${face.name}` },
+    h("summary", {}, h("span", { class: "text" }, ...prose(text)), " ", badge),
+    evidence(verdict, text),
+  );
 }
 
 function shape({ name, mark }: Face): SVGElement {
-  const outline = name === "holds" ? svg("circle", { cx: 8, cy: 8, r: 7 }) : svg("rect", { x: 1.5, y: 1.5, width: 13, height: 13, rx: name === "fails" ? 2 : 5 });
+  const outline =
+    name === "holds"
+      ? svg("circle", { cx: 8, cy: 8, r: 7 })
+      : svg("rect", { x: 1.5, y: 1.5, width: 13, height: 13, rx: name === "fails" ? 2 : 5 });
   return svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, outline, svg("path", { d: mark }));
 }
 
@@ -43,7 +51,11 @@ function evidence(verdict: Verdict, text: string): HTMLElement {
   tell("measure", proseText(verdict.measure));
   if (verdict.measured !== null) tell("measured", exact(verdict.measured));
   if (verdict.control !== null) tell("control", exact(verdict.control));
-  if (verdict.interval) tell("interval", `${exact(verdict.interval[0], true)} to ${exact(verdict.interval[1], true)}: measured minus control, 95 %; it must exclude 0`);
+  if (verdict.interval)
+    tell(
+      "interval",
+      `${exact(verdict.interval[0], true)} to ${exact(verdict.interval[1], true)}: measured minus control, 95 %; it must exclude 0`,
+    );
   if (verdict.n > 0) tell("n", String(verdict.n));
   tell("threshold", `${least} ${readable(verdict.threshold, { like })}: ${proseText(verdict.threshold_source)}`);
   if (verdict.command) tell("repeat with", h("code", { class: "command" }, visible(verdict.command)));

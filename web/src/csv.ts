@@ -3,7 +3,9 @@
 import type { Drawing, Entry } from "./types.ts";
 
 export function csv(drawing: Drawing): string {
-  return rowsOf(drawing).map((row) => row.map(quoted).join(",") + "\r\n").join("");
+  return rowsOf(drawing)
+    .map((row) => row.map(quoted).join(",") + "\r\n")
+    .join("");
 }
 
 function quoted(entry: Entry): string {
@@ -17,37 +19,68 @@ function rowsOf(drawing: Drawing): Entry[][] {
   switch (drawing.kind) {
     case "tokens": {
       const { tokens, values, details } = drawing.data;
-      return [["position", "token", value, "detail"], ...tokens.map((token, i) => [i, token, values[i] ?? null, details?.[i] ?? null])];
+      return [
+        ["position", "token", value, "detail"],
+        ...tokens.map((token, i) => [i, token, values[i] ?? null, details?.[i] ?? null]),
+      ];
     }
     case "matrix": {
       const { row, col } = drawing.axes;
       const { values, details } = drawing.data;
-      const cells = row.labels.flatMap((rowLabel, r) => col.labels.map((colLabel, c) => [r, rowLabel, c, colLabel, values[r]?.[c] ?? null, details?.[r]?.[c] ?? null]));
+      const cells = row.labels.flatMap((rowLabel, r) =>
+        col.labels.map((colLabel, c) => [r, rowLabel, c, colLabel, values[r]?.[c] ?? null, details?.[r]?.[c] ?? null]),
+      );
       return [["row", row.name, "column", col.name, value, "detail"], ...cells];
     }
     case "lens": {
       const { row, col } = drawing.axes;
       const { top, values, marks } = drawing.data;
-      const cells = row.labels.flatMap((layer, r) => col.labels.map((token, c) => [layer, c, token, top[r]?.[c] ?? null, values[r]?.[c] ?? null, marks?.[r]?.[c] ?? null]));
+      const cells = row.labels.flatMap((layer, r) =>
+        col.labels.map((token, c) => [layer, c, token, top[r]?.[c] ?? null, values[r]?.[c] ?? null, marks?.[r]?.[c] ?? null]),
+      );
       return [["layer", "position", "token", "top token", value, "final guess"], ...cells];
     }
     case "bars": {
       const { labels, values, intervals, controls } = drawing.data;
-      const rows = labels.map((label, i) => [label, values[i] ?? null, intervals?.[i]?.[0] ?? null, intervals?.[i]?.[1] ?? null, controls?.[i] ?? null]);
+      const rows = labels.map((label, i) => [
+        label,
+        values[i] ?? null,
+        intervals?.[i]?.[0] ?? null,
+        intervals?.[i]?.[1] ?? null,
+        controls?.[i] ?? null,
+      ]);
       const { label, value: mean, interval } = drawing.control;
       if (label) rows.push([`control: ${label}`, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null, null]);
       return [["label", value, "low", "high", "control"], ...rows];
     }
     case "lines": {
       const { name, labels } = drawing.axes.x;
-      const points = drawing.data.series.flatMap((one) => labels.map((label, i) => [one.name, label, one.values[i] ?? null, one.low?.[i] ?? null, one.high?.[i] ?? null]));
+      const points = drawing.data.series.flatMap((one) =>
+        labels.map((label, i) => [one.name, label, one.values[i] ?? null, one.low?.[i] ?? null, one.high?.[i] ?? null]),
+      );
       const { label, value: mean, interval } = drawing.control;
       if (label) points.push([`control: ${label}`, null, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null]);
       return [["series", name, value, "low", "high"], ...points];
     }
     case "verdicts": {
-      const columns = ["claim", "measure", "measured", "control", "n", "direction", "threshold", "threshold_source", "reason", "holds", "command"] as const;
-      const rows = drawing.data.verdicts.map((verdict) => [...columns.map((column) => verdict[column]), verdict.interval?.[0] ?? null, verdict.interval?.[1] ?? null]);
+      const columns = [
+        "claim",
+        "measure",
+        "measured",
+        "control",
+        "n",
+        "direction",
+        "threshold",
+        "threshold_source",
+        "reason",
+        "holds",
+        "command",
+      ] as const;
+      const rows = drawing.data.verdicts.map((verdict) => [
+        ...columns.map((column) => verdict[column]),
+        verdict.interval?.[0] ?? null,
+        verdict.interval?.[1] ?? null,
+      ]);
       return [[...columns, "difference low", "difference high"], ...rows];
     }
     case "table":

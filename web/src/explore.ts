@@ -48,7 +48,10 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
 
   let current: Cell | null = null;
   let locked = false;
-  const tell = stage.columns && stage.columns.length > 1 ? link(stage.columns, (col) => (col === null ? hide(echo) : outline(echo, columnBox(stage, col)))) : null;
+  const tell =
+    stage.columns && stage.columns.length > 1
+      ? link(stage.columns, (col) => (col === null ? hide(echo) : outline(echo, columnBox(stage, col))))
+      : null;
 
   function outline(mark: HTMLElement, box: DOMRect): void {
     const frame = figure.getBoundingClientRect();
@@ -109,7 +112,13 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
   stage.element.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !current) return;
     const step = STEPS[event.key];
-    const next = step ? moved(stage, current, step) : event.key === "Home" ? { ...current, col: 0 } : event.key === "End" ? { ...current, col: stage.cols - 1 } : null;
+    const next = step
+      ? moved(stage, current, step)
+      : event.key === "Home"
+        ? { ...current, col: 0 }
+        : event.key === "End"
+          ? { ...current, col: stage.cols - 1 }
+          : null;
     if (next) {
       if (same(next)) return; // at the edge the key is the page's
       reveal(stage, next);

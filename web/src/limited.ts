@@ -9,7 +9,9 @@ export function limited(rows: HTMLElement[], most: number, what: string): HTMLEl
   const button = h("button", { type: "button", class: "more" });
   const show = (all: boolean) => {
     rest.forEach((row) => (row.hidden = !all));
-    button.textContent = all ? `Show the first ${most} of ${rows.length} ${what}` : `Show all ${rows.length} ${what}; these are the first ${most}`;
+    button.textContent = all
+      ? `Show the first ${most} of ${rows.length} ${what}`
+      : `Show all ${rows.length} ${what}; these are the first ${most}`;
     button.setAttribute("aria-expanded", String(all));
   };
   button.addEventListener("click", () => show(button.getAttribute("aria-expanded") === "false"));

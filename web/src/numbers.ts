@@ -16,7 +16,9 @@ export function readable(value: Value, { signed = false, like }: Style = {}): st
   const size = Math.abs(value);
   const isPlain = (scale: number) => scale >= 1e-3 && scale < 1e5;
   const scale = like && isPlain(Math.abs(like)) ? Math.abs(like) : size;
-  const body = isPlain(scale) ? size.toFixed(Math.max(0, 2 - Math.floor(Math.log10(scale)))) : size.toExponential(2).replace("+", "").replace("-", "−");
+  const body = isPlain(scale)
+    ? size.toFixed(Math.max(0, 2 - Math.floor(Math.log10(scale))))
+    : size.toExponential(2).replace("+", "").replace("-", "−");
   return sign(value, signed) + body;
 }
 
@@ -31,7 +33,9 @@ export function tickLabels(ticks: number[], signed = false): string[] {
   const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));
   const size = largest(ticks);
   if (size >= 1e5 || step < 1e-3) return ticks.map((tick) => readable(tick, { signed }));
-  return ticks.map((tick) => sign(tick, signed) + Math.abs(tick).toFixed(tick === 0 ? 0 : Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))));
+  return ticks.map(
+    (tick) => sign(tick, signed) + Math.abs(tick).toFixed(tick === 0 ? 0 : Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))),
+  );
 }
 
 /** The number whose decimals a column can share: its largest, unless that would write its smallest as zero. */

@@ -8,15 +8,26 @@ import type { Document, Section, Sentence } from "./types.ts";
 
 export function page(element: HTMLElement, document: Document): void {
   const main = h("main", {}, heading(document), ...document.sections.map(section));
-  if (document.command) main.append(h("footer", {}, "Repeat it with ", h("code", { class: "command" }, visible(document.command))));
+  if (document.command)
+    main.append(h("footer", {}, "Repeat it with ", h("code", { class: "command" }, visible(document.command))));
   element.append(h("div", { class: "page" }, contents(document), main));
   followReading(element);
   openForPrint(element);
 }
 
 function heading({ title, subtitle, facts }: Document): HTMLElement {
-  const list = h("dl", { class: "facts" }, ...facts.map(([label, value]) => h("div", {}, h("dt", {}, visible(label)), h("dd", {}, ...prose(value)))));
-  return h("header", {}, h("h1", {}, ...prose(title)), subtitle !== "" && h("p", { class: "subtitle" }, ...prose(subtitle)), facts.length > 0 && list);
+  const list = h(
+    "dl",
+    { class: "facts" },
+    ...facts.map(([label, value]) => h("div", {}, h("dt", {}, visible(label)), h("dd", {}, ...prose(value)))),
+  );
+  return h(
+    "header",
+    {},
+    h("h1", {}, ...prose(title)),
+    subtitle !== "" && h("p", { class: "subtitle" }, ...prose(subtitle)),
+    facts.length > 0 && list,
+  );
 }
 
 function contents({ sections }: Document): HTMLElement {
@@ -26,7 +37,12 @@ function contents({ sections }: Document): HTMLElement {
 
 function section({ key, title, lead, sentences, drawings }: Section): HTMLElement {
   const paragraphs = lead.split("\n\n").filter(Boolean);
-  const element = h("section", { id: anchor(key) }, h("h2", {}, ...prose(title)), ...paragraphs.map((paragraph) => h("p", { class: "lead" }, ...prose(paragraph))));
+  const element = h(
+    "section",
+    { id: anchor(key) },
+    h("h2", {}, ...prose(title)),
+    ...paragraphs.map((paragraph) => h("p", { class: "lead" }, ...prose(paragraph))),
+  );
   if (sentences.length) element.append(h("div", { class: "claims" }, ...sentences.map(sentence)));
   for (const drawing of drawings) render(element, drawing);
   return element;
@@ -42,12 +58,16 @@ function anchor(key: string): string {
 
 /** Mark the section being read in the table of contents. */
 function followReading(element: HTMLElement): void {
-  const links = new Map([...element.querySelectorAll<HTMLAnchorElement>(".contents a")].map((link) => [link.hash.slice(1), link]));
+  const links = new Map(
+    [...element.querySelectorAll<HTMLAnchorElement>(".contents a")].map((link) => [link.hash.slice(1), link]),
+  );
   const watch = new IntersectionObserver(
     (changes) => {
       for (const { target, isIntersecting } of changes) {
         if (!isIntersecting) continue;
-        links.forEach((link, key) => (key === target.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+        links.forEach((link, key) =>
+          key === target.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current"),
+        );
       }
     },
     { rootMargin: "-20% 0px -75% 0px" },

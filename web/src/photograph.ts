@@ -3,7 +3,20 @@
 
 import { svg } from "./dom.ts";
 
-const COPIED = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "font-style"];
+const COPIED = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linecap",
+  "stroke-linejoin",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "font-style",
+];
 
 export function photograph(subject: HTMLElement, background: string): string {
   const frame = subject.getBoundingClientRect();
@@ -21,12 +34,15 @@ function copy(element: Element, frame: DOMRect, picture: SVGElement): void {
   const [x, y] = [box.left - frame.left, box.top - frame.top];
   if (element instanceof SVGSVGElement) {
     const clone = styled(element);
-    for (const [name, value] of Object.entries({ x, y, width: box.width, height: box.height, overflow: "visible" })) clone.setAttribute(name, String(value));
+    for (const [name, value] of Object.entries({ x, y, width: box.width, height: box.height, overflow: "visible" }))
+      clone.setAttribute(name, String(value));
     picture.append(clone);
     return;
   }
   if (element instanceof HTMLCanvasElement) {
-    picture.append(svg("image", { x, y, width: box.width, height: box.height, href: element.toDataURL(), preserveAspectRatio: "none" }));
+    picture.append(
+      svg("image", { x, y, width: box.width, height: box.height, href: element.toDataURL(), preserveAspectRatio: "none" }),
+    );
     return;
   }
   drawBox(style, x, y, box, picture);
@@ -53,18 +69,39 @@ function styled(element: SVGElement): SVGElement {
 
 function drawBox(style: CSSStyleDeclaration, x: number, y: number, { width, height }: DOMRect, picture: SVGElement): void {
   if (style.backgroundColor !== "rgba(0, 0, 0, 0)") {
-    picture.append(svg("rect", { x, y, width, height, rx: parseFloat(style.borderTopLeftRadius) || 0, fill: plain(style.backgroundColor) }));
+    picture.append(
+      svg("rect", { x, y, width, height, rx: parseFloat(style.borderTopLeftRadius) || 0, fill: plain(style.backgroundColor) }),
+    );
   }
   if (style.backgroundImage !== "none") {
     // the only background images are hatchings
     for (let start = -height; start < width; start += 5) {
       const [from, to] = [Math.max(0, start), Math.min(width, start + height)];
-      picture.append(svg("line", { x1: x + from, y1: y + height - (from - start), x2: x + to, y2: y + height - (to - start), stroke: plain(style.getPropertyValue("--hatch").trim()) }));
+      picture.append(
+        svg("line", {
+          x1: x + from,
+          y1: y + height - (from - start),
+          x2: x + to,
+          y2: y + height - (to - start),
+          stroke: plain(style.getPropertyValue("--hatch").trim()),
+        }),
+      );
     }
   }
   if (parseFloat(style.borderTopLeftRadius) > 0 && parseFloat(style.borderTopWidth) > 0) {
     const rx = Math.min(parseFloat(style.borderTopLeftRadius), height / 2);
-    picture.append(svg("rect", { x, y, width, height, rx, fill: "none", stroke: plain(style.borderTopColor), "stroke-width": style.borderTopWidth }));
+    picture.append(
+      svg("rect", {
+        x,
+        y,
+        width,
+        height,
+        rx,
+        fill: "none",
+        stroke: plain(style.borderTopColor),
+        "stroke-width": style.borderTopWidth,
+      }),
+    );
     return;
   }
   const edges = [
@@ -75,13 +112,19 @@ function drawBox(style: CSSStyleDeclaration, x: number, y: number, { width, heig
   ] as const;
   for (const [edge, x1, y1, x2, y2] of edges) {
     const thickness = parseFloat(style[`border${edge}Width`]);
-    if (thickness > 0) picture.append(svg("line", { x1, y1, x2, y2, stroke: plain(style[`border${edge}Color`]), "stroke-width": thickness }));
+    if (thickness > 0)
+      picture.append(svg("line", { x1, y1, x2, y2, stroke: plain(style[`border${edge}Color`]), "stroke-width": thickness }));
   }
 }
 
 /** One `text` per line that the browser made of this text. */
 function drawText(node: Text, style: CSSStyleDeclaration, frame: DOMRect, picture: SVGElement): void {
-  const font = { "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight, "font-style": style.fontStyle };
+  const font = {
+    "font-family": style.fontFamily,
+    "font-size": style.fontSize,
+    "font-weight": style.fontWeight,
+    "font-style": style.fontStyle,
+  };
   for (const { text, left, bottom, height } of linesOf(node)) {
     if (!text.trim()) continue;
     // the baseline lies about a quarter of the line's box above its lower edge

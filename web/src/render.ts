@@ -29,7 +29,9 @@ export function render(element: HTMLElement, drawing: Drawing): void {
     if (colours) figure.append(legend(drawing.legend, drawing.unit));
     if (stage) explore(figure, stage, `${proseText(drawing.title)} ${visible(drawing.unit)}`);
   } catch (failure) {
-    host.replaceChildren(h("p", { class: "notice" }, `This drawing failed; its numbers can still be saved as CSV. (${String(failure)})`));
+    host.replaceChildren(
+      h("p", { class: "notice" }, `This drawing failed; its numbers can still be saved as CSV. (${String(failure)})`),
+    );
     console.error(failure);
   }
   if (drawing.note) figure.append(h("p", { class: "note" }, ...prose(drawing.note)));

@@ -11,7 +11,9 @@ const RIGHT_TO_LEFT = /\p{Script=Hebrew}|\p{Script=Arabic}|\p{Script=Syriac}|\p{
 export function visible(text: string): string {
   return text.replace(HIDDEN, (char) => {
     const code = char.codePointAt(0) ?? 0;
-    return NAMED[char] ?? (code < 32 ? String.fromCodePoint(0x2400 + code) : `⟨${code.toString(16).toUpperCase().padStart(4, "0")}⟩`);
+    return (
+      NAMED[char] ?? (code < 32 ? String.fromCodePoint(0x2400 + code) : `⟨${code.toString(16).toUpperCase().padStart(4, "0")}⟩`)
+    );
   });
 }
 

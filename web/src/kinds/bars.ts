@@ -11,7 +11,13 @@ import type { Bars } from "../types.ts";
 const MOST = 24;
 
 export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bars): Stage {
-  const ends = [...data.values, ...(data.intervals ?? []).flatMap((pair) => pair ?? []), ...(data.controls ?? []), control.value ?? null, ...(control.interval ?? [])];
+  const ends = [
+    ...data.values,
+    ...(data.intervals ?? []).flatMap((pair) => pair ?? []),
+    ...(data.controls ?? []),
+    control.value ?? null,
+    ...(control.interval ?? []),
+  ];
   const known = ends.filter((end) => end !== null);
   const scale = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [0, 100]);
   const like = largest(data.values);
@@ -25,7 +31,8 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
   const rows = data.values.map((value, place) => {
     const track = h("div", { class: "track" });
     if (control.interval) track.append(span(h("div", { class: "band" }), control.interval[0] ?? 0, control.interval[1] ?? 0));
-    else if (control.value !== undefined && control.value !== null) track.append(span(h("div", { class: "band thin" }), control.value, control.value));
+    else if (control.value !== undefined && control.value !== null)
+      track.append(span(h("div", { class: "band thin" }), control.value, control.value));
     track.append(span(h("div", { class: "zero" }), 0, 0));
     if (value !== null) track.append(span(h("div", { class: value < 0 ? "bar negative" : "bar positive" }), 0, value));
     const interval = data.intervals?.[place];
@@ -37,7 +44,13 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
   });
   const names = tickLabels(scale.ticks(4), true);
   const ticks = scale.ticks(4).map((tick, place) => span(h("span", {}, names[place] ?? ""), tick, tick));
-  const foot = h("div", { class: "row foot" }, h("div", { class: "label" }), h("div", { class: "track" }, ...ticks), h("div", { class: "figure" }));
+  const foot = h(
+    "div",
+    { class: "row foot" },
+    h("div", { class: "label" }),
+    h("div", { class: "track" }, ...ticks),
+    h("div", { class: "figure" }),
+  );
   const list = h("div", { class: "bars" }, ...rows, foot);
   host.append(list, ...limited(rows, MOST, "bars"), key());
   return {
@@ -69,11 +82,18 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     const parts: [string, string][] = [];
     if (data.intervals) parts.push(["whisker", "interval"]);
     if (control.label) {
-      const ends = control.interval ? ` (${readable(control.interval[0], { signed: true, like })} to ${readable(control.interval[1], { signed: true, like })})` : "";
-      parts.push(["band", `control, ${proseText(control.label)}: ${readable(control.value ?? null, { signed: true, like })}${ends}`]);
+      const ends = control.interval
+        ? ` (${readable(control.interval[0], { signed: true, like })} to ${readable(control.interval[1], { signed: true, like })})`
+        : "";
+      parts.push([
+        "band",
+        `control, ${proseText(control.label)}: ${readable(control.value ?? null, { signed: true, like })}${ends}`,
+      ]);
     }
     if (control.each) parts.push(["own", `control of each bar: ${proseText(control.each)}`]);
-    const items = parts.map(([mark, words]) => h("span", { class: "item" }, mark === "whisker" ? whisker() : h("div", { class: mark }), words));
+    const items = parts.map(([mark, words]) =>
+      h("span", { class: "item" }, mark === "whisker" ? whisker() : h("div", { class: mark }), words),
+    );
     return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", {}, `0: ${proseText(legend.zero)}`), ...items);
   }
 }

@@ -19,11 +19,23 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
       return cell;
     }),
   );
-  const head = h("tr", {}, h("th", { scope: "col" }, visible(axes.row.name)), ...axes.col.labels.map((token) => h("th", { scope: "col" }, tokenElement(token))));
+  const head = h(
+    "tr",
+    {},
+    h("th", { scope: "col" }, visible(axes.row.name)),
+    ...axes.col.labels.map((token) => h("th", { scope: "col" }, tokenElement(token))),
+  );
   const body = cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, visible(axes.row.labels[row] ?? "")), ...line));
   const scroller = h("div", { class: "lens" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
   host.append(scroller);
-  if (data.marks) host.append(h("p", { class: "key" }, h("span", { class: "item" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position")));
+  if (data.marks)
+    host.append(
+      h(
+        "p",
+        { class: "key" },
+        h("span", { class: "item" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position"),
+      ),
+    );
   return {
     element: scroller,
     rows: cells.length,
@@ -35,9 +47,17 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
     },
     box: ({ row, col }) => cells[row]?.[col]?.getBoundingClientRect() ?? new DOMRect(),
     read: ({ row, col }) => ({
-      head: [tokenElement(data.top[row]?.[col] ?? ""), " after ", ...placeElements(axes.col.labels[col] ?? "", col), `, ${visible(axes.row.name)} ${visible(axes.row.labels[row] ?? "")}`],
+      head: [
+        tokenElement(data.top[row]?.[col] ?? ""),
+        " after ",
+        ...placeElements(axes.col.labels[col] ?? "", col),
+        `, ${visible(axes.row.name)} ${visible(axes.row.labels[row] ?? "")}`,
+      ],
       value: `${exact(data.values[row]?.[col] ?? null, legend.low < 0)} ${visible(unit)}`,
-      lines: (data.details?.[row]?.[col] ?? []).map(([token, probability]) => [tokenElement(token), readable(probability, { like: 1 })]),
+      lines: (data.details?.[row]?.[col] ?? []).map(([token, probability]) => [
+        tokenElement(token),
+        readable(probability, { like: 1 }),
+      ]),
     }),
   };
 }

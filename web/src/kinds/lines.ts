@@ -17,7 +17,11 @@ const FONT = "600 12px system-ui, sans-serif";
 export function drawLines(host: HTMLElement, { data, axes, control, unit }: Lines): Stage {
   const labels = axes.x.labels;
   const names = data.series.map((one) => proseText(one.name));
-  const ends = [...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]), control.value ?? null, ...(control.interval ?? [])];
+  const ends = [
+    ...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]),
+    control.value ?? null,
+    ...(control.interval ?? []),
+  ];
   const known = ends.filter((end) => end !== null);
   const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
   const ticks = y.ticks(5);
@@ -38,20 +42,31 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     const heights = tickLabels(ticks);
     ticks.forEach((tick, place) => {
       drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
-      drawing.append(svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, heights[place] ?? ""));
+      drawing.append(
+        svg("text", { x: start - 8, y: y(tick), "text-anchor": "end", "dominant-baseline": "central" }, heights[place] ?? ""),
+      );
     });
     const marks = labels.map((label) => shortened(tokenText(label), 12));
     const widest = marks.reduce((most, name) => Math.max(most, textWidth(name, FONT)), 0);
     const every = Math.ceil(((widest + 8) * labels.length) / Math.max(1, end - start));
     marks.forEach((mark, place) => {
-      if (place % every === 0) drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, mark));
+      if (place % every === 0)
+        drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, mark));
     });
-    drawing.append(svg("text", { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" }, shortened(visible(axes.x.name), 30)));
+    drawing.append(
+      svg(
+        "text",
+        { x: (start + end) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "axis" },
+        shortened(visible(axes.x.name), 30),
+      ),
+    );
     drawing.append(...controlBand(start, end));
     data.series.forEach((one, place) => drawing.append(curve(one, place)));
     nameHeights(data.series.map((one) => y(one.values.findLast((value) => value !== null) ?? 0))).forEach((height, place) => {
       const name = shortened(names[place] ?? "", Math.floor((side - 14) / 7.2));
-      drawing.append(svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name));
+      drawing.append(
+        svg("text", { x: end + 10, y: height, "dominant-baseline": "central", class: `name series-${place}` }, name),
+      );
     });
     return drawing;
   }
@@ -61,11 +76,25 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     const group = svg("g", { class: `series-${place}` });
     const at = (_: Value, i: number) => x(i);
     if (low && high) {
-      const band = area<Value>().defined((_, i) => present(low[i] ?? null) && present(high[i] ?? null)).x(at).y0((_, i) => y(low[i] ?? 0)).y1((_, i) => y(high[i] ?? 0));
+      const band = area<Value>()
+        .defined((_, i) => present(low[i] ?? null) && present(high[i] ?? null))
+        .x(at)
+        .y0((_, i) => y(low[i] ?? 0))
+        .y1((_, i) => y(high[i] ?? 0));
       group.append(svg("path", { class: "interval", d: band(values) ?? "" }));
     }
-    group.append(svg("path", { class: "curve", d: line<Value>().defined(present).x(at).y((value) => y(value ?? 0))(values) ?? "" }));
-    if (values.length <= 40) values.forEach((value, i) => value !== null && group.append(svg("circle", { cx: x(i), cy: y(value), r: 2.5 })));
+    group.append(
+      svg("path", {
+        class: "curve",
+        d:
+          line<Value>()
+            .defined(present)
+            .x(at)
+            .y((value) => y(value ?? 0))(values) ?? "",
+      }),
+    );
+    if (values.length <= 40)
+      values.forEach((value, i) => value !== null && group.append(svg("circle", { cx: x(i), cy: y(value), r: 2.5 })));
     return group;
   }
 
@@ -74,7 +103,13 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     const [low, high] = control.interval ?? [control.value, control.value];
     const top = y(Math.max(low ?? 0, high ?? 0));
     return [
-      svg("rect", { class: "band", x: start, width: Math.max(0, end - start), y: top, height: Math.max(1, y(Math.min(low ?? 0, high ?? 0)) - top) }),
+      svg("rect", {
+        class: "band",
+        x: start,
+        width: Math.max(0, end - start),
+        y: top,
+        height: Math.max(1, y(Math.min(low ?? 0, high ?? 0)) - top),
+      }),
       svg("line", { class: "centre", x1: start, x2: end, y1: y(control.value), y2: y(control.value) }),
     ];
   }

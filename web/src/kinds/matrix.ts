@@ -67,14 +67,24 @@ export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
     box: (cell) => {
       const frame = plot.getBoundingClientRect();
       const { left, top, cellWidth, cellHeight } = layout;
-      return new DOMRect(frame.left + left + cell.col * cellWidth, frame.top + top + cell.row * cellHeight, cellWidth, cellHeight);
+      return new DOMRect(
+        frame.left + left + cell.col * cellWidth,
+        frame.top + top + cell.row * cellHeight,
+        cellWidth,
+        cellHeight,
+      );
     },
     read: (cell) => {
       const found = strongest(drawing.data.values, layout.pool, cell);
       const value = drawing.data.values[found.row]?.[found.col] ?? null;
       const detail = drawing.data.details?.[found.row]?.[found.col];
       return {
-        head: [`${visible(row.name)} `, ...placeElements(row.labels[found.row] ?? "", found.row), `, ${visible(col.name)} `, ...placeElements(col.labels[found.col] ?? "", found.col)],
+        head: [
+          `${visible(row.name)} `,
+          ...placeElements(row.labels[found.row] ?? "", found.row),
+          `, ${visible(col.name)} `,
+          ...placeElements(col.labels[found.col] ?? "", found.col),
+        ],
         value: `${exact(value, drawing.legend.low < 0)} ${visible(drawing.unit)}`,
         lines: detail ? [visible(detail)] : [],
       };
@@ -101,7 +111,11 @@ function layoutFor(width: number, { axes }: Matrix): Layout {
   return { pool, rows, cols, left, top: (tilted ? longest * Math.sin(TILT) + 8 : 14) + 20, cellWidth, cellHeight, tilted };
 }
 
-function paint(canvas: HTMLCanvasElement, { pool, rows, cols, left, top, cellWidth, cellHeight }: Layout, { data, legend }: Matrix): void {
+function paint(
+  canvas: HTMLCanvasElement,
+  { pool, rows, cols, left, top, cellWidth, cellHeight }: Layout,
+  { data, legend }: Matrix,
+): void {
   const scale = Math.max(2, devicePixelRatio); // at least two, for print
   const [width, height] = [cols * cellWidth, rows * cellHeight];
   canvas.width = Math.round(width * scale);
@@ -169,8 +183,10 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
   const picture = svg("svg", { class: "annotations", "aria-hidden": "true" });
   const right = left + cols * cellWidth;
   const bottom = top + rows * cellHeight;
-  const text = (content: string, x: number, y: number, attributes: Record<string, string | number> = {}) => picture.append(svg("text", { x, y, ...attributes }, content));
-  const mean = (x: number, y: number, width: number, height: number) => picture.append(svg("rect", { x, y, width, height, class: "mean" }));
+  const text = (content: string, x: number, y: number, attributes: Record<string, string | number> = {}) =>
+    picture.append(svg("text", { x, y, ...attributes }, content));
+  const mean = (x: number, y: number, width: number, height: number) =>
+    picture.append(svg("rect", { x, y, width, height, class: "mean" }));
 
   text(shortLabel(axes.row.name), left - 8, top - 8, { class: "axis", "text-anchor": "end" });
   text(shortLabel(axes.col.name), left, 11, { class: "axis" });
@@ -181,7 +197,8 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
   for (let row = 0; row < rows; row++) {
     const y = top + row * cellHeight;
     const name = axes.row.labels[row * pool.row] ?? "";
-    if (row % everyRow === 0) text(shortLabel(name), left - 8, y + cellHeight / 2, { "text-anchor": "end", "dominant-baseline": "central" });
+    if (row % everyRow === 0)
+      text(shortLabel(name), left - 8, y + cellHeight / 2, { "text-anchor": "end", "dominant-baseline": "central" });
     const size = largest(data.row_means.slice(row * pool.row, (row + 1) * pool.row));
     if (longestRow) mean(right + 6, y + cellHeight * 0.2, (MEANS * size) / longestRow, cellHeight * 0.6);
   }
@@ -191,7 +208,12 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
   for (let col = 0; col < cols; col++) {
     const x = left + (col + 0.5) * cellWidth;
     const name = axes.col.labels[col * pool.col] ?? "";
-    if (col % everyCol === 0) text(shortLabel(name), 0, 0, { transform: `translate(${x} ${top - 6}) ${pose}`, "text-anchor": tilted ? "start" : "middle", "dominant-baseline": tilted ? "central" : "auto" });
+    if (col % everyCol === 0)
+      text(shortLabel(name), 0, 0, {
+        transform: `translate(${x} ${top - 6}) ${pose}`,
+        "text-anchor": tilted ? "start" : "middle",
+        "dominant-baseline": tilted ? "central" : "auto",
+      });
     const size = largest(data.col_means.slice(col * pool.col, (col + 1) * pool.col));
     if (longestCol) mean(x - cellWidth * 0.3, bottom + 5, cellWidth * 0.6, (MEANS * size) / longestCol);
   }

@@ -17,10 +17,15 @@ export function drawTable(host: HTMLElement, { data }: Table): void {
   const head = data.columns.map((name, col) => h("th", { scope: "col", ...side(col) }, proseText(name)));
   const cells = columns.map((column, col) => {
     const labels = labelElements(column.map((entry) => (typeof entry === "string" ? entry : "")));
-    return column.map((entry, row) => h("td", side(col), typeof entry === "string" ? (labels[row] ?? "") : written(entry, whole[col] ?? false, like[col])));
+    return column.map((entry, row) =>
+      h("td", side(col), typeof entry === "string" ? (labels[row] ?? "") : written(entry, whole[col] ?? false, like[col])),
+    );
   });
   const rows = data.rows.map((_, row) => h("tr", {}, ...cells.map((column) => column[row] ?? "")));
-  host.append(h("div", { class: "table" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows))), ...limited(rows, MOST, "rows"));
+  host.append(
+    h("div", { class: "table" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows))),
+    ...limited(rows, MOST, "rows"),
+  );
 }
 
 function written(entry: Exclude<Entry, string>, whole: boolean, like?: number): string {
