@@ -4,6 +4,7 @@ A mistake of the user is one clear line on standard error and exit code 2, never
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         command.add(commands)
     chosen = parser.parse_args(arguments)
+    # torch's threads spin while they wait for one another; where other programs want the cores too, a small model is then many times slower
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return int(chosen.run(chosen))
     except SondeError as error:
