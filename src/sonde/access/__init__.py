@@ -5,7 +5,8 @@ from sonde.access.edits import Add, Apply, Edit, Mean, Patch, Scale, Set, Zero
 from sonde.access.forward import Metric
 from sonde.access.model import Model
 from sonde.access.run import Gradients, Plan, Run, Sweep
-from sonde.access.sites import Site, Sites
+from sonde.access.sites import Site
+from sonde.access.table import Sites
 from sonde.access.tokens import Tokenizer
 
 __all__ = [

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from sonde.access.edits import Edit, Patch
+from sonde.access.edits import Patch
 from sonde.access.inputs import Inputs
 from sonde.access.run import Gradients, Readings, Run
 from sonde.access.sites import Site
@@ -22,49 +23,62 @@ Metric = Callable[[Run], Tensor]
 
 
 def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Sequence[Write], logits: Logits, record: bool = False) -> Run:
-    """Run once, reading `sites` and applying `writes`; without logits the forward ends after the last of them."""
+    """Run once, reading `sites` and applying `writes`.
+
+    Arguments:
+        model, inputs: what is run.
+        sites: what to read.
+        writes: what to write, in order.
+        logits: all, those at each row's last real token, or none; then the forward ends after the last of the sites.
+        record: use the recording attention function also where no site needs it.
+    """
     if logits is False and not sites:
         raise InputError("nothing was asked for: name sites in read=, or keep the logits")
-    logits = _logits_kept(model, logits, [*sites, *(w.site for w in writes)])
+    logits = logits_kept(model, logits, [*sites, *(w.site for w in writes)])
+    record = record or needs_recording(model, writes)
+    # a module outside the vocabulary may be called again later in the forward, which only the whole forward shows
+    stop = logits is False and all(site.name in model.architecture.sites for site in (*sites, *(w.site for w in writes)))
     for copy in (False, True):
-        tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=logits is False, copy=copy)
+        tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=stop, copy=copy)
         for write in writes:
             tape.write(write)
         for site in sites:
             tape.read(site)
         with evaluation(model.module) as was_training, torch.no_grad():
-            output, recorded = call(model, tape, inputs, logits, record or _needs_recording(writes, model))
+            output = _call(model, tape, inputs, logits, record)
         if not tape.overwritten:
             break
     # a module that changes its activations in place was run again with copies: what was read is what flowed
-    return _finish(model, tape, inputs, output, logits, recorded, writes, was_training)
+    return _finish(model, tape, inputs, output, logits, record, writes, was_training)
 
 
-def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site], edits: Sequence[Edit]) -> Gradients:
-    """Gradients of a metric with respect to the values at `sites`, as they are after `edits`.
+def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site], writes: Sequence[Write]) -> Gradients:
+    """Gradients of a metric with respect to the values at `sites`, as they are after `writes`.
 
     The weights are frozen for the call and the graph begins at the first of the sites, so neither weight gradients nor a graph below exist.
+
+    Raises:
+        InputError: the metric is not one differentiable number per example, or depends on none of the sites.
     """
-    logits = _logits_kept(model, logits_for(of), sites)
+    logits = logits_kept(model, logits_for(of), [*sites, *(w.site for w in writes)])
+    record = needs_recording(model, writes)
     tape = Tape(model.module, model.architecture, model.locate, inputs.rows)
-    writes = [Write(edit.site, edit) for edit in edits]
     for write in writes:
         tape.write(write)
     for site in sites:
         tape.leaf(site)
     with evaluation(model.module) as was_training, frozen(model.module), torch.enable_grad():
-        output, recorded = call(model, tape, inputs, logits, _needs_recording(writes, model))
-        run = _finish(model, tape, inputs, output, logits, recorded, writes, was_training)
+        output = _call(model, tape, inputs, logits, record)
+        run = _finish(model, tape, inputs, output, logits, record, writes, was_training)
         value = measured(of, run)
         if not value.requires_grad:
-            raise InputError(f"the metric does not depend on {str(sites[0])!r} by any differentiable path")
-        grads = torch.autograd.grad(value.sum(), list(tape.leaves.values()), allow_unused=True)
+            raise InputError(f"the metric does not depend on {', '.join(map(str, sites[:3]))} by any differentiable path")
+        grads = torch.autograd.grad(value.sum(), [leaf.value for leaf in tape.leaves.values()], allow_unused=True)
     held, values = {}, {}
     for (site, leaf), grad in zip(tape.leaves.items(), grads, strict=True):
-        axes = tape.axes[site]
         # no path from the site to the metric: the gradient is zero, not missing
-        held[site] = Held(torch.zeros_like(leaf) if grad is None else grad, 0, axes)
-        values[site] = Held(leaf.detach(), 0, axes)
+        held[site] = Held(torch.zeros_like(leaf.value) if grad is None else grad, leaf.axes)
+        values[site] = Held(leaf.value.detach(), leaf.axes)
     return Gradients(held, Readings(values, inputs.rows), value.detach(), run)
 
 
@@ -82,26 +96,40 @@ def logits_for(metric: Metric) -> Logits:
     return "last" if getattr(metric, "pos", None) == -1 else True
 
 
-def call(model: "Model", tape: Tape, inputs: Inputs, logits: Logits, record: bool) -> tuple[Any, bool]:
-    """Call the module under a tape; returns its output (`None` if it was stopped) and whether attention was recorded."""
-    recorded = tape.records or record
-    with tape.running(force_recording=record), contextlib.ExitStack() as stack:
-        if logits == "last" and model.architecture.unembed:
-            stack.callback(_keep_last(model, inputs).remove)
-        try:
-            return model.module(*inputs.args, **{**model.architecture.call, **inputs.kwargs}), recorded
-        except Stop:
-            return None, recorded
+def logits_kept(model: "Model", logits: Logits, sites: Sequence[Site]) -> Logits:
+    """The logits that are computed: all of them where sites at or after the unembedding are meant, which have all positions."""
+    if logits not in (True, False, "last"):
+        raise InputError(f"logits={logits!r}: use True, 'last' or False")
+    unembed = model.architecture.unembed
+    if logits == "last" and (not unembed or any(model.locate(site.name).point.module in ("", unembed) for site in sites)):
+        return True
+    return logits
+
+
+def needs_recording(model: "Model", writes: Sequence[Write]) -> bool:
+    """Whether the recording attention function is needed: a write is inside it, or a patch comes from a run that used it (runs that are
+    compared use the same attention kernel)."""
+    if model.architecture.kernel is None:
+        return False
+    tape = Tape(model.module, model.architecture, model.locate)
+    for write in writes:
+        tape.write(write)
+    own = model.architecture.kernel.name(model.module)
+    return tape.records or any(isinstance(w.edit, Patch) and w.edit.source.kernel == "eager" != own for w in writes)
 
 
 @contextlib.contextmanager
 def evaluation(module: nn.Module) -> Iterator[bool]:
-    """Evaluation mode inside this context, every submodule's own mode after it; yields whether anything was in training mode."""
+    """Evaluation mode inside this context, every submodule's own mode after it; yields whether anything was in training mode.
+
+    Inference mode is off inside: its tensors could neither be differentiated nor watched for changes in place.
+    """
     training = [m for m in module.modules() if m.training]
     try:
         for m in training:
             m.training = False
-        yield bool(training)
+        with torch.inference_mode(False):
+            yield bool(training)
     finally:
         for m in training:
             m.training = True
@@ -120,41 +148,40 @@ def frozen(module: nn.Module) -> Iterator[None]:
             p.requires_grad_(True)
 
 
-def _keep_last(model: "Model", inputs: Inputs) -> Any:
+def _call(model: "Model", tape: Tape, inputs: Inputs, logits: Logits, record: bool) -> Any:
+    """What the module returns when it is called under a tape; `None` if the tape stopped it."""
+    with tape.running(force_recording=record), contextlib.ExitStack() as stack:
+        if logits == "last":
+            stack.callback(_keep_last(model, inputs).remove)
+        try:
+            return model.module(*inputs.args, **{**model.architecture.call, **inputs.kwargs})
+        except Stop:
+            return None
+
+
+def _keep_last(model: "Model", inputs: Inputs) -> RemovableHandle:
     """Let the unembedding see each row's last real token only: the other positions' logits are not computed."""
     rows = inputs.rows
     assert rows is not None
-    last = torch.tensor([start + length - 1 for start, length in zip(rows.starts, rows.lengths, strict=True)])
 
-    def hook(module: nn.Module, args: tuple) -> tuple:
+    def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = args[0]
-        return (hidden[torch.arange(len(last)), last.to(hidden.device)].unsqueeze(1), *args[1:])
+        last = torch.tensor(rows.last, device=hidden.device)
+        return (hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1), *args[1:])
 
     return model.module.get_submodule(model.architecture.unembed).register_forward_pre_hook(hook)
 
 
-def _logits_kept(model: "Model", logits: Logits, sites: Sequence[Site]) -> Logits:
-    if logits not in (True, False, "last"):
-        raise InputError(f"logits={logits!r}: use True, 'last' or False")
-    # whoever names the logits as a site means all positions
-    return True if logits == "last" and (not model.architecture.unembed or any(s.name == "logits" for s in sites)) else logits
-
-
-def _needs_recording(writes: Sequence[Write], model: "Model") -> bool:
-    """Runs that are compared use the same attention kernel: a patch from a recorded run makes this one recorded too."""
-    if model.architecture.kernel is None:
-        return False
-    own = model.architecture.kernel.name(model.module)
-    return any(isinstance(w.edit, Patch) and w.edit.source.kernel not in (own, "") and w.edit.source.kernel == "eager" for w in writes)
-
-
 def _finish(
-    model: "Model", tape: Tape, inputs: Inputs, output: Any, logits: Logits, recorded: bool, writes: Sequence[Write], was_training: bool
+    model: "Model", tape: Tape, inputs: Inputs, output: Any, logits: Logits, record: bool, writes: Sequence[Write], was_training: bool
 ) -> Run:  # fmt: skip
+    """The run that a forward leaves behind; raises if something that was asked for never happened."""
     tape.finish()
+    if output is None and logits is not False:
+        raise SiteUnavailable("the forward ended before the logits")
     arch, notes = model.architecture, list(inputs.notes)
     own = arch.kernel.name(model.module) if arch.kernel else ""
-    kernel = "eager" if recorded else own
+    kernel = "eager" if tape.records or record else own
     if kernel != own:
         notes.append(f"attention kernel: eager, recorded, because scores or patterns are involved; the model's own is {own}, equal to rounding")
     others = {w.edit.source.kernel for w in writes if isinstance(w.edit, Patch)} - {kernel, ""}
@@ -162,7 +189,4 @@ def _finish(
         notes.append(f"a patch comes from a run under another attention kernel ({', '.join(sorted(others))}): equal to rounding only")
     if was_training:
         notes.append("the module was in training mode: it ran in evaluation mode and was put back")
-    if output is None and logits is not False:
-        raise SiteUnavailable("the forward ended before the logits")
-    last = logits == "last"
-    return Run(tape.held, None if logits is False else unwrap(output), inputs, model.token_strings(inputs), kernel, tuple(notes), last)
+    return Run(tape.held, None if logits is False else unwrap(output), inputs, kernel, tuple(notes), last=logits == "last")

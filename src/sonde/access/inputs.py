@@ -1,10 +1,12 @@
 """What a forward is given: texts, token ids or tensors, made into one padded batch.
 
 Nothing is cut: a row beyond the context is refused. Padding is on the right, where no token of a causal model can see it, and the mask says
-which columns are real.
+which columns are real; whatever padding a user brings is taken off first.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +14,11 @@ import torch
 from torch import Tensor
 
 from sonde.access.architectures import Architecture
-from sonde.access.selection import Rows
+from sonde.access.selection import Rows, rows_of
 from sonde.access.tokens import Tokenizer
 from sonde.results import InputError
 
-# texts, token ids by row, ids as a tensor (batch pos), or for other modules a tensor or the arguments by name
+# texts, token ids by row, ids as a tensor (batch pos), or by name: ids with their mask, or for other modules their arguments
 Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | Mapping[str, Any]
 
 
@@ -29,6 +31,7 @@ class Inputs:
         batch: number of rows.
         ids: token ids, batch pos; `None` for inputs that are no token sequences.
         mask: true at real tokens, batch pos; `None` likewise.
+        tokens: the text of each row's real tokens; empty without a tokenizer.
         notes: what was decided on the way.
     """
 
@@ -37,15 +40,15 @@ class Inputs:
     batch: int
     ids: Tensor | None = None
     mask: Tensor | None = None
+    tokens: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def rows(self) -> Rows | None:
         """Where each row's tokens lie."""
         if self.mask is None:
             return None
-        starts = self.mask.int().argmax(1).tolist()
-        return Rows(tuple(starts), tuple(self.mask.sum(1).tolist()))
+        return rows_of(self.mask, self.tokens)
 
     def repeat(self, times: int) -> "Inputs":
         """The whole batch, `times` over, stacked along the rows."""
@@ -55,28 +58,30 @@ class Inputs:
 
         return Inputs(
             tuple(again(a) for a in self.args), {k: again(v) for k, v in self.kwargs.items()}, self.batch * times,
-            again(self.ids), again(self.mask), self.notes,
+            again(self.ids), again(self.mask), self.tokens * times, self.notes,
         )  # fmt: skip
 
 
 def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None = None) -> Inputs:
-    """Make one padded batch of what the user gave; raises `InputError` for what does not fit the model."""
+    """Make one padded batch of what the user gave.
+
+    Arguments:
+        given: texts, token ids by row, ids as a tensor (batch pos), `{"input_ids": ..., "attention_mask": ...}`; tensors for other modules.
+        architecture: of the model.
+        tokenizer: for texts.
+        device: of the model.
+        bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does. For texts only.
+
+    Raises:
+        InputError: what does not fit the model.
+    """
+    if bos is not None and not _holds_texts(given):
+        raise InputError(f"bos={bos} speaks of texts, and these inputs are taken as they are; put the token into them, or leave bos out")
     if architecture.family == "module":
         return _plain(given, device)
     rows, notes = _token_rows(given, tokenizer, bos)
-    if not rows:
-        raise InputError("no input: give at least one prompt")
+    _refuse_rows(rows, architecture)
     lengths = [len(row) for row in rows]
-    for i, length in enumerate(lengths):
-        if length == 0:
-            raise InputError("the prompt is empty: give at least one token" if len(rows) == 1 else f"row {i} is empty: give at least one token")
-        if architecture.n_ctx and length > architecture.n_ctx:
-            where = "the prompt" if len(rows) == 1 else f"row {i}"
-            raise InputError(f"{where} has {length} tokens and the model's context is {architecture.n_ctx}: shorten it (sonde never cuts a prompt)")
-        if architecture.d_vocab and not 0 <= min(rows[i]) <= max(rows[i]) < architecture.d_vocab:
-            raise InputError(
-                f"row {i} holds token {max(rows[i], key=abs)}, and the model's vocabulary has {architecture.d_vocab} (0 to {architecture.d_vocab - 1})"
-            )
     longest = max(lengths)
     pad = 0 if tokenizer is None or tokenizer.pad_id is None else tokenizer.pad_id
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
@@ -85,20 +90,43 @@ def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
     if min(lengths) < longest:
         kwargs["attention_mask"] = mask.long()
         notes = (*notes, f"rows of {min(lengths)} to {longest} tokens, padded on the right and masked")
-    return Inputs((ids,), kwargs, len(rows), ids, mask, notes)
+    tokens = () if tokenizer is None else tuple(tuple(tokenizer.strings(row)) for row in rows)
+    return Inputs((ids,), kwargs, len(rows), ids, mask, tokens, notes)
+
+
+def _holds_texts(given: Given) -> bool:
+    return isinstance(given, str) or (isinstance(given, Sequence) and any(isinstance(text, str) for text in given))
+
+
+def _refuse_rows(rows: Sequence[Sequence[int]], architecture: Architecture) -> None:
+    if not rows:
+        raise InputError("no input: give at least one prompt")
+    for i, row in enumerate(rows):
+        name = "the prompt" if len(rows) == 1 else f"row {i}"
+        if not row:
+            raise InputError(f"{name} is empty: give at least one token")
+        if architecture.n_ctx and len(row) > architecture.n_ctx:
+            raise InputError(f"{name} has {len(row)} tokens and the model's context is {architecture.n_ctx}: shorten it (sonde never cuts a prompt)")
+        unknown = [token for token in (min(row), max(row)) if architecture.d_vocab and not 0 <= token < architecture.d_vocab]
+        if unknown:
+            raise InputError(
+                f"{name} holds token {unknown[0]}, and the model's vocabulary has {architecture.d_vocab} (0 to {architecture.d_vocab - 1})"
+            )
 
 
 def _token_rows(given: Given, tokenizer: Tokenizer | None, bos: bool | None) -> tuple[list[list[int]], tuple[str, ...]]:
     if isinstance(given, Tensor):
-        if given.is_floating_point() or given.ndim not in (1, 2):
-            raise InputError(f"token ids must be whole numbers, (pos) or (batch pos); got {given.dtype} {tuple(given.shape)}")
-        return torch.atleast_2d(given).tolist(), ()
+        return _ids(given).tolist(), ()
     if isinstance(given, Mapping):
-        raise InputError("a language model takes texts or token ids here; pass them directly, not by name")
-    texts = [given] if isinstance(given, str) else list(given)
-    if not texts or not isinstance(texts[0], str):
-        rows = [texts] if texts and isinstance(texts[0], int) else texts
-        return [[int(i) for i in row] for row in rows], ()  # type: ignore[union-attr]
+        return _unpadded(given)
+    if _holds_texts(given):
+        return _texts([given] if isinstance(given, str) else given, tokenizer, bos)
+    items = list(given)
+    one_row = bool(items) and not isinstance(items[0], Sequence) and not getattr(items[0], "ndim", 0)
+    return [_whole(row) for row in ([items] if one_row else items)], ()
+
+
+def _texts(texts: Sequence[Any], tokenizer: Tokenizer | None, bos: bool | None) -> tuple[list[list[int]], tuple[str, ...]]:
     if tokenizer is None:
         raise InputError("this model was loaded without a tokenizer: pass token ids, or load it with tokenizer=")
     for text in texts:
@@ -107,17 +135,63 @@ def _token_rows(given: Given, tokenizer: Tokenizer | None, bos: bool | None) -> 
         if not text.strip():
             raise InputError(f"the prompt {text!r} is empty: give at least one word")
     rows = [tokenizer.encode(text, bos) for text in texts]
-    added = tokenizer.bos_id is not None and rows[0][:1] == [tokenizer.bos_id]
-    name = tokenizer.strings([tokenizer.bos_id])[0] if added and tokenizer.bos_id is not None else ""
-    return rows, ((f"special token {name!r} put before the text ({'asked for' if bos else 'the default of the tokenizer'})",) if added else ())
+    return rows, _special(rows[0], tokenizer.encode(texts[0], bos=False), tokenizer, bos)
+
+
+def _special(row: list[int], own: list[int], tokenizer: Tokenizer, bos: bool | None) -> tuple[str, ...]:
+    """A note on the tokens that stand around the text's own."""
+    asked = "the tokenizer's default" if bos is None else "asked for"
+    before = next((n for n in range(len(row) - len(own) + 1) if row[n : n + len(own)] == own), None)
+    if before is None or row == own:
+        return (f"no special token put before the text ({asked})",) if bos is False else ()
+    around = {"before": row[:before], "after": row[before + len(own) :]}
+    return tuple(
+        f"special token {' '.join(map(repr, tokenizer.strings(ids)))} put {where} the text ({asked})" for where, ids in around.items() if ids
+    )
+
+
+def _ids(given: Tensor) -> Tensor:
+    if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool or given.ndim not in (1, 2):
+        raise InputError(f"token ids must be whole numbers, (pos) or (batch pos); got {given.dtype} {tuple(given.shape)}")
+    return given if given.ndim == 2 else given.unsqueeze(0)
+
+
+def _whole(row: Iterable[Any]) -> list[int]:
+    try:
+        return [operator.index(token) for token in row]
+    except TypeError:
+        raise InputError(f"token ids must be whole numbers, by row; got {f'{row!r}':.80}") from None
+
+
+def _unpadded(given: Mapping[str, Any]) -> tuple[list[list[int]], tuple[str, ...]]:
+    """Rows of ids from `{"input_ids": ..., "attention_mask": ...}`, without the padding that the mask hides."""
+    others = [name for name in given if name not in ("input_ids", "attention_mask")]
+    if others or not isinstance(given.get("input_ids"), Tensor):
+        raise InputError(
+            f"a language model takes texts, token ids, or the tensors 'input_ids' and 'attention_mask' by name; got {', '.join(map(repr, given))}"
+        )
+    ids = _ids(given["input_ids"])
+    mask = given.get("attention_mask")
+    if mask is None:
+        return ids.tolist(), ()
+    mask = torch.as_tensor(mask).reshape(-1, mask.shape[-1])
+    if mask.shape != ids.shape or not ((mask == 0) | (mask == 1)).all():
+        raise InputError(f"the attention_mask must be 0 or 1 for every token id, {tuple(ids.shape)}; got {mask.dtype} {tuple(mask.shape)}")
+    rows_of(mask.bool())  # refuses holes and empty rows
+    notes = ("the padding on the left was taken off: positions count each row's real tokens",) if not bool(mask[:, 0].all()) else ()
+    return [row[real].tolist() for row, real in zip(ids, mask.bool(), strict=True)], notes
 
 
 def _plain(given: Given, device: torch.device) -> Inputs:
-    """Inputs of a module that is no known language model: a tensor, several by name, or token ids as lists."""
-    if isinstance(given, Mapping):
-        kwargs = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in given.items()}
-        batch = next((v.shape[0] for v in kwargs.values() if isinstance(v, Tensor) and v.ndim), 1)
-        return Inputs((), kwargs, batch)
+    """Inputs of a module that is no known language model: a tensor, or several by name."""
     if isinstance(given, Tensor):
         return Inputs((given.to(device),), {}, given.shape[0] if given.ndim else 1)
-    raise InputError(f"this module takes tensors, directly or by name in a dictionary; got {type(given).__name__}")
+    if not isinstance(given, Mapping):
+        raise InputError(f"this module takes tensors, directly or by name in a dictionary; got {type(given).__name__}")
+    kwargs = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
+    batch = next((value.shape[0] for value in kwargs.values() if isinstance(value, Tensor) and value.ndim), 1)
+    ids, mask = kwargs.get("input_ids"), kwargs.get("attention_mask")
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        return Inputs((), kwargs, batch)
+    rows_of(mask.bool())  # refuses holes and empty rows, in which positions would mean nothing
+    return Inputs((), kwargs, batch, ids if isinstance(ids, Tensor) else None, mask.bool())

@@ -11,6 +11,7 @@ mask and makes a causal model silently non-causal, hence both.
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import torch
@@ -24,7 +25,7 @@ PORTS = ("q_rot", "k_rot", "scores", "pattern")
 
 # A tap sees (attention module, port, value) and returns the value to go on with.
 Tap = Callable[[nn.Module, str, Tensor], Tensor]
-_taps: list[Tap] = []  # the taps of the runs in progress, innermost last; empty outside a run
+_taps: ContextVar[tuple[Tap, ...]] = ContextVar("taps", default=())  # of the runs in progress in this thread, innermost last
 
 _SOFTMAXES = {torch.nn.functional.softmax, torch.softmax, torch.Tensor.softmax}
 
@@ -47,7 +48,7 @@ class Kernel(Protocol):
 
 
 def _through_all(module: nn.Module, port: str, value: Tensor) -> Tensor:
-    for tap in _taps:
+    for tap in _taps.get():
         value = tap(module, port, value)
     return value
 
@@ -55,11 +56,11 @@ def _through_all(module: nn.Module, port: str, value: Tensor) -> Tensor:
 @contextlib.contextmanager
 def listening(tap: Tap) -> Iterator[None]:
     """Let `tap` see what the recording attention function computes, inside this context."""
-    _taps.append(tap)
+    before = _taps.set((*_taps.get(), tap))
     try:
         yield
     finally:
-        _taps.remove(tap)
+        _taps.reset(before)
 
 
 class _WatchSoftmax(TorchFunctionMode):
@@ -80,7 +81,7 @@ def recording(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *args: Any, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """The family's own eager attention, watched. Query, key and value: b h p e."""
-    eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward")  # noqa: B009 (mypy)
+    eager = _eager(type(module))
     tap = _through_all
     query, key = tap(module, "q_rot", query), tap(module, "k_rot", key)
     with _WatchSoftmax(module, tap) as watch:
@@ -92,26 +93,45 @@ def recording(
     return out
 
 
+def _eager(attention: type[nn.Module]) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """The eager attention function of a family, which its modelling file keeps beside the attention class."""
+    for cls in attention.__mro__:
+        function: Callable[..., tuple[Tensor, Tensor | None]] | None = getattr(sys.modules[cls.__module__], "eager_attention_forward", None)
+        if function is not None:
+            return function
+    raise SiteUnavailable(f"{attention.__name__} has no eager attention function beside it, so scores and patterns can't be recorded; use 'attn.z'")
+
+
+def _refuse_foreign(kernel: str, known: tuple[str, ...]) -> None:
+    if kernel not in known:
+        raise SiteUnavailable(
+            f"attention kernel {kernel!r} is not one that the family's eager attention is known to equal ({', '.join(known)}), so scores and "
+            "patterns can't be recorded; select one of these, or use 'attn.z'"
+        )
+
+
 class TransformersKernel:
     """Families that look up their attention function in transformers' registry, by a name in their configuration."""
 
     call: Mapping[str, Any] = {"use_cache": False}
+    known = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 
     def name(self, module: nn.Module) -> str:
-        return str(getattr(module.config, "_attn_implementation", "eager"))
+        name = str(getattr(module.config, "_attn_implementation", "eager"))
+        return "eager" if name == NAME else name
 
     @contextlib.contextmanager
     def recording(self, module: nn.Module) -> Iterator[None]:
         from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
         from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+        _refuse_foreign(self.name(module), self.known)
         if NAME not in ALL_ATTENTION_FUNCTIONS.valid_keys():
             ALL_ATTENTION_FUNCTIONS.register(NAME, recording)
             ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
         # every configuration object once: two models may share one, and a submodule may have its own
-        configs = list(
-            {id(m.config): m.config for m in module.modules() if hasattr(getattr(m, "config", None), "_attn_implementation_internal")}.values()
-        )
+        held: list[Any] = [getattr(m, "config", None) for m in module.modules()]
+        configs = list({id(config): config for config in held if hasattr(config, "_attn_implementation_internal")}.values())
         before = [config._attn_implementation_internal for config in configs]
         try:
             for config in configs:
@@ -126,19 +146,26 @@ class NativeKernel:
     """`sonde.nn`: every attention module holds its kernel as an attribute."""
 
     call: Mapping[str, Any] = {}
+    known = ("eager", "sdpa")
 
     def name(self, module: nn.Module) -> str:
-        kernels = {m.kernel.__name__.removesuffix("_attention_forward") for m in module.modules() if hasattr(m, "kernel")}
+        kernels = {"eager" if m.kernel is recording else m.kernel.__name__.removesuffix("_attention_forward") for m in _holders(module)}
         return ", ".join(sorted(kernels)) or "none"
 
     @contextlib.contextmanager
     def recording(self, module: nn.Module) -> Iterator[None]:
-        holders = [m for m in module.modules() if hasattr(m, "kernel")]
+        holders = _holders(module)
         before = [m.kernel for m in holders]
+        for kernel in self.name(module).split(", "):
+            _refuse_foreign(kernel, self.known)
         try:
             for m in holders:
-                m.kernel = recording  # type: ignore[assignment]
+                m.kernel = recording
             yield
         finally:
             for m, kernel in zip(holders, before, strict=True):
                 m.kernel = kernel
+
+
+def _holders(module: nn.Module) -> list[Any]:
+    return [m for m in module.modules() if hasattr(m, "kernel")]

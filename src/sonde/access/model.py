@@ -16,17 +16,20 @@ from torch import Tensor, nn
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
 from sonde.access.edits import Edit
 from sonde.access.forward import Logits, Metric, forward, gradients
+from sonde.access.generate import When, continuation, following
 from sonde.access.inputs import Given, Inputs, prepare
 from sonde.access.run import Gradients, Run, Sweep
 from sonde.access.selection import Rows
-from sonde.access.sites import Site, Sites, expand, is_glob, nearest
+from sonde.access.sites import Site, expand, is_glob, nearest
 from sonde.access.sweep import sweep
+from sonde.access.table import Place, Sites
 from sonde.access.tape import Tape, Write
 from sonde.access.tokens import Tokenizer
 from sonde.access.views import Whole
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash
 
 Where = str | Site | Iterable[str | Site]
+Edits = Edit | Sequence[Edit]
 
 
 class Model:
@@ -39,15 +42,18 @@ class Model:
     """
 
     def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = ""):
+        if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules()):
+            raise InputError("this module is compiled, and compiled code passes by what reads and edits it: load the module before torch.compile")
         self.module = module
         self.architecture: Architecture = describe(module)
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.name = name or type(module).__name__
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
+        self._hashed: tuple[list[tuple[int, int]], str] | None = None
 
     # verbs
 
-    def run(self, inputs: Given, read: Where = (), edits: Sequence[Edit] = (), logits: Logits = True, bos: bool | None = None) -> Run:
+    def run(self, inputs: Given, read: Where = (), edits: Edits = (), logits: Logits = True, bos: bool | None = None) -> Run:
         """One forward.
 
         Arguments:
@@ -58,12 +64,19 @@ class Model:
             bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
 
         Raises:
-            InputError: an input that does not fit the model. UnknownSite, SiteUnavailable: a place that is not there. EditError.
-        """
-        prepared = self._prepare(inputs, bos)
-        return forward(self, prepared, expand(read, self.site_names), self._writes(edits), logits)
+            InputError: an input that does not fit the model. UnknownSite, SiteUnavailable: a place that is not there. EditError: an edit
+            that does not fit its site.
 
-    def grad(self, inputs: Given, of: Metric, at: Where = "embed", edits: Sequence[Edit] = (), bos: bool | None = None) -> Gradients:
+        >>> from sonde.nn.transformer import Transformer, TransformerConfig
+        >>> model = Model(Transformer(TransformerConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=50, n_ctx=8, d_mlp=32)))
+        >>> run = model.run([[3, 1, 4]], read="blocks.*.attn.z")
+        >>> run["blocks.1.attn.z[head=0, pos=-1]"].shape
+        torch.Size([1, 8])
+        """
+        writes = self._writes(edits)
+        return forward(self, self._prepare(inputs, bos), self._expand(read), writes, logits)
+
+    def grad(self, inputs: Given, of: Metric, at: Where = "embed", edits: Edits = (), bos: bool | None = None) -> Gradients:
         """Gradients of a metric with respect to the values at some sites.
 
         Arguments:
@@ -71,12 +84,15 @@ class Model:
             of: a metric: from a `Run` to one number per example.
             at: the sites. A gradient at a site includes every path from it to the metric.
             edits: applied first; gradients are then with respect to the edited values.
+
+        Raises:
+            InputError: no site; a metric that is not one number per example, or depends on none of the sites; and what `run` raises.
         """
-        sites = expand(at, self.site_names)
+        sites = self._expand(at)
         if not sites:
             raise InputError("grad needs at least one site in at=")
-        self._writes(edits)
-        return gradients(self, self._prepare(inputs, bos), of, sites, edits)
+        writes = self._writes(edits)
+        return gradients(self, self._prepare(inputs, bos), of, sites, writes)
 
     def sweep(
         self, inputs: Given, edits: Iterable[Edit | Sequence[Edit]], metric: Metric, batch_size: int | Literal["auto"] = "auto",
@@ -89,23 +105,62 @@ class Model:
             edits: each entry one edit, or a list of edits that are made together.
             metric: from a `Run` to one number per example. One that declares `pos = -1` reads the last token only, which saves work.
             batch_size: rows per pass.
-            verify: repeat one cell, drawn with `seed`, as a plain forward and compare; by default once per model.
+            verify: repeat one cell as a plain forward and compare; by default once per model.
+            seed: of the draw of that cell.
 
         Returns:
             `values[edit, example]`, `base[example]` and the plan that was followed.
+
+        Raises:
+            InputError: no edit; a metric that is not one number per example; and what `run` raises.
         """
-        cells = [[edit] if isinstance(edit, Edit) else list(edit) for edit in edits]
-        for cell in cells:
-            self._writes(cell)
+        cells = [self._writes(edit) for edit in edits]
         return sweep(self, self._prepare(inputs, bos), cells, metric, batch_size, verify, seed)
 
+    def generate(
+        self, prompt: str | Sequence[int], edits: Edits = (), when: When = "all", max_new_tokens: int = 20, temperature: float = 0.0,
+        seed: int = 0, bos: bool | None = None,
+    ) -> str:  # fmt: skip
+        """The text that the model writes after a prompt; every token costs a whole forward (no key-value cache yet).
+
+        Arguments:
+            prompt: a text, or token ids.
+            edits: applied at absolute positions: the prompt's tokens keep their numbers while the text grows. Negative positions and texts of
+                tokens speak of the prompt, an open end such as `pos=3:` goes on through the new tokens.
+            when: apply them to "all" tokens, to those of the "prompt", or to the "new" ones.
+            max_new_tokens: how many are written at most; the end-of-sequence token ends the text before.
+            temperature: 0 takes the likeliest token, else tokens are drawn from the softmax of logits / temperature.
+            seed: of the draws.
+            bos: as for `run`.
+
+        Returns:
+            What follows the prompt, without special tokens.
+
+        Raises:
+            InputError: no tokenizer; a prompt that leaves no room for the new tokens. SiteUnavailable: an edit that could never apply.
+        """
+        if self.tokenizer is None:
+            raise InputError("generate writes text, and this model was loaded without a tokenizer: load it with tokenizer=")
+        prepared = self._prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos)
+        ids = continuation(self, prepared, self._writes(edits), when, max_new_tokens, temperature, seed)
+        return following(self.tokenizer, prepared, ids)
+
     @contextlib.contextmanager
-    def edited(self, edits: Sequence[Edit]) -> Iterator["Model"]:
-        """The module itself is edited inside this context, also while it trains: call it as always; gradients flow through the edits."""
+    def edited(self, edits: Edits) -> Iterator["Model"]:
+        """The module itself is edited inside this context, also while it trains: call it as always; gradients flow through the edits.
+
+        Arguments:
+            edits: what to write where, in order. Positions count each row's real tokens as the module's `attention_mask` tells them.
+
+        Raises:
+            SiteUnavailable: on leaving, an edit that never fired; on entering, a module that recomputes its activations in the backward pass.
+        """
+        if self.module.training and getattr(self.module, "is_gradient_checkpointing", False):
+            raise SiteUnavailable("gradient checkpointing computes activations again, without the edits: switch it off to train an edited model")
         tape = Tape(self.module, self.architecture, self.locate, once=False)
         for write in self._writes(edits):
             tape.write(write)
-        with tape.running():
+        with tape.running(), tape.following_masks():
             yield self
         tape.finish()
 
@@ -120,11 +175,11 @@ class Model:
     def sites(self, pattern: str = "*") -> Sites:
         """The sites that match a name or a glob; without one, the whole vocabulary (by path where there is none)."""
         if pattern == "*":
-            return Sites(Site(name) for name in (self.architecture.sites or self.site_names))
-        found = expand(pattern, self.site_names)
+            return Sites((Site(name) for name in (self.architecture.sites or self.site_names)), self._place)
+        found = self._expand(pattern)
         for site in found:
             self.locate(site.name)
-        return Sites(found)
+        return Sites(found, self._place)
 
     def locate(self, name: str) -> SiteSpec:
         """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
@@ -132,12 +187,11 @@ class Model:
         if known is not None:
             return known
         path, _, port = name.rpartition(":")
-        if port in ("in", "out") and path:
-            return self._by_path(name, path, port)
-        generic = re.sub(r"^blocks\.\d+\.", "", name)
-        reason = self.architecture.unavailable.get(generic)
+        if path and port in ("in", "out"):
+            return self._by_path(name, path, "in" if port == "in" else "out")
+        reason = self.architecture.why_not(name)
         if reason is not None and self._block_exists(name):
-            raise SiteUnavailable(f"{name!r} does not exist in this {self.architecture.family} model: {reason}")
+            raise SiteUnavailable(reason)
         hints = []
         if not self._block_exists(name):
             hints.append(f"the blocks are 0 to {self.architecture.n_layers - 1}")
@@ -165,7 +219,7 @@ class Model:
             raise SiteUnavailable(f"{self.name} has no unembedding; load the language model around it")
         hidden = self.module.get_submodule(self.architecture.final_norm)(hidden)
         if rows is not None:
-            last = torch.tensor([s + n - 1 for s, n in zip(rows.starts, rows.lengths, strict=True)], device=hidden.device)
+            last = torch.tensor(rows.last, device=hidden.device)
             hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
         logits = self.module.get_submodule(self.architecture.unembed)(hidden)
         assert isinstance(logits, Tensor)
@@ -173,12 +227,19 @@ class Model:
 
     # facts
 
-    @functools.cached_property
+    @property
     def hash(self) -> str:
-        """A content hash of shape and weights: results remember which model they speak of."""
-        a = self.architecture
-        shape = [a.family, type(self.module).__name__, a.n_layers, a.n_heads, a.n_kv_heads, a.d_model, a.n_ctx]
-        return content_hash([shape, self.module.state_dict()])
+        """A content hash of settings and weights: results remember which model they speak of.
+
+        It is computed once, and again after the weights have changed in place, as they do in training.
+        """
+        held = [*self.module.parameters(), *self.module.buffers()]
+        versions = [(id(tensor), 0 if tensor.is_inference() else tensor._version) for tensor in held]
+        if self._hashed is None or self._hashed[0] != versions:
+            a = self.architecture
+            shape = [a.family, type(self.module).__name__, a.n_layers, a.n_heads, a.n_kv_heads, a.d_model, a.n_ctx]
+            self._hashed = versions, content_hash([shape, a.settings, self.module.state_dict()])
+        return self._hashed[1]
 
     @property
     def n_layers(self) -> int:
@@ -207,41 +268,48 @@ class Model:
 
     def token_strings(self, inputs: Inputs) -> list[list[str]]:
         """The text of each row's real tokens."""
-        if self.tokenizer is None or inputs.ids is None or inputs.mask is None:
-            return []
-        return [self.tokenizer.strings(ids[mask].tolist()) for ids, mask in zip(inputs.ids, inputs.mask, strict=True)]
+        return [list(row) for row in inputs.tokens]
 
     def __repr__(self) -> str:
         a = self.architecture
         if not a.sites:
             return f"Model {self.name!r}: any module, sites by path ({len(self.site_names)})"
+        shape = f"{a.n_layers} blocks of {a.n_heads} heads, d_model {a.d_model}"
         parameters = sum(p.numel() for p in self.module.parameters())
-        return f"Model {self.name!r}: {a.family}, {a.n_layers} blocks of {a.n_heads} heads, d_model {a.d_model}, {parameters:,} parameters, {len(a.sites)} sites"
+        return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites"
 
     # inside
 
     def _prepare(self, inputs: Given, bos: bool | None) -> Inputs:
-        return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
+        with torch.inference_mode(False):
+            return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
 
-    def _writes(self, edits: Sequence[Edit]) -> list[Write]:
-        if isinstance(edits, Edit):
-            edits = [edits]
-        for edit in edits:
+    def _expand(self, where: Where) -> list[Site]:
+        return expand(where, self.site_names, self.architecture.why_not)
+
+    def _writes(self, edits: Edits) -> list[Write]:
+        writes = []
+        for edit in [edits] if isinstance(edits, Edit) else edits:
             if not isinstance(edit, Edit):
                 raise InputError(f"{edit!r} is no edit: use sonde.Zero, Set, Mean, Patch, Add, Scale or Apply")
             if is_glob(edit.site.name):
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
             self.locate(edit.site.name)
-        return [Write(edit.site, edit) for edit in edits]
+            writes.append(Write(edit.site, edit))
+        return writes
 
-    def _by_path(self, name: str, path: str, port: str) -> SiteSpec:
+    def _place(self, name: str) -> Place:
+        spec = self.locate(name)
+        return Place(" ".join(spec.axes) or "as the tensor has", spec.meaning, str(spec.point))
+
+    def _by_path(self, name: str, path: str, port: Literal["in", "out"]) -> SiteSpec:
         try:
             self.module.get_submodule(path)
         except AttributeError:
             raise UnknownSite(f"{name!r}: this model has no module {path!r}; nearest: {nearest(name, self.site_names)}") from None
         blocks = self.architecture.blocks
         inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", path) if blocks else None
-        return SiteSpec(name, (), Point(path, port), Whole(), "by path", int(inside[1]) if inside else -1)  # type: ignore[arg-type]
+        return SiteSpec(name, (), Point(path, port), Whole(), "by path", int(inside[1]) if inside else -1)
 
     def _block_exists(self, name: str) -> bool:
         found = re.match(r"blocks\.(\d+)\.", name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,11 +11,14 @@ from sonde.access.inputs import Inputs
 from sonde.access.selection import Rows, resolve, take
 from sonde.access.sites import Site, nearest
 from sonde.access.tape import Held
-from sonde.results import UnknownSite
+from sonde.results import SiteUnavailable, UnknownSite
 
 
-class Readings(Mapping[str, Tensor]):
-    """Tensors by site: `readings["blocks.3.attn.pattern"]`, also with a selection of what was read whole."""
+class Readings:
+    """Tensors by site: `readings["blocks.3.attn.pattern"]`, also with a selection of what was read whole.
+
+    Iterating gives the sites' names, as in a mapping.
+    """
 
     def __init__(self, held: Mapping[Site, Held], rows: Rows | None):
         self._held, self._rows = held, rows
@@ -27,12 +29,20 @@ class Readings(Mapping[str, Tensor]):
         return [str(site) for site in self._held]
 
     def axes(self, site: str | Site) -> tuple[str, ...]:
-        """The axes of a site that was read whole, in order."""
-        return self._find(Site.parse(site).whole())[1].axes
+        """The names of the axes of what `readings[site]` gives, in order."""
+        wanted = Site.parse(site)
+        dropped = {axis for axis, index in wanted.select if isinstance(index, int | str)}
+        return tuple(axis for axis in self._find(wanted)[1].axes if axis not in dropped)
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """Each site's name with its value."""
+        return ((site, self[site]) for site in self)
 
     def __getitem__(self, site: str | Site) -> Tensor:
         wanted = Site.parse(site)
         found, held = self._find(wanted)
+        if held.overwritten:
+            raise SiteUnavailable(f"{str(found)!r} was changed in place since it was read (by you, or by training); run again, or read a clone")
         if found.select:  # stored with exactly this selection
             return held.value
         if held.weight is not None:
@@ -43,7 +53,12 @@ class Readings(Mapping[str, Tensor]):
         for site in (wanted, wanted.whole()):
             if site in self._held:
                 return site, self._held[site]
-        raise UnknownSite(f"{str(wanted)!r} was not read in this run; it holds {nearest(wanted.name, self.sites)}: name it in read=")
+        held = f"; it holds {nearest(wanted.name, self.sites)}" if self._held else ""
+        raise UnknownSite(f"{str(wanted)!r} was not read in this run{held}: name it in read=")
+
+    def __contains__(self, site: str | Site) -> bool:
+        wanted = Site.parse(site)
+        return wanted in self._held or wanted.whole() in self._held
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sites)
@@ -65,23 +80,21 @@ class Run(Readings):
     Arguments:
         logits: the model's output: batch pos vocab, or batch 1 vocab at each row's last real token, or `None` where it was not asked for.
         inputs: the batch that was run.
-        tokens: the text of each row's tokens, padding left out; empty without a tokenizer.
         kernel: the attention kernel that was used.
         notes: what was decided: special tokens, padding, kernel.
     """
 
     def __init__(
-        self,
-        held: Mapping[Site, Held],
-        logits: Tensor | None,
-        inputs: Inputs,
-        tokens: list[list[str]],
-        kernel: str,
-        notes: tuple[str, ...],
-        last: bool = False,
-    ):
+        self, held: Mapping[Site, Held], logits: Tensor | None, inputs: Inputs, kernel: str, notes: tuple[str, ...], last: bool = False
+    ):  # fmt: skip
         super().__init__(held, inputs.rows)
-        self._logits, self.inputs, self.tokens, self.kernel, self.notes, self._last = logits, inputs, tokens, kernel, notes, last
+        self.inputs, self.kernel, self.notes = inputs, kernel, notes
+        self._logits, self._last = logits, last
+
+    @property
+    def tokens(self) -> list[list[str]]:
+        """The text of each row's tokens, padding left out; empty without a tokenizer."""
+        return [list(row) for row in self.inputs.tokens]
 
     @property
     def logits(self) -> Tensor:
@@ -93,9 +106,11 @@ class Run(Readings):
     @property
     def last_logits(self) -> Float[Tensor, "batch vocab"]:
         """The logits at each row's last real token."""
-        if self._last or self.mask is None:
-            return self.logits[:, -1] if self.logits.ndim == 3 else self.logits
-        last = self.mask.shape[1] - 1 - self.mask.flip(1).int().argmax(1)
+        if self.logits.ndim < 3:  # a classifier's, which have no positions
+            return self.logits
+        if self._last or self.inputs.rows is None:
+            return self.logits[:, -1]
+        last = torch.tensor(self.inputs.rows.last, device=self.logits.device)
         return self.logits[torch.arange(len(last), device=last.device), last]
 
     @property
@@ -120,13 +135,14 @@ class Gradients(Readings):
     """Gradients of a metric, by site; each has the shape of the site's value.
 
     Arguments:
-        metric: the metric's value for each example.
         values: the sites' values, which some methods multiply with.
+        metric: the metric's value for each example.
+        run: the forward that was differentiated.
     """
 
-    def __init__(self, held: Mapping[Site, Held], values: "Readings", metric: Float[Tensor, " batch"], run: Run):
+    def __init__(self, held: Mapping[Site, Held], values: Readings, metric: Float[Tensor, " batch"], run: Run):
         super().__init__(held, run.inputs.rows)
-        self.values, self.metric, self.tokens, self.notes = values, metric, run.tokens, run.notes  # type: ignore[assignment]
+        self.values, self.metric, self.tokens, self.notes = values, metric, run.tokens, run.notes
 
     def __repr__(self) -> str:
         return "\n".join([f"Gradients of a metric on {len(self.metric)} examples, {len(self)} sites", *self._repr_lines()])
@@ -161,7 +177,7 @@ class Plan:
         replayed: how many enter at a block and skip everything below it.
         plain: how many need a whole forward.
         passes: the number of batches that are run.
-        block_rows: how many rows pass through how many blocks in all: the work, in rows x blocks.
+        block_rows: how many rows pass through how many blocks in all: the work, in rows x blocks (a network without blocks counts as one).
         naive_block_rows: the same for one whole forward per edit.
     """
 
@@ -180,15 +196,16 @@ class Plan:
 
 
 def _head_results(held: Held, wanted: Site, rows: Rows | None) -> Tensor:
-    """What heads add to the residual stream, only for the heads that are wanted: z_h W_O[h]."""
+    """What heads add to the residual stream, only for the heads, positions and entries that are wanted: z_h W_O[h]."""
     z_bphe, weight_hed = held.value, held.weight
     assert weight_hed is not None
-    chosen: dict[str, Any] = dict(wanted.select)
-    heads = chosen.get("head", slice(None))
-    kept = [heads] if isinstance(heads, int) else list(heads) if isinstance(heads, tuple) else heads
-    resolve(
-        Site(wanted.name, tuple((a, i) for a, i in wanted.select if a == "head")), held.axes[:3], z_bphe.shape[:3], rows
-    )  # refuses heads out of range
-    result_bphd = torch.einsum("bphe,hed->bphd", z_bphe[:, :, kept], weight_hed[kept])
-    rest = Site(wanted.name, tuple((a, 0 if a == "head" else i) for a, i in wanted.select if a != "head" or isinstance(heads, int)))
-    return take(result_bphd, resolve(rest, held.axes, result_bphd.shape, rows))
+    whole = torch.Size((*z_bphe.shape[:3], weight_hed.shape[2]))
+    _, drop = resolve(wanted, held.axes, whole, rows)  # refuses what is not there
+    of_z, _ = resolve(_along(wanted, "batch", "pos", "head"), ("batch", "pos", "head", "d_head"), z_bphe.shape, rows)
+    of_weight, _ = resolve(_along(wanted, "head", "d_model"), ("head", "d_head", "d_model"), weight_hed.shape, None)
+    return take(torch.einsum("bphe,hed->bphd", z_bphe[of_z], weight_hed[of_weight]), ((), drop))
+
+
+def _along(site: Site, *axes: str) -> Site:
+    """The same place with its selections along these axes only."""
+    return Site(site.name, tuple((axis, index) for axis, index in site.select if axis in axes))

@@ -1,15 +1,17 @@
-"""Selections along named axes, applied to tensors: reading a part, and writing it back out of place.
+"""Selections along named axes, applied to tensors: taking the selected part, and putting another in its place.
 
 Positions count each row's real tokens, so in a padded batch `pos=-1` is another column in every row. `Rows` holds where each row's tokens lie.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from sonde.access.sites import Index, Site
-from sonde.results import InputError, UnknownSite
+from sonde.results import InputError, SiteUnavailable, UnknownSite
 
 POSITION_AXES = ("pos", "query", "key")
 
@@ -21,39 +23,108 @@ class Rows:
     Arguments:
         starts: the column of each row's first real token.
         lengths: how many real tokens each row has.
+        tokens: the text of each row's tokens; empty where there is no tokenizer.
+
+    >>> rows = Rows((0, 0), (3, 2), (("The", " keys", " are"), ("The", " key")))
+    >>> rows.columns(0, "keys", Site("embed")), rows.columns(1, -1, Site("embed"))
+    ([1], [1])
     """
 
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
+    tokens: tuple[tuple[str, ...], ...] = ()
 
     @property
     def ragged(self) -> bool:
+        """Whether a position is another column in different rows."""
         return len(set(self.starts)) > 1 or len(set(self.lengths)) > 1
 
+    @property
+    def end(self) -> int:
+        """The number of columns that the rows need."""
+        return max(self.last) + 1
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """The column of each row's last real token."""
+        return tuple(start + length - 1 for start, length in zip(self.starts, self.lengths, strict=True))
+
+    def alike(self, other: "Rows") -> bool:
+        """Whether the columns of both mean the same positions; a single row stands for all."""
+        if self.ragged or other.ragged:
+            return (self.starts, self.lengths) == (other.starts, other.lengths)
+        return (self.starts[0], self.lengths[0]) == (other.starts[0], other.lengths[0])
+
+    def part(self, rows: slice) -> "Rows":
+        """Some of the rows."""
+        return Rows(self.starts[rows], self.lengths[rows], self.tokens[rows])
+
     def columns(self, row: int, index: Index, site: Site) -> list[int]:
-        """The columns that an index along positions means in one row."""
+        """The columns that an index along positions means in one row.
+
+        Raises:
+            InputError: a position outside the row; a token's text that it does not hold, or holds more than once.
+        """
         start, length = self.starts[row], self.lengths[row]
         if isinstance(index, slice):
-            return [start + i for i in range(*index.indices(length))]
-        entries = (index,) if isinstance(index, int) else index
+            return [start + i for i in range(length)[index]]
+        entries = (self._find(row, index, site),) if isinstance(index, str) else (index,) if isinstance(index, int) else index
         for i in entries:
             if not -length <= i < length:
                 raise InputError(f"{site}: position {i} is outside row {row}, which has {length} tokens (0 to {length - 1}, or -{length} to -1)")
         return [start + (i % length) for i in entries]
 
-    def repeat(self, times: int) -> "Rows":
-        return Rows(self.starts * times, self.lengths * times)
+    def _find(self, row: int, text: str, site: Site) -> int:
+        if not self.tokens:
+            raise InputError(f"{site}: without a tokenizer {text!r} can't be found; give the position as a number")
+        tokens = self.tokens[row]
+        # a token keeps the space before it, which whoever names a word need not write
+        places = [i for i, token in enumerate(tokens) if text in (token, token.lstrip(" "))]
+        if len(places) > 1:
+            listed = ", ".join(f"{i} ({tokens[i]!r})" for i in places)
+            raise InputError(f"{site}: {text!r} occurs {len(places)} times in row {row}, at {listed}; give the position as a number")
+        if not places:
+            shown = ", ".join(f"{i} {token!r}" for i, token in enumerate(tokens[:40])) + (", ..." if len(tokens) > 40 else "")
+            raise InputError(f"{site}: {text!r} is no single token of row {row}; its tokens are {shown}")
+        return places[0]
+
+
+def rows_of(mask: Bool[Tensor, "batch pos"], tokens: tuple[tuple[str, ...], ...] = ()) -> Rows:
+    """Where the real tokens lie, from a mask that is true at them.
+
+    Raises:
+        InputError: a row without real tokens, or with padding between them.
+
+    >>> rows_of(torch.tensor([[True, True, False], [False, True, True]])).starts
+    (0, 1)
+    """
+    starts, lengths = mask.int().argmax(1), mask.sum(1)
+    columns = torch.arange(mask.shape[1], device=mask.device)
+    filled = (columns >= starts[:, None]) & (columns < (starts + lengths)[:, None])
+    if not (filled == mask).all() or not lengths.all():
+        raise InputError("an attention_mask must show every row's real tokens side by side, at least one: give the rows without holes")
+    return Rows(tuple(starts.tolist()), tuple(lengths.tolist()), tokens)
 
 
 # A resolved selection: what `tensor[index]` takes, with the axes that a whole number drops.
-Resolved = tuple[tuple, tuple[int, ...]]
+Resolved = tuple[tuple[slice | Tensor, ...], tuple[int, ...]]
 
 
 def resolve(site: Site, axes: tuple[str, ...], shape: torch.Size, rows: Rows | None) -> Resolved:
     """Turn a site's selection into an index for a tensor with these axes.
 
-    Returns the index, and the axes to drop after it was used (whole numbers are kept as slices of length one, so that reading and writing
-    share one index). Where rows differ, the position axis becomes a table of columns, one line per row.
+    Arguments:
+        site: its selection is resolved.
+        axes: the names of the tensor's axes, "batch" first.
+        shape: of the tensor.
+        rows: where the real tokens of each row lie; `None` where positions are plain columns.
+
+    Returns:
+        The index, and the axes to drop after it was used (whole numbers are kept as slices of length one, so that reading and writing share
+        one index). Where rows differ, the position axis becomes a table of columns, one line per row.
+
+    Raises:
+        UnknownSite, InputError: an axis that is not there, an entry out of range, twice the same entry, or none.
     """
     chosen = dict(site.select)
     for axis in chosen:
@@ -61,37 +132,34 @@ def resolve(site: Site, axes: tuple[str, ...], shape: torch.Size, rows: Rows | N
             raise UnknownSite(f"{site}: there is no axis {axis!r} here; the axes are {' '.join(axes)}")
     if not chosen:
         return (), ()
-    drop = tuple(i for i, axis in enumerate(axes) if isinstance(chosen.get(axis), int))
-    columns: dict[str, list[list[int]] | list[int]] = {}
-    tables: dict[str, Tensor] = {}
+    drop = tuple(i for i, axis in enumerate(axes) if isinstance(chosen.get(axis), int | str))
+    batch = _entries(chosen.get("batch", slice(None)), shape[0], "batch", site)
+    entries: list[Sequence[int]] = []
+    tables: dict[int, Sequence[Sequence[int]]] = {}
     for i, axis in enumerate(axes):
         if axis not in chosen:
+            entries.append(range(shape[i]))
             continue
-        if axis in POSITION_AXES and rows is not None and len(rows.lengths) == shape[0]:
-            table = [rows.columns(row, chosen[axis], site) for row in range(shape[0])]
-            if len({len(line) for line in table}) > 1:
-                raise InputError(
-                    f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them"
-                )
+        if axis in POSITION_AXES and rows is not None:
+            table = _columns(site, axis, i, shape, rows, batch)
+            entries.append(table[0])
             if any(line != table[0] for line in table):
-                tables[axis] = torch.tensor(table)
-            columns[axis] = table[0]
+                tables[i] = table
         else:
-            columns[axis] = _entries(chosen[axis], shape[i], axis, site)
-        if len(columns[axis]) == 0:
+            entries.append(batch if axis == "batch" else _entries(chosen[axis], shape[i], axis, site))
+        if not entries[i]:
             raise InputError(f"{site}: the selection along {axis!r} is empty")
-    if not tables and all(_contiguous(columns[axis]) for axis in columns):
-        return tuple(_as_slice(columns[axis]) if axis in columns else slice(None) for axis in axes), drop
+        if len(set(entries[i])) < len(entries[i]):
+            raise InputError(f"{site}: the selection along {axis!r} names an entry twice")
+    if not tables and all(_contiguous(e) for e, axis in zip(entries, axes, strict=True) if axis in chosen):
+        return tuple(slice(e[0], e[-1] + 1) if axis in chosen else slice(None) for e, axis in zip(entries, axes, strict=True)), drop
     mesh = []
-    for i, axis in enumerate(axes):
+    for i in range(len(axes)):
         view = [1] * len(axes)
-        if axis in tables:
-            view[0], view[i] = tables[axis].shape
-            mesh.append(tables[axis].view(view))
-        else:
-            entries = torch.tensor(columns[axis]) if axis in columns else torch.arange(shape[i])
-            view[i] = len(entries)
-            mesh.append(entries.view(view))
+        view[i] = len(entries[i])
+        if i in tables:
+            view[0] = len(batch)
+        mesh.append(torch.tensor(tables.get(i, entries[i])).view(view))
     return tuple(mesh), drop
 
 
@@ -104,21 +172,34 @@ def take(value: Tensor, resolved: Resolved) -> Tensor:
     return part
 
 
-def put(value: Tensor, part: Tensor, resolved: Resolved, owned: bool = False) -> Tensor:
-    """`value` with its selected part replaced; `owned` says that `value` is ours to overwrite."""
+def put(value: Tensor, part: Tensor, resolved: Resolved) -> None:
+    """Write the selected part of `value` in place: give it a copy of what a model computed."""
     index, drop = resolved
-    if not index:
-        return part
     for axis in drop:
         part = part.unsqueeze(axis)
-    value = value if owned else value.clone()
     value[index] = part
-    return value
 
 
-def _entries(index: Index, size: int, axis: str, site: Site) -> list[int]:
+def _columns(site: Site, axis: str, i: int, shape: torch.Size, rows: Rows, batch: Sequence[int]) -> Sequence[Sequence[int]]:
+    """The columns along the position axis `i`, for each row of the batch."""
+    index = dict(site.select)[axis]
+    shared = shape[0] != len(rows.lengths)  # one line for all rows, such as position embeddings
+    table = [rows.columns(row, index, site) for row in (range(len(rows.lengths)) if shared else batch)]
+    if shape[i] < rows.end or (shared and any(line != table[0] for line in table)):
+        raise SiteUnavailable(
+            f"{site}: the tensor here is {' x '.join(map(str, shape))}, which has no column for every token along {axis!r}; read it whole"
+        )
+    if len({len(line) for line in table}) > 1:
+        raise InputError(f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them")
+    return [table[0]] * len(batch) if shared else table
+
+
+def _entries(index: Index, size: int, axis: str, site: Site) -> Sequence[int]:
+    if isinstance(index, str):
+        hint = "no tokens are known here: give the position as a number" if axis in POSITION_AXES else f"give {axis!r} a number from 0 to {size - 1}"
+        raise UnknownSite(f"{site}: {index!r} is the text of a token, and {hint}")
     if isinstance(index, slice):
-        return list(range(*index.indices(size)))
+        return range(size)[index]
     entries = (index,) if isinstance(index, int) else index
     for i in entries:
         if not -size <= i < size:
@@ -126,9 +207,5 @@ def _entries(index: Index, size: int, axis: str, site: Site) -> list[int]:
     return [i % size for i in entries]
 
 
-def _contiguous(entries: list) -> bool:
-    return entries == list(range(entries[0], entries[0] + len(entries)))
-
-
-def _as_slice(entries: list) -> slice:
-    return slice(entries[0], entries[0] + len(entries))
+def _contiguous(entries: Sequence[int]) -> bool:
+    return list(entries) == list(range(entries[0], entries[0] + len(entries)))

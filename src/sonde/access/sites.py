@@ -1,27 +1,32 @@
 """How a place in a network is named.
 
     blocks.9.attn.z[head=6, pos=-1]      a name of the vocabulary, with a selection along its named axes
+    blocks.9.attn.z[pos='cabinet']       a position by the text of its token
     blocks.*.resid_post                  a glob: several places at once
     layer3.0.conv2:out[channel=0:8]      any other module, by its path and its input or output
 
-A selection names axes, never their order. A whole number picks one entry and drops the axis (as NumPy does), a slice or a list keeps it.
-Positions count the tokens of each row, without its padding: `pos=-1` is each row's last real token.
+A selection names axes, never their order. A whole number picks one entry and drops the axis (as NumPy does), and so does a text; a slice or a
+list keeps it. Positions count the tokens of each row, without its padding: `pos=-1` is each row's last real token.
 """
 
 import difflib
 import fnmatch
+import operator
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Union
+from typing import SupportsIndex, Union
 
-from sonde.results import InputError, UnknownSite
+from sonde.results import InputError, SiteUnavailable, UnknownSite
 
-Index = int | slice | tuple[int, ...]
+Index = int | str | slice | tuple[int, ...]
+Choice = SupportsIndex | str | slice | Iterable[SupportsIndex]  # what a user may give for an `Index`
 
-_SITE = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*)\])?\s*")
-_PART = re.compile(r"\s*([a-z_]+)\s*=\s*(\[[^\]]*\]|[^,]+?)\s*(?:,|$)")
-_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
+_TEXT = r"""'(?:[^'\\]|\\[nrt'"\\])*'|"(?:[^"\\]|\\[nrt'"\\])*\""""
+_SITE = re.compile(rf"""\s*([^\[\]\s]+)\s*(?:\[((?:{_TEXT}|\[[^\[\]'"]*\]|[^\[\]'"])*)\])?\s*""")
+_PART = re.compile(rf"""\s*([a-z_][a-z_0-9]*)\s*=\s*({_TEXT}|\[[^\[\]'"]*\]|[^\s,\[\]'"]+)\s*(?:,|$)""")
+_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+))?")
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class Site:
 
     Arguments:
         name: a name of the vocabulary, or a module path with `:in` or `:out`; may hold `*`.
-        select: `(axis, index)` pairs; an index is a whole number, a slice, or a tuple of whole numbers.
+        select: `(axis, index)` pairs; an index is a whole number, a slice, a tuple of whole numbers, or for positions the text of a token.
 
     >>> Site.parse("blocks.9.attn.z[head=6, pos=-1]")
     Site('blocks.9.attn.z[head=6, pos=-1]')
     >>> str(Site.parse("blocks.2.mlp.post").at(pos=slice(1, 4)))
     'blocks.2.mlp.post[pos=1:4]'
+    >>> str(Site.parse("blocks.2.mlp.post[pos='cabinet']"))
+    "blocks.2.mlp.post[pos='cabinet']"
     """
 
     name: str
@@ -46,6 +53,8 @@ class Site:
         """Read a site from its text; raises `UnknownSite` where the text does not follow the grammar."""
         if isinstance(site, Site):
             return site
+        if not isinstance(site, str):
+            raise UnknownSite(f"{site!r} is no site: give its name as a text, as in 'blocks.9.attn.z[head=6, pos=-1]'")
         found = _SITE.fullmatch(site)
         if not found:
             raise UnknownSite(f"{site!r} is not a site: write a name and, if wanted, a selection, as in 'blocks.9.attn.z[head=6, pos=-1]'")
@@ -63,13 +72,17 @@ class Site:
             raise UnknownSite(f"{site!r}: an axis is selected twice")
         return Site(name, tuple(parts))
 
-    def at(self, **select: int | slice | Sequence[int]) -> "Site":
-        """The same place with a further selection: `site.at(head=6, pos=-1)`."""
+    def at(self, **select: Choice) -> "Site":
+        """The same place with a further selection: `site.at(head=6, pos=-1)`.
+
+        Raises:
+            InputError: the axis is selected already, or the selection is none.
+        """
         chosen = dict(self.select)
         for axis, index in select.items():
             if axis in chosen:
                 raise InputError(f"{self} already selects along {axis!r}")
-            chosen[axis] = index if isinstance(index, int | slice) else tuple(int(i) for i in index)
+            chosen[axis] = _given(index, axis)
         return replace(self, select=tuple(chosen.items()))
 
     def whole(self) -> "Site":
@@ -88,50 +101,21 @@ class Site:
         return hash(str(self))
 
 
-class Sites(Sequence[Site]):
-    """A selection of sites that can be printed, counted and refined before it is used.
-
-    >>> sites = Sites([Site("blocks.0.attn.z"), Site("blocks.1.attn.z")])
-    >>> [str(s) for s in sites.each(head=range(2))]
-    ['blocks.0.attn.z[head=0]', 'blocks.0.attn.z[head=1]', 'blocks.1.attn.z[head=0]', 'blocks.1.attn.z[head=1]']
-    """
-
-    def __init__(self, sites: Iterable[Site]):
-        self._sites = tuple(sites)
-
-    def each(self, **axes: Iterable[int]) -> "Sites":
-        """One site for every combination of the given entries: `sites.each(head=range(12))`."""
-        sites = list(self._sites)
-        for axis, entries in axes.items():
-            entries = list(entries)
-            sites = [site.at(**{axis: entry}) for site in sites for entry in entries]
-        return Sites(sites)
-
-    def at(self, **select: int | slice | Sequence[int]) -> "Sites":
-        """Every site with a further selection."""
-        return Sites(site.at(**select) for site in self._sites)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return Sites(self._sites[index]) if isinstance(index, slice) else self._sites[index]
-
-    def __len__(self) -> int:
-        return len(self._sites)
-
-    def __iter__(self) -> Iterator[Site]:
-        return iter(self._sites)
-
-    def __repr__(self) -> str:
-        shown = [str(site) for site in self._sites[:20]]
-        more = [f"... {len(self) - 20} more"] if len(self) > 20 else []
-        return f"{len(self)} sites\n" + "\n".join(shown + more)
-
-
 def is_glob(name: str) -> bool:
     return "*" in name or "?" in name
 
 
-def expand(sites: "str | Site | Iterable[str | Site]", names: Sequence[str]) -> list[Site]:
-    """The sites that are meant, globs replaced by the names that match, in the model's order, without repeats."""
+def expand(sites: "str | Site | Iterable[str | Site]", names: Sequence[str], why_not: Callable[[str], str | None] = lambda _: None) -> list[Site]:
+    """The sites that are meant, globs replaced by the names that match, in the model's order, without repeats.
+
+    Arguments:
+        sites: names, globs, sites.
+        names: the model's.
+        why_not: why the model has no site of this name, where there is a reason.
+
+    Raises:
+        UnknownSite: a glob that matches nothing. SiteUnavailable: one that the vocabulary knows and the model has not.
+    """
     given: Iterable[str | Site] = [sites] if isinstance(sites, str | Site) else sites
     found: dict[Site, None] = {}
     for item in given:
@@ -143,6 +127,8 @@ def expand(sites: "str | Site | Iterable[str | Site]", names: Sequence[str]) -> 
         depth = site.name.count(".")
         matches = [name for name in names if name.count(".") == depth and fnmatch.fnmatchcase(name, site.name)]
         if not matches:
+            if reason := why_not(site.name):
+                raise SiteUnavailable(reason)
             raise UnknownSite(f"{str(site)!r} matches no site of this model; nearest: {nearest(site.name, names)}")
         for name in matches:
             found[Site(name, site.select)] = None
@@ -155,22 +141,45 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
     return ", ".join(repr(c) for c in close) if close else "none is similar"
 
 
+def _given(index: Choice, axis: str) -> Index:
+    """A selection as a user gives it, as an `Index`."""
+    if isinstance(index, str | slice):
+        return index
+    try:
+        chosen: Index = operator.index(index) if isinstance(index, SupportsIndex) else tuple(operator.index(i) for i in index)
+    except TypeError:
+        raise InputError(
+            f"{index!r} selects nothing along {axis!r}: give a whole number, a slice, a list of whole numbers, or a token's text"
+        ) from None
+    if chosen == ():
+        raise InputError(f"the selection along {axis!r} is empty: give at least one entry")
+    return chosen
+
+
 def _index(text: str, site: str) -> Index:
-    text = text.strip()
+    if text[0] in "'\"":
+        return re.sub(r"\\(.)", lambda found: _ESCAPES[found[1]], text[1:-1])
     try:
         if text.startswith("["):
             return tuple(int(part) for part in text[1:-1].split(","))
         if found := _SLICE.fullmatch(text):
-            low, high = found.groups()
-            return slice(None if low is None else int(low), None if high is None else int(high))
+            parts = [None if part is None else int(part) for part in found.groups()]
+            if parts[2] != 0:
+                return slice(*parts)
         return int(text)
     except ValueError:
-        raise UnknownSite(f"{site!r}: {text!r} is not an index; use a whole number, a slice such as 0:4, or a list such as [1,3]") from None
+        raise UnknownSite(
+            f"{site!r}: {text!r} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], or a token's text in quotes"
+        ) from None
 
 
 def _show(index: Index) -> str:
+    if isinstance(index, str):
+        shown = {character: f"\\{letter}" for letter, character in _ESCAPES.items() if character != '"'}
+        return "'" + "".join(shown.get(character, character) for character in index) + "'"
     if isinstance(index, slice):
-        return f"{'' if index.start is None else index.start}:{'' if index.stop is None else index.stop}"
+        parts = [index.start, index.stop] + ([index.step] if index.step is not None else [])
+        return ":".join("" if part is None else str(part) for part in parts)
     if isinstance(index, tuple):
         return f"[{','.join(str(i) for i in index)}]"
     return str(index)

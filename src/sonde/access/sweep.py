@@ -2,27 +2,26 @@
 
 A forward under an edit at block l equals the unedited one below l. So the unedited model runs once, each block's own arguments are
 recorded, and the cells that enter at the same block are stacked along the batch and sent through the model's own blocks from there on. The
-result equals one plain hooked forward per edit (relative 1e-5 in float32); the first sweep of a model proves it on one cell drawn at random.
+result equals one plain hooked forward per edit (relative 1e-5 in float32); the first sweep of a model proves it on a cell drawn at random.
 
 The work is counted in rows x blocks: a grid over all L layers costs about half of L forwards per cell.
 """
 
 import contextlib
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from sonde.access.edits import Edit
-from sonde.access.forward import Logits, Metric, _needs_recording, evaluation, forward, logits_for, measured
+from sonde.access.forward import Logits, Metric, evaluation, forward, logits_for, logits_kept, measured, needs_recording
 from sonde.access.inputs import Inputs
 from sonde.access.run import Plan, Run, Sweep
 from sonde.access.sites import Site
 from sonde.access.tape import Tape, Write, unwrap
+from sonde.jobs import rows_within
 from sonde.results import InputError, SondeError
 
 if TYPE_CHECKING:
@@ -30,6 +29,26 @@ if TYPE_CHECKING:
 
 PLAIN = -1  # the entry of a cell that needs a whole forward
 TOKENS_PER_PASS = 4096  # matrices of some thousand rows use a processor as well as larger ones, and fit its caches better
+ROWS_PER_PASS = 16  # where the inputs are no tokens
+
+# how far a stacked computation may lie from a plain one, relative to the largest logit: other shapes sum in another order
+BOUND = {torch.float64: 1e-9, torch.float32: 1e-5}
+BOUND_HALF = 5e-2
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell of the sweep.
+
+    Arguments:
+        writes: as they were given.
+        entry: the block at which the cell leaves the unedited forward, or `PLAIN`.
+        planned: the writes, those between two blocks moved to the second one's entrance.
+    """
+
+    writes: Sequence[Write]
+    entry: int
+    planned: Sequence[Write]
 
 
 @dataclass
@@ -41,111 +60,116 @@ class _Calls:
 
 
 def sweep(
-    model: "Model", inputs: Inputs, edits: Iterable[Edit | Sequence[Edit]], metric: Metric,
-    batch_size: int | Literal["auto"] = "auto", verify: bool | None = None, seed: int = 0,
+    model: "Model", inputs: Inputs, cells: Sequence[Sequence[Write]], metric: Metric, batch_size: int | Literal["auto"], verify: bool | None,
+    seed: int,
 ) -> Sweep:  # fmt: skip
-    """The metric under each edit (or list of edits), for each example; see `Model.sweep`."""
-    cells = [[Write(e.site, e) for e in ([cell] if isinstance(cell, Edit) else cell)] for cell in edits]
+    """The metric under each cell's writes, for each example; see `Model.sweep`."""
     if not cells or not all(cells):
         raise InputError("a sweep needs at least one edit, and every cell at least one")
-    logits = logits_for(metric)
-    by_entry: dict[int, list[int]] = defaultdict(list)
-    planned = []
-    for i, cell in enumerate(cells):
-        entry, writes = _enter(model, cell)
-        by_entry[entry].append(i)
-        planned.append(writes)
-    record = any(_records(model, writes) for writes in planned)
-    values = torch.empty(len(cells), inputs.batch, device=inputs.ids.device if inputs.ids is not None else None)
+    every = [write for cell in cells for write in cell]
+    logits, record = logits_kept(model, logits_for(metric), [write.site for write in every]), needs_recording(model, every)
+    plan = [_enter(model, cell) for cell in cells]
+    entries = sorted({cell.entry for cell in plan})
+    depth = max(1, model.n_layers)
+    calls = _Calls()
     with evaluation(model.module), torch.no_grad():
-        calls = _Calls()
-        with _recording_calls(model, calls, [e for e in by_entry if e != PLAIN]):
+        with _recording_calls(model, calls, [entry for entry in entries if entry != PLAIN]):
             base_run = forward(model, inputs, (), (), logits, record)
         base = measured(metric, base_run).detach()
+        values = base.new_empty(len(cells), inputs.batch)
+        per_pass = _cells_per_pass(model, inputs, logits, record, batch_size)
         passes = work = 0
-        per_pass = _cells_per_pass(model, inputs, batch_size)
-        for entry, members in sorted(by_entry.items()):
+        for entry in entries:
+            members = [i for i, cell in enumerate(plan) if cell.entry == entry]
             for start in range(0, len(members), per_pass):
                 chunk = members[start : start + per_pass]
-                stacked = inputs.repeat(len(chunk))
                 rows = [slice(k * inputs.batch, (k + 1) * inputs.batch) for k in range(len(chunk))]
-                writes = [Write(w.site, w.edit, r) for i, r in zip(chunk, rows, strict=True) for w in planned[i]]
-                out = (
-                    _plain(model, stacked, writes, logits, record)
-                    if entry == PLAIN
-                    else _replay(model, calls, entry, stacked, inputs.batch, writes, logits, record)
-                )
-                for i, r in zip(chunk, rows, strict=True):
-                    values[i] = measured(metric, Run({}, out[r], inputs, base_run.tokens, base_run.kernel, (), last=logits == "last"))
+                writes = [Write(w.site, w.edit, part) for i, part in zip(chunk, rows, strict=True) for w in plan[i].planned]
+                stacked = inputs.repeat(len(chunk))
+                if entry == PLAIN:
+                    out = forward(model, stacked, (), writes, logits, record).logits
+                else:
+                    out = _replay(model, calls, entry, stacked, len(chunk), writes, logits, record)
+                for i, part in zip(chunk, rows, strict=True):
+                    values[i] = measured(metric, Run({}, out[part], inputs, base_run.kernel, (), last=logits == "last"))
                 passes += 1
-                work += stacked.batch * (model.architecture.n_layers - max(entry, 0))
-        kind = f"replay of {model.architecture.family}"
-        replayed = [i for entry, members in by_entry.items() if entry != PLAIN for i in members]
-        if replayed and (verify or (verify is None and kind not in model.verified)):
-            _verify(model, inputs, cells[random.Random(seed).choice(replayed)], metric, logits, record, cells, values)
-            model.verified.add(kind)
-    naive = len(cells) * inputs.batch * model.architecture.n_layers
-    plan = Plan(len(cells), len(replayed), len(by_entry[PLAIN]), passes, work, naive)
-    return Sweep(values, base, tuple(" and ".join(repr(w.edit) for w in cell) for cell in cells), plan)
+                work += stacked.batch * (depth - max(entry, 0))
+        for kind in ("replayed", "stacked"):
+            members = [i for i, cell in enumerate(plan) if (cell.entry != PLAIN) == (kind == "replayed")]
+            if members and (verify or (verify is None and kind not in model.verified)):
+                i = random.Random(seed).choice(members)
+                _verify(forward(model, inputs, (), plan[i].writes, logits, record), metric, values[i], plan[i])
+                model.verified.add(kind)
+    replayed = sum(cell.entry != PLAIN for cell in plan)
+    naive = len(cells) * inputs.batch * depth
+    names = tuple(" and ".join(repr(write.edit) for write in cell) for cell in cells)
+    return Sweep(values, base, names, Plan(len(cells), replayed, len(cells) - replayed, passes, work, naive))
 
 
-def _enter(model: "Model", cell: Sequence[Write]) -> tuple[int, list[Write]]:
-    """The block at which a cell enters, and its writes; the residual stream leaving a block is the one entering the next."""
-    arch, writes, entries = model.architecture, [], []
-    for write in cell:
+def _enter(model: "Model", writes: Sequence[Write]) -> _Cell:
+    """Where a cell enters; the residual stream leaving a block is the one entering the next."""
+    arch, moved, others, entries = model.architecture, [], [], []
+    for write in writes:
         spec = model.locate(write.site.name)
-        if spec.name.endswith(".resid_post") and spec.name in arch.sites and spec.block + 1 < arch.n_layers:
+        if spec.name in arch.sites and spec.name.endswith(".resid_post") and spec.block + 1 < arch.n_layers:
             name = f"blocks.{spec.block + 1}.resid_pre"
-            write = Write(Site(name, write.site.select), write.edit)
-            spec = model.locate(name)
-        writes.append(write)
-        entries.append(PLAIN if spec.name == "logits" else spec.block)
-    return (min(entries) if arch.blocks else PLAIN), writes
+            moved.append(Write(Site(name, write.site.select), write.edit))
+            entries.append(spec.block + 1)
+        else:
+            others.append(write)
+            entries.append(PLAIN if spec.point.module == "" else spec.block)
+    # what is written on leaving a block comes before what is written on entering the next
+    return _Cell(writes, min(entries), [*moved, *others]) if _replayable(model) else _Cell(writes, PLAIN, writes)
+
+
+def _replayable(model: "Model") -> bool:
+    """Whether blocks, final norm and unembedding are all there is; a hook of the user's on a module around the blocks is more."""
+    if not model.n_layers or not model.architecture.unembed:
+        return False
+    parts = model.architecture.blocks.split(".")
+    around = [model.module.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
+    return not any(module._forward_hooks or module._forward_pre_hooks for module in around)
 
 
 @contextlib.contextmanager
 def _recording_calls(model: "Model", calls: _Calls, entries: Sequence[int]) -> Iterator[None]:
     """Record what every block from the lowest entry on is called with, and the hidden state where cells enter."""
-    if not entries:
-        yield
-        return
     with contextlib.ExitStack() as stack:
-        for i in range(min(entries), model.architecture.n_layers):
+        for i in range(min(entries, default=model.n_layers), model.n_layers):
 
-            def hook(module: Any, args: tuple, kwargs: dict[str, Any], i: int = i) -> None:
+            def entering(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], i: int = i) -> None:
                 hidden, *rest = args
                 calls.rest[i] = tuple(rest), kwargs
                 if i in entries:
                     calls.hidden[i] = hidden.clone()
 
-            stack.callback(model.block(i).register_forward_pre_hook(hook, with_kwargs=True).remove)
-        if model.architecture.n_layers in entries:
+            # before any other hook of the block: those are called again in the replay
+            stack.callback(model.block(i).register_forward_pre_hook(entering, with_kwargs=True, prepend=True).remove)
+        if model.n_layers in entries:
 
-            def after(module: Any, args: tuple, output: Any) -> None:
-                calls.hidden[model.architecture.n_layers] = unwrap(output).clone()
+            def leaving(module: Any, args: tuple[Any, ...], output: Any) -> None:
+                calls.hidden[model.n_layers] = unwrap(output).clone()
 
-            stack.callback(model.block(model.architecture.n_layers - 1).register_forward_hook(after).remove)
+            stack.callback(model.block(model.n_layers - 1).register_forward_hook(leaving).remove)
         yield
 
 
-def _replay(model: "Model", calls: _Calls, entry: int, stacked: Inputs, batch: int, writes: Sequence[Write], logits: Logits, record: bool) -> Tensor:
+def _replay(
+    model: "Model", calls: _Calls, entry: int, stacked: Inputs, times: int, writes: Sequence[Write], logits: Logits, record: bool
+) -> Tensor:  # fmt: skip
     """The model's own blocks from `entry` on, then its own final norm and unembedding, with the cells stacked along the batch."""
-    times = stacked.batch // batch
+    batch = stacked.batch // times
     tape = Tape(model.module, model.architecture, model.locate, stacked.rows)
     for write in writes:
         tape.write(write)
     with tape.running(force_recording=record):
         hidden = calls.hidden[entry].repeat(times, 1, 1)
-        for i in range(entry, model.architecture.n_layers):
+        for i in range(entry, model.n_layers):
             rest, kwargs = calls.rest[i]
             hidden = unwrap(model.block(i)(hidden, *_stack(rest, batch, times), **_stack(kwargs, batch, times)))
         out = model.unembed(hidden, stacked.rows if logits == "last" else None)
     tape.finish()
     return out
-
-
-def _plain(model: "Model", stacked: Inputs, writes: Sequence[Write], logits: Logits, record: bool) -> Tensor:
-    return forward(model, stacked, (), writes, logits, record).logits
 
 
 def _stack(value: Any, batch: int, times: int) -> Any:
@@ -159,43 +183,35 @@ def _stack(value: Any, batch: int, times: int) -> Any:
     return value
 
 
-def _records(model: "Model", writes: Sequence[Write]) -> bool:
-    tape = Tape(model.module, model.architecture, model.locate)
-    for write in writes:
-        tape.write(write)
-    return tape.records or _needs_recording(writes, model)
-
-
-def _cells_per_pass(model: "Model", inputs: Inputs, batch_size: int | str) -> int:
+def _cells_per_pass(model: "Model", inputs: Inputs, logits: Logits, record: bool, batch_size: int | Literal["auto"]) -> int:
     """How many cells are stacked into one pass."""
-    if batch_size == "auto":
-        length = inputs.ids.shape[1] if inputs.ids is not None else 1
-        rows = max(1, TOKENS_PER_PASS // length) if model.architecture.blocks else 16
-    elif isinstance(batch_size, int) and batch_size >= 1:
+    if isinstance(batch_size, int) and batch_size >= 1:
         rows = batch_size
-    else:
+    elif batch_size != "auto":
         raise InputError(f"batch_size={batch_size!r}: use 'auto' or a number of rows from 1 on")
+    elif inputs.ids is None:
+        rows = ROWS_PER_PASS
+    else:
+        length = inputs.ids.shape[1]
+        fitting = rows_within(_bytes_per_row(model, length, logits, record)) if model.device.type == "cpu" else TOKENS_PER_PASS
+        rows = min(fitting, TOKENS_PER_PASS // length)
     return max(1, rows // inputs.batch)
 
 
-def _verify(
-    model: "Model",
-    inputs: Inputs,
-    cell: Sequence[Write],
-    metric: Metric,
-    logits: Logits,
-    record: bool,
-    cells: Sequence[Sequence[Write]],
-    values: Tensor,
-) -> None:
-    """Repeat one cell as a plain hooked forward and compare."""
-    run = forward(model, inputs, (), cell, logits, record)
-    plain, planned = measured(metric, run), values[[c is cell for c in cells].index(True)]
-    bound = (1e-5 if run.logits.dtype == torch.float32 else 1e-9 if run.logits.dtype == torch.float64 else 5e-2) * max(
-        1.0, run.logits.abs().max().item()
-    )
-    off = (plain - planned).abs().max().item()
-    if not off <= bound:
+def _bytes_per_row(model: "Model", length: int, logits: Logits, record: bool) -> int:
+    """What one row takes at the fullest moment: inside a block, or at the logits with a metric's copy of them."""
+    arch = model.architecture
+    inside = length * (8 * arch.d_model + 4 * arch.d_mlp) + (4 * arch.n_heads * length**2 if record else 0)
+    at_logits = 3 * arch.d_vocab * (1 if logits == "last" else length)
+    return 8 * max(1, inside, at_logits)
+
+
+def _verify(run: Run, metric: Metric, planned: Tensor, cell: _Cell) -> None:
+    """Compare a planned value with the same cell as a plain hooked forward."""
+    plain = measured(metric, run)
+    bound = BOUND.get(run.logits.dtype, BOUND_HALF) * max(1.0, run.logits.nan_to_num(0, 0, 0).abs().max().item())
+    if not torch.allclose(planned, plain, rtol=0, atol=bound, equal_nan=True):
         raise SondeError(
-            f"the planned sweep gives {planned.tolist()} where a plain forward gives {plain.tolist()} for {cell[0].edit!r}: please report this model family"
+            f"the planned sweep gives {planned.tolist()} where a plain forward gives {plain.tolist()} for {cell.writes[0].edit!r}: "
+            "please report this model family, and use a plain run for each edit"
         )

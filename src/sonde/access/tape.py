@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec
-from sonde.access.edits import Edit
+from sonde.access.edits import Edit, Patch
 from sonde.access.kernels import PORTS, listening
-from sonde.access.selection import Rows, put, resolve, take
+from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
 from sonde.access.views import Firing, HeadResults, ResidMid
 from sonde.results import EditError, SiteUnavailable
@@ -35,22 +34,70 @@ class Write:
     rows: slice | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Held:
-    """What was read at a site: the tensor, its version when it was read, and its axes."""
+    """What was read at a site.
+
+    Arguments:
+        value: the tensor; for heads' results z, from which they are formed when they are asked for.
+        axes: the names of the site's axes.
+        weight: for heads' results the output projection by head, h e d.
+    """
 
     value: Tensor
-    version: int
     axes: tuple[str, ...]
-    weight: Tensor | None = None  # for heads' results: z is held, and the product is formed when it is asked for
+    weight: Tensor | None = None
+    versions: tuple[int, ...] = field(init=False)  # of the tensors when they were read
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "versions", self._versions())
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether what is held was changed in place since it was read."""
+        return self.versions != self._versions()
+
+    def _versions(self) -> tuple[int, ...]:
+        return tuple(tensor._version for tensor in (self.value, self.weight) if tensor is not None and not tensor.is_inference())
 
 
 @dataclass
 class _AtPoint:
-    writes: list[tuple[SiteSpec, Write]] = field(default_factory=list)
+    """What happens where the forward passes one point, in this order."""
+
+    writes: dict[str, tuple[SiteSpec, list[Write]]] = field(default_factory=dict)  # by the site's name
     leaves: list[tuple[SiteSpec, Site]] = field(default_factory=list)
     reads: list[tuple[SiteSpec, Site]] = field(default_factory=list)
     hidden: int | None = None  # the block whose entering hidden state other views need
+
+    @property
+    def sites(self) -> list[Site]:
+        return [write.site for _, writes in self.writes.values() for write in writes] + [site for _, site in self.leaves + self.reads]
+
+
+@dataclass
+class _Passing:
+    """The tensor at a point while writes, leaves and reads take their turns.
+
+    Arguments:
+        raw: the tensor as the module will go on with it.
+        firing: what else is at hand.
+        remembered: values that were written and that their view can't see in `raw`.
+    """
+
+    raw: Tensor
+    firing: Firing
+    remembered: dict[str, Tensor] = field(default_factory=dict)
+
+    def value(self, spec: SiteSpec) -> Tensor:
+        return self.remembered[spec.name] if spec.name in self.remembered else spec.view.get(self.raw, self.firing)
+
+    def change(self, spec: SiteSpec, old: Tensor, new: Tensor) -> None:
+        packed = spec.view.put(self.raw, old, new, self.firing)
+        # what the model reads next may rely on the memory layout it is used to
+        self.raw = packed.contiguous() if self.raw.is_contiguous() else packed
+        if not spec.view.sees_changes:
+            self.remembered[spec.name] = new
 
 
 class Tape:
@@ -73,8 +120,7 @@ class Tape:
         self.module, self.architecture, self.locate = module, architecture, locate
         self.rows, self.stop, self.copy, self.once = rows, stop, copy, once
         self.held: dict[Site, Held] = {}
-        self.leaves: dict[Site, Tensor] = {}
-        self.axes: dict[Site, tuple[str, ...]] = {}
+        self.leaves: dict[Site, Held] = {}
         self._points: dict[Point, _AtPoint] = {}
         self._fired: set[Point] = set()
         self._blocks: dict[int, Tensor] = {}
@@ -88,7 +134,7 @@ class Tape:
 
     def write(self, write: Write) -> None:
         spec = self._spec(write.site)
-        self._at(spec.point).writes.append((spec, write))
+        self._at(spec.point).writes.setdefault(spec.name, (spec, []))[1].append(write)
 
     def leaf(self, site: Site) -> None:
         """Make the site a variable of the graph: gradients are taken with respect to it."""
@@ -105,15 +151,17 @@ class Tape:
     @contextlib.contextmanager
     def running(self, force_recording: bool = False) -> Iterator[None]:
         """Hooks are on inside this context and off after it, whatever happens."""
+        ports: dict[str, set[str]] = {}
+        for point in self._points:
+            ports.setdefault(point.module, set()).add(point.port)
         with contextlib.ExitStack() as stack:
-            for path in dict.fromkeys(point.module for point in self._points):
+            for path, wanted in ports.items():
                 module = self.module.get_submodule(path)
-                ports = {point.port for point in self._points if point.module == path}
-                if "in" in ports:
+                if "in" in wanted:
                     stack.callback(module.register_forward_pre_hook(self._entering(path), with_kwargs=True).remove)
-                if "out" in ports:
+                if "out" in wanted:
                     stack.callback(module.register_forward_hook(self._leaving(path), with_kwargs=True).remove)
-                if ports & set(PORTS):
+                if wanted & set(PORTS):
                     self._paths[id(module)] = path
             if self.records or force_recording:
                 kernel = self.architecture.kernel
@@ -123,30 +171,44 @@ class Tape:
                 stack.enter_context(listening(self._recorded))
             yield
 
+    @contextlib.contextmanager
+    def following_masks(self) -> Iterator[None]:
+        """Inside this context every call of the module tells by its `attention_mask` where the rows' real tokens lie."""
+
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            mask = kwargs.get("attention_mask")
+            self.rows = rows_of(mask.bool()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
+
+        # a hook on the module itself keeps a sweep inside from replaying, so it is there only where positions are counted
+        if not any(axis in POSITION_AXES for at in self._points.values() for site in at.sites for axis, _ in site.select):
+            yield
+            return
+        handle = self.module.register_forward_pre_hook(hook, with_kwargs=True, prepend=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
     def finish(self) -> None:
         """Raise if something that was asked for never happened."""
-        silent = [
-            str(a[1] if isinstance(a[1], Site) else a[1].site)
-            for p, at in self._points.items()
-            if p not in self._fired
-            for a in at.writes + at.leaves + at.reads
-        ]
-        if silent:
-            raise SiteUnavailable(
-                f"{silent[0]!r} never fired in this forward: the model did not run the module {self._spec_path(silent[0])!r}; nothing was read or edited there"
-            )
+        for point, at in self._points.items():
+            if point not in self._fired and at.sites:
+                raise SiteUnavailable(
+                    f"{str(at.sites[0])!r} never fired in this forward: the model did not call the module {point.module!r}; "
+                    "nothing was read or edited there"
+                )
 
     @property
     def overwritten(self) -> bool:
         """Whether the module has changed in place what was read."""
-        return any(held.value._version != held.version for held in self.held.values())
+        return any(held.overwritten for held in self.held.values())
 
     # hooks
 
     def _entering(self, path: str) -> Callable[..., Any]:
         point = Point(path, "in")
 
-        def hook(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             key, raw = _first_tensor(args, kwargs, path)
             new = self._pass(point, module, None, raw)
             if new is raw:
@@ -160,7 +222,7 @@ class Tape:
     def _leaving(self, path: str) -> Callable[..., Any]:
         point = Point(path, "out")
 
-        def hook(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             raw = unwrap(output, path)
             entering = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
             new = self._pass(point, module, entering, raw)
@@ -174,81 +236,67 @@ class Tape:
         return value if point is None or point not in self._points else self._pass(point, module, None, value)
 
     def _pass(self, point: Point, module: nn.Module, entering: Tensor | None, raw: Tensor) -> Tensor:
-        """Everything that happens at one point: writes, then leaves, then reads."""
+        """Everything that happens at one point: writes in the order of the computation, then leaves, then reads."""
         at = self._points[point]
         if point in self._fired and self.once:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
-        firing = Firing(module, entering, None, len(self.rows.lengths) if self.rows else raw.shape[0])
-        written: set[str] = set()
-        for spec, write in at.writes:
-            if spec.name not in written:
-                written.add(spec.name)
-                raw = self._write(spec, [w for s, w in at.writes if s.name == spec.name], raw, self._with_block(spec, firing))
-        for spec, site in at.leaves:
-            raw = self._make_leaf(spec, site, raw, self._with_block(spec, firing))
+        hidden = next((self._blocks[spec.block] for spec in self._specs(at) if isinstance(spec.view, ResidMid)), None)
+        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows else raw.shape[0]))
+        for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
+            self._write(spec, writes, passing)
+        for spec, site in sorted(at.leaves, key=lambda entry: entry[0].rank):
+            self._make_leaf(spec, site, passing)
         for spec, site in at.reads:
-            self._read(spec, site, raw, self._with_block(spec, firing))
+            self._read(spec, site, passing)
         if at.hidden is not None:
-            self._blocks[at.hidden] = raw
+            self._blocks[at.hidden] = passing.raw
         self._fired.add(point)
         if self.stop and len(self._fired) == len(self._points):
             raise Stop
-        return raw
+        return passing.raw
 
-    def _write(self, spec: SiteSpec, writes: Sequence[Write], raw: Tensor, firing: Firing) -> Tensor:
-        value = spec.view.get(raw, firing)
-        axes = axes_of(spec, value)
-        owned = not torch.is_grad_enabled()  # then one copy serves all cells of a sweep
-        new = value.clone() if owned else value
+    def _write(self, spec: SiteSpec, writes: Sequence[Write], passing: _Passing) -> None:
+        old = passing.value(spec)
+        axes, new = axes_of(spec, old), old.clone()
         for write in writes:
-            part = new if write.rows is None else new[write.rows]
-            resolved = resolve(write.site, axes, part.shape, self._rows_of(write, part))
-            old = take(part, resolved)
-            fresh = write.edit.new(old.clone() if owned and not resolved[0] else old)
-            if fresh.shape != old.shape:
-                raise EditError(f"{write.edit}: the new value has shape {tuple(fresh.shape)}, the site {tuple(old.shape)}")
-            if write.rows is not None:
-                changed = put(part, fresh, resolved, owned)
-                if changed is not part or not owned:
-                    new = new if owned else new.clone()
-                    new[write.rows] = changed
-            else:
-                new = put(part, fresh, resolved, owned)
-        packed = spec.view.put(raw, new, firing)
-        # what the model reads next may rely on the memory layout it is used to
-        return packed.contiguous() if raw.is_contiguous() else packed
+            part, rows = (new, self.rows) if write.rows is None else (new[write.rows], self.rows and self.rows.part(write.rows))
+            resolved = resolve(write.site, axes, part.shape, rows)
+            if isinstance(write.edit, Patch):
+                write.edit.refuse_other_rows(rows, axes)
+            before = take(part, resolved)
+            after = write.edit.new(before.clone())  # a copy, which no later edit changes under the hands of whoever keeps it
+            if not isinstance(after, Tensor) or after.shape != before.shape or after.dtype != before.dtype:
+                got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
+                raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")
+            put(part, after, resolved)
+        passing.change(spec, old, new)
 
-    def _rows_of(self, write: Write, part: Tensor) -> Rows | None:
-        if self.rows is None or write.rows is None:
-            return self.rows
-        return Rows(self.rows.starts[write.rows], self.rows.lengths[write.rows])
-
-    def _make_leaf(self, spec: SiteSpec, site: Site, raw: Tensor, firing: Firing) -> Tensor:
-        value = spec.view.get(raw, firing)
-        self.axes[site] = axes_of(spec, value)
-        resolved = resolve(site, self.axes[site], value.shape, self.rows)
-        part = take(value, resolved)
-        # before the first leaf there is no graph yet; after it, the graph must go on through this one
-        part = part.clone() if part.requires_grad else part.detach().clone().requires_grad_()
-        self.leaves[site] = part
-        packed = spec.view.put(raw, put(value, part, resolved), firing)
-        # a module of no known family may overwrite its activations, which a leaf forbids
-        return packed if spec.axes else packed.clone()
-
-    def _read(self, spec: SiteSpec, site: Site, raw: Tensor, firing: Firing) -> None:
-        if isinstance(spec.view, HeadResults) and not site.select:
-            assert firing.entering is not None
-            z_bphe = firing.entering.unflatten(-1, (spec.view.n, spec.view.width))
-            z_bphe = z_bphe.clone() if self.copy else z_bphe
-            self.held[site] = Held(z_bphe, _version(z_bphe), spec.axes, spec.view.weight(firing.module))
-            return
-        value = spec.view.get(raw, firing)
+    def _make_leaf(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
+        value = passing.value(spec)
+        if not value.is_floating_point():
+            raise SiteUnavailable(f"{str(site)!r} holds whole numbers ({value.dtype}), which have no gradient; use a site after it, such as 'embed'")
         axes = axes_of(spec, value)
         resolved = resolve(site, axes, value.shape, self.rows)
         part = take(value, resolved)
+        # before the first leaf there is no graph yet; after it, the graph must go on through this one
+        part = part.clone() if part.requires_grad else part.detach().clone().requires_grad_()
+        self.leaves[site] = Held(part, axes)
+        new = value.clone()
+        put(new, part, resolved)
+        passing.change(spec, value, new)
+        if not spec.axes:  # a module of no known family may overwrite its activations, which a leaf forbids
+            passing.raw = passing.raw.clone()
+
+    def _read(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
+        if isinstance(spec.view, HeadResults) and not site.select and spec.name not in passing.remembered:
+            z_bphe = spec.view.z(passing.firing)
+            self.held[site] = Held(z_bphe.clone() if self.copy else z_bphe, spec.axes, spec.view.weight(passing.firing.module))
+            return
+        value = passing.value(spec)
+        axes = axes_of(spec, value)
+        part = take(value, resolve(site, axes, value.shape, self.rows))
         # a part that is a view would keep the whole tensor alive
-        part = part.clone() if self.copy or (site.select and part._is_view()) else part
-        self.held[site] = Held(part, _version(part), axes)
+        self.held[site] = Held(part.clone() if self.copy or (site.select and part._is_view()) else part, axes)
 
     # sites
 
@@ -258,16 +306,12 @@ class Tape:
             self._at(Point(f"{self.architecture.blocks}.{spec.block}", "in")).hidden = spec.block
         return spec
 
-    def _with_block(self, spec: SiteSpec, firing: Firing) -> Firing:
-        if not isinstance(spec.view, ResidMid):
-            return firing
-        return Firing(firing.module, firing.entering, self._blocks[spec.block], firing.batch)
+    def _specs(self, at: _AtPoint) -> Iterator[SiteSpec]:
+        yield from (spec for spec, _ in at.writes.values())
+        yield from (spec for spec, _ in at.leaves + at.reads)
 
     def _at(self, point: Point) -> _AtPoint:
         return self._points.setdefault(point, _AtPoint())
-
-    def _spec_path(self, site: str) -> str:
-        return self.locate(Site.parse(site).name).point.module
 
 
 def axes_of(spec: SiteSpec, value: Tensor) -> tuple[str, ...]:
@@ -298,19 +342,16 @@ def rewrap(output: Any, new: Tensor) -> Any:
         return new
     old = unwrap(output)
     if isinstance(output, Mapping):
-        fresh = output.__class__(**output) if hasattr(output, "to_tuple") else dict(output)
+        fresh: Any = output.__class__(**output) if hasattr(output, "to_tuple") else dict(output)  # a `ModelOutput` of transformers is a dataclass
         fresh[next(key for key, value in output.items() if value is old)] = new
         return fresh
     replaced = [new if value is old else value for value in output]
     return output.__class__(*replaced) if hasattr(output, "_fields") else output.__class__(replaced)
 
 
-def _first_tensor(args: tuple, kwargs: Mapping[str, Any], path: str) -> tuple[int | str, Tensor]:
-    for key, value in (*enumerate(args), *kwargs.items()):
+def _first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any], path: str) -> tuple[int | str, Tensor]:
+    given: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    for key, value in given:
         if isinstance(value, Tensor):
             return key, value
     raise SiteUnavailable(f"no tensor enters the module {path!r}; name its output or another module")
-
-
-def _version(value: Tensor) -> int:
-    return 0 if value.is_inference() else value._version

@@ -19,13 +19,15 @@ class Tokenizer:
         bos_id: the token that may stand before a text; taken from a transformers tokenizer where not given.
         pad_id: the token for padding; where there is none, padding uses id 0, which the mask hides.
         add_bos: for a plain tokenizer: whether a text gets the token `bos_id` by default.
+        eos_id: the token that ends a text; taken from a transformers tokenizer where not given.
     """
 
-    def __init__(self, backend: Any, bos_id: int | None = None, pad_id: int | None = None, add_bos: bool = False):
+    def __init__(self, backend: Any, bos_id: int | None = None, pad_id: int | None = None, add_bos: bool = False, eos_id: int | None = None):
         self.backend = backend
         self._fast = hasattr(backend, "token_to_id") and not hasattr(backend, "convert_ids_to_tokens")
         self.bos_id = bos_id if self._fast or bos_id is not None else backend.bos_token_id
         self.pad_id = pad_id if self._fast or pad_id is not None else backend.pad_token_id
+        self.eos_id = eos_id if self._fast or eos_id is not None else backend.eos_token_id
         self._add_bos = add_bos
 
     @property
@@ -104,7 +106,7 @@ class Tokenizer:
         return "bytes" if "ByteLevel" in text else "metaspace" if "▁" in text else "plain"
 
     def _string(self, i: int) -> str:
-        piece = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)
+        piece: str | None = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)
         if piece is None:
             raise InputError(f"token {i} is not in this tokenizer's vocabulary of {self.vocab_size}")
         if self._style == "bytes":

@@ -2,13 +2,13 @@
 
 A module's input or output is often packed: GPT-2 keeps q, k and v side by side, heads lie inside the last axis. A view unpacks the raw
 tensor into the site's declared axes (`get`) and packs a changed one again, out of place (`put`). Views that copy nothing are plain
-reshapes, so that reading q costs no memory. `put(raw, get(raw))` gives back `raw` bit for bit: every view keeps that.
+reshapes, so that reading q costs no memory. With `old = get(raw)`, `put(raw, old, old)` gives back `raw` bit for bit: every view keeps that.
 
 Shape legend: b batch, p position, h head, d d_model, e d_head.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,21 +34,33 @@ class Firing:
 
 
 class View(Protocol):
-    """Unpack a raw tensor into a site's axes, and pack it again."""
+    """Unpack a raw tensor into a site's axes, and pack it again.
 
-    def get(self, raw: Tensor, firing: Firing) -> Tensor: ...
+    `sees_changes` says whether `get` finds in the raw tensor what `put` wrote. Where the value is computed from what entered the module, it does
+    not, and whoever wrote it must remember it.
+    """
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor: ...
+    sees_changes: ClassVar[bool]
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        """The site's value."""
+        ...
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        """The raw tensor with the site's value changed from `old` to `new`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Whole:
     """The raw tensor is the site."""
 
+    sees_changes: ClassVar[bool] = True
+
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return new
 
 
@@ -65,11 +77,13 @@ class Heads:
     n: int
     width: int
     start: int = 0
+    sees_changes: ClassVar[bool] = True
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
-        return raw[..., self.start : self.start + self.n * self.width].unflatten(-1, (self.n, self.width))
+        flat = raw[..., self.start : self.start + self.n * self.width]
+        return flat.view(*flat.shape[:-1], self.n, self.width)
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         flat = new.flatten(-2)
         if flat.shape[-1] == raw.shape[-1]:
             return flat
@@ -80,10 +94,12 @@ class Heads:
 class HeadFirst:
     """Heads before positions, as attention functions take them: b h p e as b p h e."""
 
+    sees_changes: ClassVar[bool] = True
+
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw.transpose(1, 2)
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return new.transpose(1, 2)
 
 
@@ -91,11 +107,30 @@ class HeadFirst:
 class Broadcast:
     """A tensor that the model keeps once for all rows, such as position embeddings: 1 p d as b p d."""
 
+    sees_changes: ClassVar[bool] = True
+
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw.expand(firing.batch, *raw.shape[1:])
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return new
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The softmax's input, b h q k, with the mask in it: an edit changes what a query may see, never whether it may see it.
+
+    Zero or a mean written over the mask would let a causal model look ahead, and a negative factor would turn the mask into the largest scores.
+    """
+
+    sees_changes: ClassVar[bool] = True
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        # masks add the lowest number of the dtype, or minus infinity
+        return torch.where(raw <= torch.finfo(raw.dtype).min / 2, raw, new)
 
 
 @dataclass(frozen=True)
@@ -113,57 +148,67 @@ class HeadResults:
     n: int
     width: int
     transposed: bool = False
+    sees_changes: ClassVar[bool] = False
+
+    def z(self, firing: Firing) -> Tensor:
+        """What enters the output projection, by head: b p h e."""
+        assert firing.entering is not None
+        return firing.entering.view(*firing.entering.shape[:-1], self.n, self.width)
 
     def weight(self, module: nn.Module) -> Tensor:
         """The output projection by head: h e d."""
         weight = module.weight
         assert isinstance(weight, Tensor)
-        return (weight if self.transposed else weight.T).unflatten(0, (self.n, self.width))
+        weight = weight if self.transposed else weight.T
+        return weight.view(self.n, self.width, weight.shape[1])
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
-        assert firing.entering is not None
-        z_bphe = firing.entering.unflatten(-1, (self.n, self.width))
-        return torch.einsum("bphe,hed->bphd", z_bphe, self.weight(firing.module))
+        return torch.einsum("bphe,hed->bphd", self.z(firing), self.weight(firing.module))
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
-        return raw + (new - self.get(raw, firing)).sum(-2)
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return raw + (new - old).sum(-2)
 
 
 @dataclass(frozen=True)
 class ResidMid:
     """The residual stream between attention and MLP: what entered the block plus attention's output.
 
-    No module's input can be changed to change it (the block keeps its own reference), so a change is added to attention's output.
+    No module's input can be changed to change it (the block keeps its own reference), so a change is added to attention's output; what is
+    written arrives up to the rounding of that sum.
     """
 
+    sees_changes: ClassVar[bool] = True
+
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        assert firing.block is not None
         return raw + firing.block
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
-        return raw + (new - (raw + firing.block))
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return raw + (new - old)
 
 
 @dataclass(frozen=True)
 class NormScale:
     """The number by which a norm divides its (centred) input: b p. LayerNorm: sqrt(var + eps); RMSNorm: sqrt(mean square + eps)."""
 
+    sees_changes: ClassVar[bool] = False
+
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         assert firing.entering is not None
         return norm_scale(firing.module, firing.entering)
 
-    def put(self, raw: Tensor, new: Tensor, firing: Firing) -> Tensor:
-        if (new == 0).any():
-            raise EditError("a norm's scale divides its input, so it cannot be set to zero; use a positive number")
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        if not (new > 0).all():
+            raise EditError("a norm's scale divides its input: an edit must leave it above zero everywhere")
         bias = getattr(firing.module, "bias", None)
         centred = raw if bias is None else raw - bias
-        return raw + centred * (self.get(raw, firing) / new - 1).unsqueeze(-1).to(raw.dtype)
+        return raw + centred * (old / new - 1).unsqueeze(-1).to(raw.dtype)
 
 
 def norm_scale(norm: nn.Module, hidden: Tensor) -> Tensor:
     """The scale of a LayerNorm or RMSNorm for these hidden states (..., d), without its last axis; in float32 at least."""
     hidden = hidden.float() if hidden.dtype in (torch.float16, torch.bfloat16) else hidden
-    eps = getattr(norm, "eps", None)
-    eps = getattr(norm, "variance_epsilon", 0.0) if eps is None else eps
+    eps: float = getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", None) or 0.0
     if isinstance(norm, nn.LayerNorm):
         hidden = hidden - hidden.mean(-1, keepdim=True)
     return (hidden.pow(2).mean(-1) + eps).sqrt()

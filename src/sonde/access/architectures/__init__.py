@@ -3,20 +3,24 @@
 To add one, write a file with `MODEL_TYPES` and `describe(module) -> Architecture`, and name it in `FAMILIES`.
 """
 
+from collections.abc import Callable
+
 from torch import nn
 
 from sonde.access.architectures import gpt2, llama, native
 from sonde.access.architectures.base import Architecture, Point, SiteSpec
 
-FAMILIES = {model_type: family for family in (gpt2, llama, native) for model_type in family.MODEL_TYPES}
+FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
+    model_type: family.describe for family in (gpt2, llama, native) for model_type in family.MODEL_TYPES
+}
 
 
 def describe(module: nn.Module) -> Architecture:
     """The architecture of a module: a known family's vocabulary, or none (then sites are named by path)."""
-    family = FAMILIES.get(getattr(getattr(module, "config", None), "model_type", ""))
-    if family is None:
-        return Architecture(family="module", law="none", sites={})
-    return family.describe(module)
+    describe_family = FAMILIES.get(getattr(getattr(module, "config", None), "model_type", ""))
+    if describe_family is None:
+        return Architecture(family="module", law="none", sites={}, settings={"module": repr(module)})
+    return describe_family(module)
 
 
 __all__ = ["FAMILIES", "Architecture", "Point", "SiteSpec", "describe"]

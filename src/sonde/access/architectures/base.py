@@ -4,14 +4,15 @@ A family's file states the paths of its parts and calls `decoder`; nothing else 
 listed with the reason, so that asking for it gives an explanation and never another tensor.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from sonde.access.kernels import Kernel
-from sonde.access.views import Broadcast, HeadFirst, HeadResults, Heads, NormScale, ResidMid, View, Whole
+from sonde.access.views import Broadcast, HeadFirst, HeadResults, Heads, NormScale, ResidMid, Scores, View, Whole
 
 Port = Literal["in", "out", "q_rot", "k_rot", "scores", "pattern"]
 
@@ -19,12 +20,17 @@ RESID = ("batch", "pos", "d_model")
 HEADS = ("batch", "pos", "head", "d_head")
 KV_HEADS = ("batch", "pos", "kv_head", "d_head")
 PATTERN = ("batch", "head", "query", "key")
+RESULTS = ("batch", "pos", "head", "d_model")
 MLP = ("batch", "pos", "d_mlp")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A physical place: a module's input or output, or a stage inside its attention function."""
+    """A physical place: a module's input or output, or a stage inside its attention function.
+
+    >>> str(Point("blocks.0.attn", "out"))
+    'blocks.0.attn:out'
+    """
 
     module: str
     port: Port
@@ -69,6 +75,7 @@ class Architecture:
         final_norm, unembed: paths of the final norm and the unembedding.
         kernel: how attention is computed and recorded.
         call: what every forward is called with, such as `use_cache=False`.
+        settings: what else decides what the weights compute, such as the activation: part of the model's hash.
         n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, n_ctx, d_vocab: sizes; 0 where there is none.
     """
 
@@ -82,6 +89,7 @@ class Architecture:
     unembed: str = ""
     kernel: Kernel | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     n_layers: int = 0
     n_heads: int = 0
     n_kv_heads: int = 0
@@ -90,6 +98,11 @@ class Architecture:
     d_mlp: int = 0
     n_ctx: int = 0
     d_vocab: int = 0
+
+    def why_not(self, name: str) -> str | None:
+        """Why the family has no site of this name or glob; `None` where the name means nothing."""
+        reason = self.unavailable.get(_unindexed(name))
+        return None if reason is None else f"{name!r} does not exist in this {self.family} model: {reason}"
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ class Parts:
     rotary: bool = False
 
 
-def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: Kernel) -> Architecture:
+def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: Kernel, settings: Mapping[str, Any]) -> Architecture:
     """The vocabulary of a pre-norm decoder: mid = pre + attn.out, post = mid + mlp.out."""
     kv_axes = HEADS if sizes.n_kv_heads == sizes.n_heads else KV_HEADS
     specs: list[SiteSpec] = []
@@ -145,8 +158,11 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
         specs.append(SiteSpec(name, axes, Point(path, port), view, meaning, block, rank))
 
     def scale(name: str, path: str, block: int) -> None:
-        if isinstance(module.get_submodule(path), nn.Identity):
+        norm = module.get_submodule(path)
+        if isinstance(norm, nn.Identity):
             missing[_unindexed(name)] = "this model has no norm there"
+        elif not isinstance(norm, nn.LayerNorm) and not type(norm).__name__.endswith("RMSNorm"):
+            missing[_unindexed(name)] = f"its norm is a {type(norm).__name__}, of which sonde does not know by what it divides; use {path + ':out'!r}"
         else:
             site(name, ("batch", "pos"), path, "out", "what the norm divides its input by", NormScale(), block)
 
@@ -170,32 +186,24 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
         site(f"{b}.attn.v", kv_axes, f"{path}.{parts.v}", "out", "values", Heads(sizes.n_kv_heads, sizes.d_head, starts[2]), i)
         site(f"{b}.attn.q_rot", HEADS, attn, "q_rot", "queries as attention compares them, rotated where the family rotates", HeadFirst(), i)
         site(f"{b}.attn.k_rot", kv_axes, attn, "k_rot", "keys as attention compares them, rotated where the family rotates", HeadFirst(), i)
-        site(f"{b}.attn.scores", PATTERN, attn, "scores", "the softmax's input: scaled, masked", block=i)
+        site(f"{b}.attn.scores", PATTERN, attn, "scores", "the softmax's input: scaled; what the mask hides stays hidden", Scores(), i)
         site(f"{b}.attn.pattern", PATTERN, attn, "pattern", "attention probabilities", block=i)
         site(f"{b}.attn.z", HEADS, out, "in", "each head's mixed values", Heads(sizes.n_heads, sizes.d_head), i)
-        results = HeadResults(sizes.n_heads, sizes.d_head, parts.transposed)
-        site(
-            f"{b}.attn.result",
-            ("batch", "pos", "head", "d_model"),
-            out,
-            "out",
-            "what each head adds to the residual stream, computed on reading",
-            results,
-            i,
-        )
+        projection = module.get_submodule(out)
+        if _plain_map(projection, q_width, sizes.d_model, parts.transposed):
+            results = HeadResults(sizes.n_heads, sizes.d_head, parts.transposed)
+            site(f"{b}.attn.result", RESULTS, out, "out", "what each head adds to the residual stream, computed on reading", results, i)
+        else:
+            missing["attn.result"] = (
+                f"the output projection is a {type(projection).__name__}, no plain linear map (merge an adapter first); use 'attn.z'"
+            )
         site(f"{b}.attn.out", RESID, attn, "out", "what attention adds to the residual stream", block=i)
         site(f"{b}.resid_mid", RESID, attn, "out", "residual stream between attention and MLP", ResidMid(), i, rank=1)
         if parts.mlp:
             scale(f"{b}.mlp.norm.scale", f"{path}.{parts.mlp_norm}", i)
             site(f"{b}.mlp.in", RESID, f"{path}.{parts.mlp}", "in", "the MLP's input, after its norm", block=i)
-            site(
-                f"{b}.mlp.pre",
-                MLP,
-                f"{path}.{parts.up}",
-                "out",
-                "up-projection: the activation's input, or the linear branch of a gated MLP",
-                block=i,
-            )
+            up = "linear branch, which the activated gate multiplies" if parts.gate else "up-projection: the activation's input"
+            site(f"{b}.mlp.pre", MLP, f"{path}.{parts.up}", "out", up, block=i)
             if parts.gate:
                 site(f"{b}.mlp.gate", MLP, f"{path}.{parts.gate}", "out", "gate branch, before the activation", block=i)
             site(f"{b}.mlp.post", MLP, f"{path}.{parts.down}", "in", "neurons: the down-projection's input", block=i)
@@ -207,16 +215,26 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
     if not parts.gate:
         missing["mlp.gate"] = "the MLP of this model is not gated; use 'mlp.pre' and 'mlp.post'"
     scale("final_norm.scale", parts.final_norm, sizes.n_layers)
-    site("final_norm", RESID, parts.final_norm, "out", "the final norm's output, which the unembedding reads", block=sizes.n_layers)
+    site("final_norm", RESID, parts.final_norm, "out", "the final norm's output, which the unembedding reads", block=sizes.n_layers, rank=1)
     if parts.unembed:
         site("logits", ("batch", "pos", "vocab"), "", "out", "the model's output", block=sizes.n_layers)
     else:
         missing["logits"] = "this module has no unembedding; load the language model around it"
     return Architecture(
         family=family, law="pre", sites={s.name: s for s in specs}, unavailable=missing, blocks=parts.blocks, embed=parts.embed,
-        final_norm=parts.final_norm, unembed=parts.unembed, kernel=kernel, call=kernel.call, **vars(sizes),
+        final_norm=parts.final_norm, unembed=parts.unembed, kernel=kernel, call=kernel.call, settings=settings,
+        **vars(sizes),
     )  # fmt: skip
 
 
+def _plain_map(projection: nn.Module, d_in: int, d_out: int, transposed: bool) -> bool:
+    """Whether the output is the input times the module's own weight (not so for adapters and quantised weights)."""
+    weight = getattr(projection, "weight", None)
+    shape = (d_in, d_out) if transposed else (d_out, d_in)
+    known = isinstance(projection, nn.Linear) or type(projection).__name__ == "Conv1D"
+    return known and isinstance(weight, Tensor) and weight.is_floating_point() and weight.shape == shape
+
+
 def _unindexed(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part != "blocks" and not part.isdigit())
+    """A site's name without its block: `blocks.3.mlp.gate` and `blocks.*.mlp.gate` are `mlp.gate`."""
+    return re.sub(r"^blocks\.[^.]+\.", "", name)

@@ -1,5 +1,7 @@
 """GPT-2: pre-norm, learned positions, q, k and v in one fused projection whose weights lie as (in, out)."""
 
+from typing import Any
+
 from torch import nn
 
 from sonde.access.architectures.base import Architecture, Parts, Sizes, decoder
@@ -9,10 +11,12 @@ MODEL_TYPES = ("gpt2",)
 
 
 def describe(module: nn.Module) -> Architecture:
-    config = module.config
+    """The vocabulary of a model of this family."""
+    config: Any = module.config
     root = "transformer." if hasattr(module, "transformer") else ""
     parts = Parts(
-        embed=f"{root}wte", pos_embed=f"{root}wpe", blocks=f"{root}h", final_norm=f"{root}ln_f", unembed="lm_head" if hasattr(module, "lm_head") else "",
+        embed=f"{root}wte", pos_embed=f"{root}wpe", blocks=f"{root}h", final_norm=f"{root}ln_f",
+        unembed="lm_head" if hasattr(module, "lm_head") else "",
         attn="attn", attn_norm="ln_1", q="attn.c_attn", k="attn.c_attn", v="attn.c_attn", o="attn.c_proj", fused=True, transposed=True,
         mlp="mlp", mlp_norm="ln_2", up="mlp.c_fc", down="mlp.c_proj",
     )  # fmt: skip
@@ -21,4 +25,5 @@ def describe(module: nn.Module) -> Architecture:
         n_layers=config.n_layer, n_heads=config.n_head, n_kv_heads=config.n_head, d_model=config.n_embd, d_head=d_head,
         d_mlp=config.n_inner or 4 * config.n_embd, n_ctx=config.n_positions, d_vocab=config.vocab_size,
     )  # fmt: skip
-    return decoder("gpt2", module, parts, sizes, TransformersKernel())
+    names = ("activation_function", "layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
+    return decoder("gpt2", module, parts, sizes, TransformersKernel(), {name: getattr(config, name) for name in names})

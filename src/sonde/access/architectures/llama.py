@@ -1,5 +1,7 @@
 """Llama: pre-norm with RMSNorm, rotary positions, gated MLP, and keys and values shared by groups of query heads."""
 
+from typing import Any
+
 from torch import nn
 
 from sonde.access.architectures.base import Architecture, Parts, Sizes, decoder
@@ -9,7 +11,8 @@ MODEL_TYPES = ("llama",)
 
 
 def describe(module: nn.Module) -> Architecture:
-    config = module.config
+    """The vocabulary of a model of this family."""
+    config: Any = module.config
     root = "model." if hasattr(module, "model") else ""
     parts = Parts(
         embed=f"{root}embed_tokens", blocks=f"{root}layers", final_norm=f"{root}norm", unembed="lm_head" if hasattr(module, "lm_head") else "",
@@ -21,4 +24,5 @@ def describe(module: nn.Module) -> Architecture:
         d_head=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads, d_mlp=config.intermediate_size,
         n_ctx=config.max_position_embeddings, d_vocab=config.vocab_size,
     )  # fmt: skip
-    return decoder("llama", module, parts, sizes, TransformersKernel())
+    names = ("hidden_act", "rms_norm_eps", "rope_parameters")
+    return decoder("llama", module, parts, sizes, TransformersKernel(), {name: getattr(config, name) for name in names})

@@ -1,5 +1,8 @@
 """`sonde.nn.Transformer`, our own decoder: plain, gated or attention-only, with learned or rotary positions."""
 
+from dataclasses import asdict
+from typing import Any
+
 from torch import nn
 
 from sonde.access.architectures.base import Architecture, Parts, Sizes, decoder
@@ -9,7 +12,8 @@ MODEL_TYPES = ("sonde-transformer",)
 
 
 def describe(module: nn.Module) -> Architecture:
-    config = module.config
+    """The vocabulary of a model of this family."""
+    config: Any = module.config
     parts = Parts(
         embed="embed", pos_embed="pos_embed" if config.positional == "learned" else "", blocks="blocks", final_norm="final_norm", unembed="unembed",
         attn="attn", attn_norm="attn_norm", q="attn.q", k="attn.k", v="attn.v", o="attn.o", rotary=config.positional == "rotary",
@@ -19,4 +23,4 @@ def describe(module: nn.Module) -> Architecture:
         n_layers=config.n_layers, n_heads=config.n_heads, n_kv_heads=config.n_kv_heads or config.n_heads, d_model=config.d_model,
         d_head=config.d_head or config.d_model // config.n_heads, d_mlp=config.d_mlp, n_ctx=config.n_ctx, d_vocab=config.d_vocab,
     )  # fmt: skip
-    return decoder("sonde", module, parts, sizes, NativeKernel())
+    return decoder("sonde", module, parts, sizes, NativeKernel(), asdict(config))
