@@ -90,7 +90,6 @@ class LensResult(Result):
             marks=[[bool(self.top[layer, example, pos, 0] == self.final[example, pos]) for pos in range(n)] for layer in range(len(self.layers))],
             details=cells,
             limit=1.0,
-            note="Marked: already the model's final guess at that position.",
         )
 
     def kl_drawing(self, example: int = 0, pos: int = -1) -> Drawing:
