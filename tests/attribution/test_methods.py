@@ -65,8 +65,9 @@ def test_completeness_gets_better_with_steps():
 
 def test_to_and_fro_cancel():
     """Exchanging input and baseline changes the sign, since the way is the same backwards."""
-    model, metric = words(), LogitDifference(5, 6)
+    model = words()
     dog, cat = (model.tokenizer.single(word) for word in (" dog", " cat"))
+    metric = LogitDifference(dog, cat)
     there = integrated_gradients(model, [[dog]], of=metric, baseline=cat, tolerance=math.inf)
     back = integrated_gradients(model, [[cat]], of=metric, baseline=dog, tolerance=math.inf)
     assert there.values.abs().max() > 0.1

@@ -1,7 +1,8 @@
 """Is the answer really readable from a layer on? Tested over sibling prompts, against the same states turned at random.
 
-A rotation keeps every length and angle among states and destroys only their relation to the unembedding. Reading turned states tells target
-from foil half of the time; a layer from which the answer is readable beats that.
+A layer reads a prompt rightly if it puts the target above the foil, and further above than it does under the prompt's counterfactual: a model
+that always prefers one of two words has read nothing. The control is a rotation, which keeps every length and angle among states and destroys
+only their relation to the unembedding. By chance, turned states are read rightly in less than half of the prompts.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,25 @@ from sonde.results import Verdict
 from sonde.tasks import Task
 
 CLAIM = "The answer can be read from the residual stream by the unembedding."
-MEASURE = "share of prompts in which the layer, read through the unembedding, puts the target above the foil"
-THRESHOLD, SOURCE = 0.75, "three prompts of four, as for the behaviour itself; reading by chance gives one half"
+MEASURE = (
+    "share of prompts in which the layer, read through the unembedding, puts the target above the foil, and further than under the counterfactual"
+)
+THRESHOLD, SOURCE = 0.75, "three prompts of four, as for the behaviour itself; reading by chance gives less than one half"
 
 
-def margins(model: Model, task: Task, rotations: Sequence[Float[Tensor, "d d"] | None] = (None,)) -> Float[Tensor, "rotation layer example"]:
-    """Target minus foil, in logits, in each layer's reading at the last token of each prompt; once for each rotation of the states."""
+Rotations = Sequence[Float[Tensor, "d d"] | None]
+
+
+def read_rightly(model: Model, task: Task, rotations: Rotations = (None,)) -> Float[Tensor, "rotation layer example"]:
+    """1 where a layer reads a prompt rightly at its last token, else 0; once for each rotation of the states."""
+    clean, corrupt = (margins(model, task, rows, rotations) for rows in (task.clean, task.corrupt))
+    return ((clean > 0) & (clean > corrupt)).float()
+
+
+def margins(model: Model, task: Task, rows: Sequence[Sequence[int]], rotations: Rotations = (None,)) -> Float[Tensor, "rotation layer example"]:
+    """Target minus foil, in logits, in each layer's reading at the last token of the task's prompts or of their counterfactuals."""
     sites = [layer_site(model, layer).at(pos=-1) for layer in layer_names(model)]
-    run = model.run(task.clean, read=sites, logits=False)
+    run = model.run(rows, read=sites, logits=False)
     states = torch.stack([run[site] for site in sites])
     answers = torch.stack([task.targets, task.foils], -1).to(states.device)
     picked = torch.stack([read_out(model, states, rotation).gather(-1, answers.expand(len(sites), -1, -1)) for rotation in rotations])
@@ -36,7 +48,7 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
 
     Arguments:
         model: a language model.
-        search: the prompts on which the layer is chosen: the first from which on every layer puts target above foil in three prompts of four.
+        search: the prompts on which the layer is chosen: the first from which on every layer reads three prompts of four rightly.
         evaluate: other prompts, on which the claim is tested.
         seed: of the rotations.
         rotations: how many random rotations make the control.
@@ -45,14 +57,14 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
         The layer's name (`None` where there is no such layer before the end), and the verdict.
     """
     layers = layer_names(model)
-    right = (margins(model, search)[0] > 0).float().mean(-1) >= THRESHOLD if len(search) else torch.zeros(len(layers), dtype=torch.bool)
+    right = read_rightly(model, search)[0].mean(-1) >= THRESHOLD if len(search) else torch.zeros(len(layers), dtype=torch.bool)
     start = next((i for i in range(len(layers)) if bool(right[i:].all())), None)
     if start is None:
-        reason = "no layer puts the target above the foil in three search prompts of four"
+        reason = "no layer reads three search prompts of four rightly"
         return None, untestable(CLAIM, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)
     turned = [random_rotation(model.d_model, seed + i) for i in range(rotations)]
-    above = (margins(model, evaluate, [None, *turned])[:, start] > 0).float()
-    found, control = above[0], above[1:].mean(0)
+    right_there = read_rightly(model, evaluate, [None, *turned])[:, start]
+    found, control = right_there[0], right_there[1:].mean(0)
     where = {0: "the embedding", len(layers) - 1: "the last block"}.get(start, f"block {layers[start]}")
     claim = f"The answer can be read from the residual stream from {where} on."
     return layers[start], compare(claim, MEASURE, found, control, threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)

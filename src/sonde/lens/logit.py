@@ -37,6 +37,7 @@ class LensResult(Result):
         top_tokens: the text of the most likely token, by layer, example and position.
         probability, logit: of the tokens in `top`.
         rank: of the model's final top token, from 1.
+        input_rank: of the token that stands at the position itself, from 1: how much the reading still echoes the input.
         kl: KL(final || layer) in nats: what is lost by reading here instead of at the end.
         entropy: of the reading, in bits.
         final: the id of the model's own top token.
@@ -50,6 +51,7 @@ class LensResult(Result):
     probability: Float[Tensor, "layer example pos k"]
     logit: Float[Tensor, "layer example pos k"]
     rank: Int[Tensor, "layer example pos"]
+    input_rank: Int[Tensor, "layer example pos"]
     kl: Float[Tensor, "layer example pos"]
     entropy: Float[Tensor, "layer example pos"]
     final: Int[Tensor, "example pos"]
@@ -65,13 +67,14 @@ class LensResult(Result):
                 pos,
                 self.tokens[example][pos],
                 self.top_tokens[layer][example][pos][0],
-                *(float(t[layer, example, pos]) for t in (self.probability[..., 0], self.rank, self.kl, self.entropy)),
+                *(float(t[layer, example, pos]) for t in (self.probability[..., 0], self.rank, self.input_rank, self.kl, self.entropy)),
             )
             for layer in range(len(self.layers))
             for example in range(len(self.tokens))
             for pos in range(len(self.tokens[example]))
         ]
-        return pl.DataFrame(rows, ["layer", "example", "pos", "token", "top", "probability", "rank_of_final", "kl", "entropy"], orient="row")
+        columns = ["layer", "example", "pos", "token", "top", "probability", "rank_of_final", "rank_of_input", "kl", "entropy"]
+        return pl.DataFrame(rows, columns, orient="row")
 
     def drawing(self, example: int = 0) -> Drawing:
         """The table of one example: rows are layers, the last one is the model; a mark where a layer's guess is already the model's."""
@@ -126,7 +129,7 @@ def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None
     mask = run.mask
     assert mask is not None
     final = run.logits.float().log_softmax(-1)
-    parts: dict[str, list[Tensor]] = {name: [] for name in ("top", "probability", "logit", "rank", "kl", "entropy")}
+    parts: dict[str, list[Tensor]] = {name: [] for name in ("top", "probability", "logit", "rank", "input_rank", "kl", "entropy")}
     for site in sites:
         reading = read_out(model, run[site])
         logprobs = reading.log_softmax(-1)
@@ -134,8 +137,8 @@ def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None
         parts["top"].append(top.indices)
         parts["probability"].append(top.values.exp())
         parts["logit"].append(reading.gather(-1, top.indices))
-        answer = logprobs.gather(-1, final.argmax(-1, keepdim=True))
-        parts["rank"].append((logprobs > answer).sum(-1) + 1)
+        for name, ids in (("rank", final.argmax(-1)), ("input_rank", run.ids)):
+            parts[name].append((logprobs > logprobs.gather(-1, ids[..., None])).sum(-1) + 1)
         parts["kl"].append((final.exp() * (final - logprobs)).sum(-1).clamp(min=0))
         parts["entropy"].append(-(logprobs.exp() * logprobs).sum(-1) / torch.log(torch.tensor(2.0)))
     stacked = {name: torch.stack(values).cpu() for name, values in parts.items()}
