@@ -19,6 +19,7 @@ LIMITS = (
     "Days, numbers and capitals are memorised: only their combinations with names and frames are new in the test.",
     "The years of an event share their century, always; a test across centuries asks for something the model never saw.",
     "That the receiver is found by noticing which name was said twice is not shown: suppressing the last subject would give the same answers.",
+    "Frames far from the trained ones fail: to 'Kate gave a book to Tom. Tom gave a book to' it answers with the name of a stranger.",
     "One training run, one seed: intervals are over items, not over runs.",
 )
 
