@@ -2,8 +2,8 @@
 
 The order of the data decides. Three stages in one run:
 A, until the second saying of a list costs less than 0.35 of the first: six tokens in ten are lists of random words said again, documents
-   see one another. Previous-token and induction heads are born here, and only here.
-B: the normal mixture, each document sees only itself. Names, pronouns and facts are learned several times faster without strangers in view.
+   see one another. Previous-token and induction heads are born here.
+B: the normal mixture, each document sees only itself, so that names and facts are learned without strangers in view.
 C: the normal mixture, documents see one another again, so that what stands before a prompt becomes harmless; the learning rate cools down.
 """
 
