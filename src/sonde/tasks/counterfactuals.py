@@ -54,7 +54,7 @@ class Candidates:
         found: the candidates; none where no word can be exchanged.
         chosen: the place of the one that was chosen; `None` where there is none.
         rule: how it was chosen, or why there is none, as a sentence.
-        dropped: what was considered and why it does not serve.
+        dropped: which templates had counterfactuals that do not serve, and why; one line for each template.
     """
 
     prompt: str
@@ -173,6 +173,7 @@ def _from_templates(text: Prompt, answers: _Answers) -> tuple[list[Candidate], l
     dropped: list[str] = []
     for template in TEMPLATES.values():
         found: dict[str, Candidate] = {}
+        refused: list[str] = []
         for case, _ in zip(template.rule(text), range(TRIES), strict=False):
             if len(found) == SHOWN:
                 break
@@ -181,10 +182,13 @@ def _from_templates(text: Prompt, answers: _Answers) -> tuple[list[Candidate], l
                 right, wrong = answers.choose(named[-1], named)
                 made = pair(text.tokenizer, text.text, case.corrupt, right, wrong, text.bos)
             except InputError as refusal:
-                dropped.append(f"{template.name}: {refusal}")
+                refused.append(str(refusal))
                 continue
             spans = tuple((role, text.positions(word)) for role, word in case.roles.items())
             found.setdefault(case.corrupt, Candidate(made, "template", case.reason, template.name, spans))
+        if refused:
+            others = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
+            dropped.append(f"a counterfactual of the template {template.name!r}: {refused[0]}{others}")
         if found:
             return list(found.values()), dropped
     return [], dropped
