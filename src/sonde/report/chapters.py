@@ -7,6 +7,7 @@ from sonde import attribution as attributions
 from sonde import lens as lenses
 from sonde import patching as patches
 from sonde.access import Model
+from sonde.attribution.check import HIGHEST
 from sonde.evidence import untestable
 from sonde.report.behaviour import behaviour
 from sonde.report.material import Material
@@ -60,10 +61,10 @@ def attribution(material: Material) -> Chapter:
     return Chapter(Section("attribution", "Attribution", lead, drawings), [claim], {**results, "attribution.agreement": agreement})
 
 
-def _naming(attribution: attributions.Attribution, most: int = 3) -> str:
+def _naming(attribution: attributions.Attribution) -> str:
     """The claim about the highest tokens, with the names of this prompt's."""
     real = [i for i, special in enumerate(attribution.special[0]) if not special]
-    highest = sorted(real, key=lambda i: -float(attribution.values[0, i]))[:most]
+    highest = sorted(real, key=lambda i: -float(attribution.values[0, i]))[: max(1, round(HIGHEST * len(real)))]
     names = ", ".join(f"`{attribution.tokens[0][i]}`" for i in highest)
     return f"The tokens that {attribution.method} ranks highest (here {names}) carry the answer more than others."
 
