@@ -37,6 +37,15 @@ def test_the_order_of_names_is_no_answer():
     assert 0.4 < sum(first) / len(first) < 0.6
 
 
+def test_spans_name_the_words_that_matter():
+    task = load("ioi", words(), n=20)
+    assert set(task.spans) == {"changed", "receiver", "giver", "giver again"}
+    assert task.spans["giver again"] == task.spans["changed"]
+    for row, receiver, target in zip(task.clean, task.spans["receiver"], task.targets.tolist(), strict=True):
+        strings = words().tokenizer.strings
+        assert strings([row[i] for i in receiver])[0].strip() == strings([target])[0].strip()
+
+
 def test_words_that_are_left_out_are_told():
     task = load("ioi", words(), n=8)
     assert any(note.startswith("62 of 142 words of the class 'name' are several tokens here and were left out: Anne, Barbara") for note in task.notes)

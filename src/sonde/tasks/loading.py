@@ -1,13 +1,14 @@
 """`tasks.load`: a task from a template, with words that are single tokens for the model at hand."""
 
 import random
+from dataclasses import dataclass
 
 from sonde.access import Model
 from sonde.results import InputError
 from sonde.tasks.fillers import Fillers
 from sonde.tasks.pair import Pair, pair
 from sonde.tasks.prompt import Prompt, tokenizer_of
-from sonde.tasks.task import Task
+from sonde.tasks.task import Row, Task
 from sonde.tasks.template import Template, fill
 from sonde.tasks.templates import TEMPLATES
 
@@ -25,7 +26,8 @@ def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
 
     Returns:
-        The task; its notes tell which words were left out because they are several tokens.
+        The task; its spans are the positions of the words that matter, by their part in the template's rule, and its notes tell which words were
+        left out because they are several tokens.
 
     Raises:
         InputError: an unknown name, or a tokenizer that knows too few of the words.
@@ -40,27 +42,40 @@ def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos
             raise InputError(f"there is no task {template!r}; there are {', '.join(TEMPLATES)}")
         template = TEMPLATES[template]
     fillers, rng = Fillers(tokenizer_of(model)), random.Random(seed)
-    found: dict[str, Pair] = {}
+    found: dict[str, _Example] = {}
     missed = 0
     while len(found) < n and missed < TRIES:
         text = fill(rng.choice(template.frames), fillers, rng)
         example = None if text is None or text in found else _example(template, text, fillers, bos)
         missed += 1
         if example is not None:
-            found[example.clean], missed = example, 0
+            found[example.pair.clean], missed = example, 0
     if not found:
         raise InputError(f"no example of the task {template.name!r} suits this tokenizer: {'; '.join(fillers.notes()) or 'all words were tried'}")
     short = (f"only {len(found)} distinct examples of the {n} asked for were found",) if len(found) < n else ()
-    return Task.of(list(found.values()), template.name, notes=(*fillers.notes(), *short))
+    examples = list(found.values())
+    everywhere = set.intersection(*(set(example.roles) for example in examples))
+    spans = {role: [example.roles[role] for example in examples] for role in examples[0].roles if role in everywhere}
+    return Task.of([example.pair for example in examples], template.name, spans=spans, notes=(*fillers.notes(), *short))
 
 
-def _example(template: Template, text: str, fillers: Fillers, bos: bool | None) -> Pair | None:
+@dataclass(frozen=True)
+class _Example:
+    """A pair, and the positions of the words that matter, by their part."""
+
+    pair: Pair
+    roles: dict[str, Row]
+
+
+def _example(template: Template, text: str, fillers: Fillers, bos: bool | None) -> _Example | None:
     """The first case of the template's rule that suits the tokenizer."""
-    for case in template.rule(Prompt(text, fillers.tokenizer, bos, fillers.lexicon)):
+    prompt = Prompt(text, fillers.tokenizer, bos, fillers.lexicon)
+    for case in template.rule(prompt):
         if case.foil is None:
             continue
         try:
-            return pair(fillers.tokenizer, text, case.corrupt, case.target, case.foil, bos)
+            made = pair(fillers.tokenizer, text, case.corrupt, case.target, case.foil, bos)
         except InputError:
             continue
+        return _Example(made, {role: prompt.positions(word) for role, word in case.roles.items()})
     return None
