@@ -85,7 +85,9 @@ def test_folder_without_a_model(refused, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     assert "names no model_type" in refused("explain", PROMPT, "--model", str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-family"}))
-    assert "can't be read as a model" in refused("explain", PROMPT, "--model", str(tmp_path))
+    assert "holds no weights" in refused("explain", PROMPT, "--model", str(tmp_path))
+    save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert "no-such-family" in refused("explain", PROMPT, "--model", str(tmp_path))
 
 
 def test_a_file_is_no_folder(refused, tmp_path):
