@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonde.evidence import bootstrap, t_interval, wilson
-from sonde.evidence.intervals import t_quantile
 from sonde.results import InputError
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 8, 31, 100, 5001])
-@pytest.mark.parametrize("share", [0.0005, 0.5, 0.6, 0.975, 0.995])
-def test_t_quantile(share, freedom):
-    assert t_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), abs=1e-9, rel=1e-9)
 
 
 def test_t_interval():

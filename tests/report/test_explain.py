@@ -38,7 +38,9 @@ def test_the_planted_heads_are_named_and_no_others(seed):
     assert all(name.removeprefix("head ") in " ".join(found.summary) for name in named)
 
 
-@pytest.mark.parametrize(("prompt", "target", "foil"), [(GIFT, " Mary", " John"), (KEYS, " are", " is"), ("The capital of France is", " Paris", " Rome")])
+@pytest.mark.parametrize(
+    ("prompt", "target", "foil"), [(GIFT, " Mary", " John"), (KEYS, " are", " is"), ("The capital of France is", " Paris", " Rome")]
+)
 @pytest.mark.parametrize("seed", range(2))
 def test_with_permuted_weights_no_claim_holds_and_the_summary_says_so(words, prompt, target, foil, seed):
     broken = sonde.Model(permuted(words.module, seed), words.tokenizer)
@@ -173,7 +175,7 @@ def test_a_llama_with_grouped_keys_and_another_tokenizer_is_explained(tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    words = "the a dog cat key keys cabinet on near are is was were Mary John gave book to shop went and When ,".split()
+    words = ["the", "a", "key", "keys", "cabinet", "near", "are", "is", "was", "were", "dog", "cat", "book", "shop", "Mary", "John"]
     backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(["<unk>", *words])}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     torch.manual_seed(0)

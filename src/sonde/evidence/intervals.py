@@ -14,6 +14,7 @@ from statistics import NormalDist
 
 import torch
 from jaxtyping import Float
+from scipy.special import stdtrit
 from torch import Tensor
 
 from sonde.results import InputError
@@ -38,7 +39,7 @@ def t_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[
     values = finite(values, least=2)
     n = values.numel()
     mean, spread = float(values.mean()), float(values.std())
-    half = t_quantile(0.5 + level / 2, n - 1) * spread / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.5 + level / 2)) * spread / math.sqrt(n)
     return mean - half, mean + half
 
 
@@ -127,37 +128,6 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
 def normal_quantile(share: float) -> float:
     """The quantile of the standard normal distribution."""
     return NormalDist().inv_cdf(share)
-
-
-def t_quantile(share: float, freedom: int) -> float:
-    """The quantile of Student's t distribution with a whole number of degrees of freedom.
-
-    Inverts the finite sums of Abramowitz & Stegun 26.7.3 and 26.7.4 for P(|T| < t) by bisection.
-
-    >>> t_quantile(0.975, 9)
-    2.262157...
-    """
-    if share < 0.5:
-        return -t_quantile(1 - share, freedom)
-    low, high = 0.0, 1.0
-    while _within(high, freedom) < 2 * share - 1:
-        high *= 2
-    while high - low > 1e-13 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < 2 * share - 1 else (low, middle)
-    return (low + high) / 2
-
-
-def _within(t: float, freedom: int) -> float:
-    """P(|T| < t): with theta = atan(t / sqrt(freedom)), a sum of powers of cos(theta), each term a fixed ratio times the one before."""
-    theta = math.atan(t / math.sqrt(freedom))
-    odd = freedom % 2
-    if freedom == 1:
-        return 2 / math.pi * theta
-    first = torch.tensor([math.cos(theta) if odd else 1.0], dtype=torch.float64)
-    k = torch.arange(1 + odd, max(freedom - 2, 1 + odd), 2, dtype=torch.float64)
-    total = math.sin(theta) * float(torch.cat([first, k / (k + 1) * math.cos(theta) ** 2]).cumprod(0).sum())
-    return 2 / math.pi * (theta + total) if odd else total
 
 
 def finite(values: Tensor, least: int) -> Tensor:
