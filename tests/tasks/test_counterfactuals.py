@@ -46,6 +46,12 @@ def test_words_of_grammar_and_the_last_word_are_exchanged_only_where_nothing_els
     }
 
 
+def test_the_gender_of_a_name_is_found_where_it_decides():
+    found = counterfactuals("John went home because", words())
+    assert (found.target, found.foil) == (" he", " she")
+    assert "of the opposite class (woman)" in found.best.reason
+
+
 def test_nothing_to_exchange():
     found = counterfactuals("???", words())
     assert found.best is None and found.found == () and "no word of it can be exchanged" in found.rule

@@ -34,6 +34,7 @@ class WordClass:
         entries: its members; for an ordered class in their order.
         wider: the class that this one lies within; empty where there is none.
         order: whether the entries follow one another, in a circle or along a line.
+        opposite: the class that differs from this one in one feature, such as the gender of a name; empty where there is none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class WordClass:
     entries: tuple[Entry, ...]
     wider: str = ""
     order: Literal["", "circle", "line"] = ""
+    opposite: str = ""
 
     def after(self, entry: Entry, steps: int = 1) -> Entry | None:
         """The entry some steps further in an ordered class; `None` beyond its ends."""
@@ -115,7 +117,10 @@ def english() -> Lexicon:
     data = json.loads(resources.files("sonde.tasks").joinpath("lexicon.json").read_text(encoding="utf-8"))
     classes = {
         name: WordClass(
-            name, tuple(c["forms"]), tuple(Entry(forms, name) for forms in _entries(c["entries"])), c.get("wider", ""), c.get("order", "")
+            name,
+            tuple(c["forms"]),
+            tuple(Entry(forms, name) for forms in _entries(c["entries"])),
+            **{key: c[key] for key in ("wider", "order", "opposite") if key in c},
         )
         for name, c in data["classes"].items()
     }

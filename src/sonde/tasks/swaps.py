@@ -1,5 +1,6 @@
 """Single words exchanged for others of the same class: counterfactuals for a prompt that no template knows."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ class Swap:
 def swaps(model: Model, prompt: Prompt, seed: int = 0) -> list[Swap]:
     """Exchanges of one word each that leave every other token where it was.
 
-    A word of a class gives way to others of its narrowest class, and to its own other forms; a word of no class, if it is a single token, to
-    those that are written alike and have the most similar embeddings. Words of grammar and the last word are left alone as long as others can
-    be exchanged.
+    A word of a class gives way to its own other forms, to others of its narrowest class, and to those of the opposite class, if there is one; a
+    word of no class, if it is a single token, to those that are written alike and have the most similar embeddings. Words of grammar and the
+    last word are left alone as long as others can be exchanged.
 
     Arguments:
         model: the model, for its embeddings.
@@ -57,9 +58,12 @@ def _fillers(model: Model, prompt: Prompt, word: Word, rng: random.Random) -> It
     sense = prompt.sense(word)
     if sense is not None:
         yield from ((form, "another form of it") for form in sense.entry.forms if form != word.text)
-        entries = list(sense.kind.entries)
-        rng.shuffle(entries)
-        yield from ((entry.forms[sense.form], f"of the same class ({sense.kind.name})") for entry in entries if entry != sense.entry)
+        same = [(entry, f"of the same class ({sense.kind.name})") for entry in sense.kind.entries if entry != sense.entry]
+        others = prompt.lexicon[sense.kind.opposite].entries if sense.kind.opposite else ()
+        opposite = [(entry, f"of the opposite class ({sense.kind.opposite})") for entry in others]
+        # by turns, since either may hold no word with as many tokens
+        turns = itertools.zip_longest(rng.sample(opposite, len(opposite)), rng.sample(same, len(same)))
+        yield from ((drawn[0].forms[sense.form], drawn[1]) for turn in turns for drawn in turn if drawn is not None)
         return
     positions = prompt.positions(word)
     if len(positions) == 1 and prompt.strings[positions[0]].strip() == word.text:
