@@ -144,7 +144,7 @@ def test_a_llama_with_another_tokenizer(method, bos):
     assert tuple(result.tokens[0]) == found.tokens and torch.isfinite(result.values).all()
     assert result.special[0][0] is bos and not any(result.special[0][1:])
     if method is not gradient_x_input:
-        assert result.absent == "the zero vector (there is no padding token)"
+        assert result.absent == "the mean embedding (there is no padding token)"
 
 
 def test_special_tokens_are_marked_and_the_absent_one_gets_nothing():

@@ -15,7 +15,7 @@ def absent_embedding(model: Model, absent: Absent) -> tuple[Float[Tensor, " d_mo
 
     Arguments:
         model: a language model of a known family.
-        absent: "pad": the padding token (the zero vector where the tokenizer has none); "zero": the zero vector; "mean": the mean embedding
+        absent: "pad": the padding token (the mean embedding where the tokenizer has none); "zero": the zero vector; "mean": the mean embedding
             of the vocabulary; any other text: that token; a number: the token with that id; a tensor: itself.
 
     Raises:
@@ -26,13 +26,14 @@ def absent_embedding(model: Model, absent: Absent) -> tuple[Float[Tensor, " d_mo
             raise InputError(f"the embedding given has shape {tuple(absent.shape)}, and the model's embeddings have ({model.d_model},)")
         return absent.to(model.device), "the embedding given"
     pad = None if model.tokenizer is None else model.tokenizer.pad_id
-    if absent == "zero" or (absent == "pad" and pad is None):
-        return torch.zeros(model.d_model, device=model.device), "the zero vector" + (" (there is no padding token)" if absent == "pad" else "")
+    if absent == "zero":
+        return torch.zeros(model.d_model, device=model.device), "the zero vector"
     table = model.module.get_submodule(model.architecture.embed)
     with torch.no_grad():
-        if absent == "mean":
+        if absent == "mean" or (absent == "pad" and pad is None):
+            # not the zero vector: an RMSNorm jumps there, so that no path to it can be integrated
             vectors: Tensor = table(torch.arange(model.architecture.d_vocab, device=model.device))
-            return vectors.mean(0), "the mean embedding"
+            return vectors.mean(0), "the mean embedding" + (" (there is no padding token)" if absent == "pad" else "")
         token = pad if absent == "pad" else _token(model, absent)
         vector: Tensor = table(torch.tensor(token, device=model.device))
     name = str(token) if model.tokenizer is None else repr(model.tokenizer.strings([token or 0])[0])
