@@ -45,7 +45,7 @@ def attribution(material: Material) -> Chapter:
     """Which tokens mattered?"""
     lead = (
         "How much each token of the prompt pushes towards the target and away from the foil, by three methods that fail in different ways. Where "
-        "they disagree, at most one of them is right. Absent tokens are padding here; the test below replaces them by tokens of other prompts."
+        "they disagree, at most one of them is right. What stands for an absent token is said below each; the claim is tested with another removal."
     )
     model, prompt, metric = material.model, [material.ids], material.metric
     made = [
