@@ -49,8 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         progress=not arguments.json,
     )
-    if arguments.out:
-        explanation.to_html(arguments.out)
+    # what was found is shown also where the page can't be written
     if arguments.json:
         json.dump(explanation.to_json(), sys.stdout, ensure_ascii=False, indent=2)
         print()
@@ -60,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         from sonde.views import terminal
 
         terminal.show(explanation.document(), Console())
-        if arguments.out:
+    if arguments.out:
+        explanation.to_html(arguments.out)
+        if not arguments.json:
             print(f"report written to {arguments.out}")
     return 0
