@@ -30,7 +30,9 @@ def test_exchanges_are_chosen_by_what_they_take_from_the_target():
     log_probability = torch.stack([model.run([row]).last_logits[0].log_softmax(-1)[found.answers[0]] for row in rows])
     lost = log_probability[0] - log_probability[1:]
     assert torch.allclose(lost, torch.tensor([c.effect for c in found.found]), atol=1e-4)
-    assert found.chosen == int(lost.argmax())
+    renamable = torch.tensor([c.renamable for c in found.found])
+    assert bool(renamable.any()) and not bool(renamable.all())
+    assert found.chosen == int(lost.where(renamable, torch.tensor(-torch.inf)).argmax())
     # without a word from the user, the target is the model's first guess, the foil its first guess under the counterfactual or its second one
     assert found.answers[0] == int(model.run(UNKNOWN).last_logits[0].argmax())
     under = int(model.run([found.best.pair.corrupt_ids]).last_logits[0].argmax())

@@ -93,6 +93,12 @@ def test_without_words_of_a_class_there_is_a_reason():
     assert [len(half) for half in task.split(0)] == [0, 0]
 
 
+def test_an_exchange_that_cannot_be_renamed_is_not_tested_on_itself():
+    """Names can be renamed, but all siblings would share the exchange that was chosen."""
+    task = siblings("Mary went to the shop", "Mary hurried to the shop", " and", ".", words())
+    assert len(task) == 0 and "the exchanged words ('went' and 'hurried') are of no class" in task.notes[0]
+
+
 def test_fewer_than_asked_for_is_said():
     _, task = family("For Anna, after Monday comes", n=5000)
     assert 0 < len(task) < 5000 and f"only {len(task)} distinct siblings of the 5000" in task.notes[0]

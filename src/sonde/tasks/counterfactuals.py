@@ -1,8 +1,8 @@
 """What to compare a prompt with: its automatic counterfactuals, right answer and foil.
 
-In this order: what the user gives; a template whose rule knows the prompt; else exchanges of single words, of which the one that takes most of the
-target's log-probability away is chosen. That statistic serves the choice alone: claims are tested on other prompts and by other measures, or a
-counterfactual chosen for its effect would prove itself.
+In this order: what the user gives; a template whose rule knows the prompt; else exchanges of single words, of which the one that takes most of
+the target's log-probability away is chosen, if possible among words that siblings can rename. That statistic serves the choice alone: claims
+are tested on siblings, where the exchange is another one, and by other measures; a counterfactual chosen for its effect would prove itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,6 +32,7 @@ class Candidate:
         template: the name of the template that knows the prompt; empty where none does.
         spans: the positions of the words that matter, by their part, as the template's rule tells.
         effect: for an exchange, how much log-probability it takes from the target, in nats.
+        renamable: for an exchange, whether siblings can rename the exchanged word.
     """
 
     pair: Pair
@@ -40,6 +41,7 @@ class Candidate:
     template: str = ""
     spans: tuple[tuple[str, Row], ...] = ()
     effect: float | None = None
+    renamable: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,10 @@ def counterfactuals(
         found, rule = [_given(text, answers, corrupt, found)], "The counterfactual was given."
     elif not found:
         found = _exchanges(model, text, answers, seed)
-        chosen = max(range(len(found)), key=lambda i: found[i].effect or 0.0, default=None)
+        chosen = max(range(len(found)), key=lambda i: (found[i].renamable, found[i].effect or 0.0), default=None)
         rule = (
-            "No template knows this prompt, so single words were exchanged; chosen is the exchange that takes most log-probability from the target. "
-            "Claims are tested on other prompts and by other measures."
+            "No template knows this prompt, so single words were exchanged; chosen is the exchange that takes most log-probability from the target, "
+            "among words of a class if there are any. Claims are tested with other words and by other measures."
             if found
             else "No template knows this prompt, and no word of it can be exchanged for another with as many tokens."
         )
@@ -216,4 +218,6 @@ def _exchanges(model: Model, text: Prompt, answers: _Answers, seed: int) -> list
     log_probability = logits.log_softmax(-1)[:, right]
     effects, tops = (log_probability[0] - log_probability[1:]).tolist(), logits[1:].argmax(-1).tolist()
     pairs = [pair(text.tokenizer, text.text, swap.text, *answers.choose(foils=[top]), text.bos) for swap, top in zip(exchanged, tops, strict=True)]
-    return [Candidate(p, "swap", swap.reason, effect=effect) for p, swap, effect in zip(pairs, exchanged, effects, strict=True)]
+    return [
+        Candidate(p, "swap", swap.reason, effect=effect, renamable=swap.renamable) for p, swap, effect in zip(pairs, exchanged, effects, strict=True)
+    ]

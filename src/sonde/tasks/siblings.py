@@ -42,8 +42,9 @@ def siblings(
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
 
     Returns:
-        A task of at most `n` distinct examples, none of them the prompt itself, with the prompt's tokens as labels; empty, with the reason
-        in its notes, where no word can be exchanged. `task.split(seed)` gives halves for searching and judging.
+        A task of at most `n` distinct examples, none of them the prompt itself, with the prompt's tokens as labels; empty, with the reason in
+        its notes, where no word can be renamed, or none of those in which prompt and counterfactual differ. `task.split(seed)` gives halves
+        for searching and judging.
 
     Raises:
         InputError: a pair that does not fit, as `tasks.pair` says.
@@ -58,19 +59,16 @@ def siblings(
     family = _Family(Prompt(prompt, tokenizer, bos), Prompt(corrupt, tokenizer, bos), original)
     parts = family.parts()
     rng = random.Random(seed)
+    reason = family.untestable(parts)
     found: dict[str, Pair] = {}
-    missed = 0
-    while parts and len(found) < n and missed < TRIES:
+    missed = TRIES if reason else 0
+    while len(found) < n and missed < TRIES:
         renaming = _draw(parts, family.words, rng)
         sibling = family.renamed(renaming) if renaming else None
         missed += 1
         if sibling is not None and sibling.clean not in found and sibling.clean != prompt:
             found[sibling.clean], missed = sibling, 0
-    notes = []
-    if not found:
-        notes = ["no word of the prompt can be exchanged for another of its class with as many tokens, so there are no siblings to test claims on"]
-    elif len(found) < n:
-        notes = [f"only {len(found)} distinct siblings of the {n} asked for were found"]
+    notes = [reason] if reason else [f"only {len(found)} distinct siblings of the {n} asked for were found"] if len(found) < n else []
     return Task.of(list(found.values()), "siblings", family.clean.strings, notes=notes)
 
 
@@ -104,6 +102,19 @@ class _Family:
         parts += [self._shift(kind, senses) for kind in dict.fromkeys(s.kind for s in senses.values() if s.kind.order)]
         usable = [choices for choices in parts if choices]
         return usable or [choices for choices in map(self._shaped, self._repeated()) if choices]
+
+    def untestable(self, parts: list[Choices]) -> str:
+        """Why renaming would test nothing; empty where it does."""
+        if not parts:
+            return "no word of the prompt can be exchanged for another of its class with as many tokens, so there are no siblings to test claims on"
+        renamed = {word for choices in parts for word in choices[0]}
+        differing = [
+            word.text for prompt in (self.clean, self.corrupt) for word in prompt.words if set(prompt.positions(word)) & set(self.original.changed)
+        ]
+        if renamed & set(differing):
+            return ""
+        exchanged = " and ".join(repr(word) for word in dict.fromkeys(differing))
+        return f"the exchanged words ({exchanged}) are of no class, so that every sibling would repeat the same exchange, and test nothing afresh"
 
     def _entry(self, entry: Entry, senses: Mapping[str, Sense], gendered: bool) -> Choices:
         """One entry with all its forms, exchanged within the narrowest class that offers enough."""

@@ -16,10 +16,17 @@ TRIES = 30  # fillers looked at for each word, of which many may have another nu
 
 @dataclass(frozen=True)
 class Swap:
-    """One exchange: the text after it, and why it was made."""
+    """One exchange.
+
+    Arguments:
+        text: the text after it.
+        reason: what was exchanged and why, as a clause.
+        renamable: whether siblings can rename the exchanged word, so that the exchange is tested afresh.
+    """
 
     text: str
     reason: str
+    renamable: bool
 
 
 def swaps(model: Model, prompt: Prompt, seed: int = 0) -> list[Swap]:
@@ -46,11 +53,13 @@ def swaps(model: Model, prompt: Prompt, seed: int = 0) -> list[Swap]:
 
 def _of(model: Model, prompt: Prompt, word: Word, rng: random.Random) -> list[Swap]:
     """The exchanges of one word."""
+    sense = prompt.sense(word)
+    renamable = sense is not None and not sense.kind.order
     found: list[Swap] = []
     for (filler, why), _ in zip(_fillers(model, prompt, word, rng), range(TRIES), strict=False):
         text = prompt.replaced({word: filler})
         if len(found) < PER_WORD and filler != word.text and spells(prompt.tokenizer, filler) and _fits(prompt, word, text):
-            found.append(Swap(text, f"{filler!r} instead of {word.text!r}, {why}"))
+            found.append(Swap(text, f"{filler!r} instead of {word.text!r}, {why}", renamable))
     return found
 
 
