@@ -159,6 +159,12 @@ def test_a_warning_where_the_target_is_not_the_model_s_guess(words):
     assert not found.verdicts[0].holds
 
 
+def test_a_warning_where_a_space_was_forgotten(words):
+    found = sonde.explain(words, KEYS, target="are", foil=" is")
+    assert found.target == "are" and any("without a space" in warning for warning in found.warnings)
+    assert not any("without a space" in warning for warning in sonde.explain(words, KEYS, target=" are", foil=" is").warnings)
+
+
 def test_bos_is_the_user_s_to_leave_out(words):
     found = sonde.explain(words, KEYS, bos=False)
     assert found.tokens == ["The", " keys", " on", " the", " cabinet"]

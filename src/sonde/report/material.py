@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sonde.access import Model
 from sonde.patching import Components, find_components
 from sonde.report.prediction import Prediction, predict
+from sonde.results import InputError
 from sonde.tasks import Candidates, LogitDifference, Task, counterfactuals, siblings
 
 SIBLINGS = 32  # half to search on, half to judge: sixteen examples behind each interval
@@ -63,7 +64,12 @@ def gather(model: Model, prompt: str, target: str | None, foil: str | None, corr
         untested = "" if len(family) else "; ".join(family.notes)
     search, evaluate = family.split(seed)
     right, wrong = candidates.answers
-    warnings = [*_surprise(prediction, candidates.target, right), *family.notes, *([untested] if untested else [])]
+    warnings = [
+        *_surprise(prediction, candidates.target, right),
+        *(warning for given in (target, foil) if given for warning in _spaceless(model, prediction, given)),
+        *family.notes,
+        *([untested] if untested else []),
+    ]
     return Material(
         model=model,
         prompt=prompt,
@@ -87,3 +93,20 @@ def _surprise(prediction: Prediction, target: str, target_id: int) -> list[str]:
     probability = prediction.distribution[target_id].exp().item()
     first = f"`{prediction.guess_tokens[0]}` ({prediction.probabilities[0]:.1%})"
     return [f"the model's first guess is {first}, not the explained `{target}` ({probability:.1%})"]
+
+
+def _spaceless(model: Model, prediction: Prediction, given: str) -> list[str]:
+    """A warning where the token was given without the space before it, and with it is what the model would rather say."""
+    assert model.tokenizer is not None
+    if given[:1].isspace():
+        return []
+    try:
+        meant = model.tokenizer.single(f" {given}")
+    except InputError:
+        return []
+    given_id = model.tokenizer.single(given)
+    if meant == given_id or prediction.distribution[meant] <= prediction.distribution[given_id]:
+        return []
+    return [
+        f"`{given}` was taken without a space before it; with it, ` {given}`, the model finds it likelier: give it so if you mean that"
+    ]
