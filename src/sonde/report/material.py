@@ -107,6 +107,4 @@ def _spaceless(model: Model, prediction: Prediction, given: str) -> list[str]:
     given_id = model.tokenizer.single(given)
     if meant == given_id or prediction.distribution[meant] <= prediction.distribution[given_id]:
         return []
-    return [
-        f"`{given}` was taken without a space before it; with it, ` {given}`, the model finds it likelier: give it so if you mean that"
-    ]
+    return [f"`{given}` was taken without a space before it; with it, ` {given}`, the model finds it likelier: give it so if you mean that"]
