@@ -1,11 +1,13 @@
 """`sonde.load`: a model from a specimen's name, a folder, a Hub id, or a module that is already there.
 
-Weights are read from safetensors, never unpickled, and code that comes with a model is never run.
+Weights are read from safetensors, never unpickled, and code that comes with a model is never run. What was not read is never made up: a weight or
+a tokenizer that is missing is an error or absent, not drawn at random.
 """
 
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from sonde.access.architectures import native
 from sonde.results import LoadError
 
 SPECIMEN = "specimen:"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tekken.json")
 
 
 def load(
@@ -45,23 +49,37 @@ def load(
         if dtype is not None or device is not None:
             raise LoadError("a module is used as it is: move or convert it yourself, then load it without dtype and device")
         return Model(source, tokenizer)
-    source = os.fspath(source)
-    if source.startswith(SPECIMEN):
-        model = _native(specimens.path(source.removeprefix(SPECIMEN)), source, dtype)
-    elif Path(source).is_dir():
-        model = _folder(Path(source), dtype)
-    elif Path(source).exists():
-        raise LoadError(f"{source} is a file: give the folder that holds config.json and the weights")
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise LoadError(f"there is no folder {source}: give a folder with config.json and model.safetensors, a Hub id, or one of {_specimens()}")
-    else:
-        model = _transformers(source, source, dtype, local=False)
+    if not isinstance(source, str | os.PathLike) or not str(source):
+        raise LoadError(f"{source!r} is no model: give the name of one, a folder, or a torch module")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise LoadError(f"dtype={dtype!r} is no type for weights: give torch.float32, torch.bfloat16 or another floating-point type")
+    model = _open(os.fspath(source), dtype)
     _refuse_broken(model)
     if tokenizer is not None:
         model = Model(model.module, tokenizer, model.name)
     if device is not None:
-        model.module.to(device)
+        try:
+            model.module.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise LoadError(f"the model can't be put on device {str(device)!r}: {_first_line(error)}") from None
     return model
+
+
+def _open(source: str, dtype: torch.dtype | None) -> Model:
+    if source.startswith(SPECIMEN):
+        return _native(specimens.path(source.removeprefix(SPECIMEN)), source, dtype)
+    path = Path(source).expanduser()
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except OSError as error:  # such as a name too long
+        raise LoadError(f"{source:.200} can't be opened: {error.strerror}") from None
+    if folder:
+        return _folder(path, dtype)
+    if exists:
+        raise LoadError(f"{source} is a file: give the folder that holds config.json and the weights")
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise LoadError(f"there is no folder {source}: give a folder with config.json and model.safetensors, a Hub id, or one of {_specimens()}")
+    return _transformers(source, source, dtype, local=not _online(source))
 
 
 def _folder(folder: Path, dtype: torch.dtype | None) -> Model:
@@ -76,9 +94,14 @@ def _folder(folder: Path, dtype: torch.dtype | None) -> Model:
         raise LoadError(f"{file} can't be read: {error}") from None
     if not isinstance(config, dict) or "model_type" not in config:
         raise LoadError(f"{file} names no model_type, so it is unclear what these weights are; save the model with save_pretrained or sonde.nn")
+    name = folder.resolve().name
     if config["model_type"] in native.MODEL_TYPES:
-        return _native(folder, folder.name, dtype)
-    return _transformers(str(folder), folder.name, dtype, local=True)
+        return _native(folder, name, dtype)
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        found = f"only pickled weights ({pickled[0]}), which can run code when they are read and which sonde never opens" if pickled else "no weights"
+        raise LoadError(f"{folder} holds {found}; sonde reads safetensors: save the model with save_pretrained into a new folder")
+    return _transformers(str(folder), name, dtype, local=True)
 
 
 def _native(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
@@ -93,10 +116,10 @@ def _native(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
         backend = Backend.from_file(str(folder / "tokenizer.json"))
         file = folder / "tokenizer_config.json"
         settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        bos, pad, eos = (backend.token_to_id(settings[key]) if key in settings else None for key in ("bos_token", "pad_token", "eos_token"))
     except Exception as error:  # tokenizers raises plain Exception
-        raise LoadError(f"the tokenizer in {folder} can't be read: {error}") from None
-    bos, pad = (backend.token_to_id(settings[key]) if key in settings else None for key in ("bos_token", "pad_token"))
-    return Model(module, Tokenizer(backend, bos, pad, add_bos=bool(settings.get("add_bos", False))), name)
+        raise LoadError(f"the tokenizer in {folder} can't be read: {_first_line(error)}") from None
+    return Model(module, Tokenizer(backend, bos, pad, add_bos=bool(settings.get("add_bos", False)), eos_id=eos), name)
 
 
 def _transformers(source: str, name: str, dtype: torch.dtype | None, local: bool) -> Model:
@@ -105,14 +128,42 @@ def _transformers(source: str, name: str, dtype: torch.dtype | None, local: bool
     options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
     with _quiet():
         try:
-            module = transformers.AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=dtype or "auto", **options)
+            module, info = transformers.AutoModelForCausalLM.from_pretrained(
+                source, use_safetensors=True, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
         except Exception as error:
-            raise LoadError(_why(source, local, error)) from None
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
-        except Exception:
-            tokenizer = None  # a model without a tokenizer takes token ids
+            raise LoadError(_why(source, error)) from None
+        _refuse_incomplete(name, info)
+        tokenizer = _tokenizer(source, options)
     return Model(module.eval(), tokenizer, name)
+
+
+def _tokenizer(source: str, options: dict[str, Any]) -> Any:
+    """The tokenizer beside a model; `None` where there is none: such a model takes token ids."""
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+    except Exception as error:
+        if any((Path(source) / name).is_file() for name in TOKENIZER_FILES):
+            raise LoadError(f"the tokenizer in {source} can't be read: {_first_line(error)}") from None
+        return None
+    # without files transformers makes up a tokenizer of special tokens only, which turns every text into nothing
+    return tokenizer if len(tokenizer) > len(set(tokenizer.all_special_ids)) else None
+
+
+def _refuse_incomplete(name: str, info: dict[str, Any]) -> None:
+    """transformers fills what a file lacks with random numbers; a model with such weights explains nothing."""
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise LoadError(f"the weights of {name} lack {len(missing)} tensors, first {missing[0]!r}: these files do not hold this whole language model")
+    wrong = sorted(info["mismatched_keys"])
+    if wrong:
+        tensor, stored, expected = wrong[0]
+        raise LoadError(f"tensor {tensor!r} of {name} has shape {tuple(stored)}, and config.json says {tuple(expected)}: they are of two models")
+    unused = sorted(info["unexpected_keys"])
+    if unused:
+        warnings.warn(f"{name} holds {len(unused)} tensors that its architecture does not use, first {unused[0]!r}: they were left out", stacklevel=2)
 
 
 @contextlib.contextmanager
@@ -131,12 +182,29 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _why(source: str, local: bool, error: Exception) -> str:
+def _online(source: str) -> bool:
+    """Whether the Hub can be asked for this model now; where not, what was downloaded before may still be there."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(source, timeout=10)
+    except HfHubHTTPError as error:
+        raise LoadError(f"{source!r} is no specimen ({_specimens()}), no folder here, and the Hub says: {_first_line(error)}") from None
+    except Exception:  # no network: the kinds of errors differ between versions
+        return False
+    return True
+
+
+def _why(source: str, error: Exception) -> str:
     """One line for the many ways in which reading a model fails."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if local:
-        return f"{source} can't be read as a model: {first}"
-    return f"{source!r} is no specimen ({_specimens()}), no folder here, and can't be fetched from the Hub: {first}"
+    if Path(source).is_dir():
+        return f"{source} can't be read as a model: {_first_line(error)}"
+    return f"{source!r} is no specimen ({_specimens()}), no folder here, and can't be fetched from the Hub: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _specimens() -> str:

@@ -23,8 +23,10 @@ class Tokenizer:
     """
 
     def __init__(self, backend: Any, bos_id: int | None = None, pad_id: int | None = None, add_bos: bool = False, eos_id: int | None = None):
-        self.backend = backend
         self._fast = hasattr(backend, "token_to_id") and not hasattr(backend, "convert_ids_to_tokens")
+        # a plain tokenizer may have been saved with a length at which it cuts every text in silence
+        cuts = self._fast and (backend.truncation or backend.padding)
+        self.backend = _uncut(backend) if cuts else backend
         self.bos_id = bos_id if self._fast or bos_id is not None else backend.bos_token_id
         self.pad_id = pad_id if self._fast or pad_id is not None else backend.pad_token_id
         self.eos_id = eos_id if self._fast or eos_id is not None else backend.eos_token_id
@@ -46,11 +48,11 @@ class Tokenizer:
         """
         if bos is None and not self._fast:
             return list(self.backend(text).input_ids)
-        if bos is None:
-            bos = self._add_bos
+        if bos is None and not self._add_bos:
+            return list(self.backend.encode(text).ids)
         ids = self.backend.encode(text, add_special_tokens=False)
         ids = list(ids.ids if self._fast else ids)
-        if not bos:
+        if bos is False:
             return ids
         if self.bos_id is None:
             raise InputError("bos=True, but this tokenizer has no beginning-of-sequence token; leave bos out")
@@ -89,8 +91,10 @@ class Tokenizer:
 
     @functools.cached_property
     def _unknown(self) -> int | None:
-        token = json.loads(self._rust.to_str())["model"].get("unk_token")
-        return None if token is None else self._rust.token_to_id(token)
+        model = json.loads(self._rust.to_str())["model"]
+        token = model.get("unk_token")
+        found: int | None = model.get("unk_id") if token is None else self._rust.token_to_id(token)  # SentencePiece's unigram models have an id
+        return found
 
     @property
     def _rust(self) -> Any:
@@ -105,20 +109,32 @@ class Tokenizer:
         text = json.dumps([parts.get("decoder"), parts.get("pre_tokenizer"), parts.get("normalizer")], ensure_ascii=False)
         return "bytes" if "ByteLevel" in text else "metaspace" if "▁" in text else "plain"
 
+    @functools.cached_property
+    def _added(self) -> set[str]:
+        """Tokens that stand beside the vocabulary and are spelt as they are."""
+        held = self.backend.get_added_tokens_decoder() if self._fast else self.backend.added_tokens_decoder
+        return {token.content for token in held.values()}
+
     def _string(self, i: int) -> str:
         piece: str | None = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)
-        if piece is None:
-            raise InputError(f"token {i} is not in this tokenizer's vocabulary of {self.vocab_size}")
+        if piece is None:  # models round their vocabulary up
+            return f"<no token {i}>"
+        if piece in self._added or self._style == "plain":
+            return piece
         if self._style == "bytes":
             known = _byte_of_character()
-            if all(c in known for c in piece):
-                return bytes(known[c] for c in piece).decode("utf-8", errors="replace")
-            return piece
-        if self._style == "metaspace":
-            if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
-                return bytes([int(piece[3:5], 16)]).decode("utf-8", errors="replace")
-            return piece.replace("▁", " ")
-        return piece
+            return bytes(known[c] for c in piece).decode("utf-8", errors="replace") if known.keys() >= set(piece) else piece
+        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+            return bytes([int(piece[3:5], 16)]).decode("utf-8", errors="replace")
+        return piece.replace("▁", " ")
+
+
+def _uncut(backend: Any) -> Any:
+    """The same tokenizer without truncation and padding; the user's own is left as it is."""
+    copy = type(backend).from_str(backend.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy
 
 
 @functools.cache
