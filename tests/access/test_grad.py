@@ -56,7 +56,7 @@ EDITS = [
 ]
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(st.sampled_from(FAMILIES), st.sampled_from(SITES), st.integers(0, len(EDITS) - 1), st.data())
 def test_gradients_are_slopes(exact, family, site, which, data):
     model = exact[family]

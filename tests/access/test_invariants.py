@@ -1,5 +1,7 @@
 """What the sites promise, as equations between them, computed from the weights and not by the code under test."""
 
+import copy
+
 import pytest
 import torch
 from tiny_models import HEADS, LAYERS, bare, logits_of
@@ -166,6 +168,4 @@ def test_double_precision_stays_double(model, ids):
 
 
 def bare_in(model, dtype):
-    import copy
-
     return copy.deepcopy(model.module).to(dtype)

@@ -155,7 +155,7 @@ class Model:
         Raises:
             SiteUnavailable: on leaving, an edit that never fired; on entering, a module that recomputes its activations in the backward pass.
         """
-        if self.module.training and getattr(self.module, "is_gradient_checkpointing", False):
+        if any(m.training and getattr(m, "gradient_checkpointing", False) for m in self.module.modules()):
             raise SiteUnavailable("gradient checkpointing computes activations again, without the edits: switch it off to train an edited model")
         tape = Tape(self.module, self.architecture, self.locate, once=False)
         for write in self._writes(edits):

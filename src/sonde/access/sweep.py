@@ -111,7 +111,9 @@ def _enter(model: "Model", writes: Sequence[Write]) -> _Cell:
     arch, moved, others, entries = model.architecture, [], [], []
     for write in writes:
         spec = model.locate(write.site.name)
-        if spec.name in arch.sites and spec.name.endswith(".resid_post") and spec.block + 1 < arch.n_layers:
+        leaving = spec.name in arch.sites and spec.name.endswith(".resid_post") and spec.block + 1 < arch.n_layers
+        # a hook of the user's on entering the next block comes between
+        if leaving and not model.block(spec.block + 1)._forward_pre_hooks:
             name = f"blocks.{spec.block + 1}.resid_pre"
             moved.append(Write(Site(name, write.site.select), write.edit))
             entries.append(spec.block + 1)

@@ -173,11 +173,14 @@ class Tape:
 
     @contextlib.contextmanager
     def following_masks(self) -> Iterator[None]:
-        """Inside this context every call of the module tells by its `attention_mask` where the rows' real tokens lie."""
+        """Inside this context every call of the module tells by its `attention_mask` and its cache where the rows' real tokens lie."""
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            mask = kwargs.get("attention_mask")
+            mask, cache = kwargs.get("attention_mask"), kwargs.get("past_key_values")
             self.rows = rows_of(mask.bool()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
+            if self.rows is None and cache is not None:  # earlier tokens count, though they are not computed again
+                batch, length, *_ = _first_tensor(args, kwargs, "")[1].shape
+                self.rows = Rows((0,) * batch, (cache.get_seq_length() + length,) * batch)
 
         # a hook on the module itself keeps a sweep inside from replaying, so it is there only where positions are counted
         if not any(axis in POSITION_AXES for at in self._points.values() for site in at.sites for axis, _ in site.select):

@@ -1,0 +1,263 @@
+"""A planned sweep equals one plain hooked forward per edit, whatever is swept."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import CONTEXT, FAMILIES, HEADS, LAYERS, VOCAB, LogitDifference
+
+import sonde
+from sonde.access import sweep as engine
+from sonde.results import InputError, SondeError
+
+BATCHES = {
+    "one": [[3, 1, 0, 4, 7]],
+    "even": [[3, 1, 0, 4, 7], [9, 2, 6, 5, 0]],
+    "ragged": [[3, 1, 0, 4, 7], [9, 2], [5, 5, 5]],
+    "as many rows as positions": [[1, 2, 3], [4, 5, 6], [7, 8, 9]],
+}
+
+
+def whole(run):
+    """A metric that reads all logits."""
+    return (run.logits.log_softmax(-1) * torch.linspace(-1, 1, VOCAB)).sum(-1)[:, 0]
+
+
+METRICS = {"last": LogitDifference(), "whole": whole}
+
+
+def plainly(model, rows, cells, metric, record):
+    """One forward per cell, under the kernel that the sweep uses."""
+    read = ["blocks.0.attn.scores"] if record else []
+    return torch.stack([metric(model.run(rows, edits=cell, read=read)) for cell in cells])
+
+
+@st.composite
+def sweeps(draw):
+    family = draw(st.sampled_from(FAMILIES))
+    batch = draw(st.sampled_from(sorted(BATCHES)))
+    cells = draw(st.lists(st.lists(edits(), min_size=1, max_size=3), min_size=1, max_size=7))
+    return family, BATCHES[batch], cells
+
+
+def edits():
+    """Site and kind of an edit, with a selection that every batch has."""
+    parts = [
+        "resid_pre",
+        "resid_post",
+        "resid_mid",
+        "attn.z",
+        "attn.q",
+        "attn.out",
+        "attn.result",
+        "attn.pattern",
+        "attn.in",
+        "mlp.out",
+        "attn.norm.scale",
+    ]
+    names = [f"blocks.{i}.{part}" for i in range(LAYERS) for part in parts] + ["embed", "final_norm", "logits", "final_norm.scale"]
+    kinds = st.sampled_from(["scale", "add", "set", "apply", "patch"])
+    return st.tuples(st.sampled_from(names), kinds, st.sampled_from([None, -1, 0, slice(-2, None)]), st.sampled_from([None, 0, HEADS - 1]))
+
+
+def made(model, rows, source, name, kind, pos, head):
+    if name not in model.architecture.sites:
+        return None
+    axes = model.architecture.sites[name].axes
+    select = {} if pos is None else {"query" if "query" in axes else "pos": pos}
+    select |= {"head": head} if head is not None and "head" in axes else {}
+    site = sonde.Site(name).at(**select)
+    match kind:
+        case "scale":
+            return sonde.Scale(site, 1.7)
+        case "add":
+            return sonde.Add(site, 0.4)
+        case "set":
+            return sonde.Set(site, 0.6)
+        case "apply":
+            return sonde.Apply(site, lambda old: old.sin() + 2)
+    return sonde.Patch(site, source)
+
+
+@settings(max_examples=30)
+@given(sweeps(), st.sampled_from([1, 3, 4, "auto"]), st.sampled_from(sorted(METRICS)))
+def test_equals_one_plain_forward_per_edit(loaded, case, batch_size, metric):
+    family, rows, cells = case
+    model, metric = loaded[family], METRICS[metric]
+    source = model.run([[(token + 11) % VOCAB for token in row] for row in rows], read=[*model.architecture.sites])
+    cells = [[edit for parts in cell if (edit := made(model, rows, source, *parts))] for cell in cells]
+    cells = [cell for cell in cells if cell]
+    if not cells:
+        return
+    sweep = model.sweep(rows, cells, metric, batch_size=batch_size, verify=True)
+    # a patch from a run that was recorded makes the sweep recorded
+    record = any(isinstance(edit, sonde.Patch) or "pattern" in edit.site.name for cell in cells for edit in cell)
+    expected = plainly(model, rows, cells, metric, record)
+    scale = max(1.0, expected.abs().max().item())
+    assert (sweep.values - expected).abs().max() <= 1e-5 * scale
+    assert (sweep.base - plainly(model, rows, [[]], metric, record)[0]).abs().max() <= 1e-5 * scale
+    assert len(sweep.edits) == sweep.plan.cells == len(cells)
+
+
+def test_the_plan_of_a_grid(model, metric):
+    """Cells that enter at block l skip the l blocks below it: a grid costs about half."""
+    ids = [[3, 1, 0, 4, 7]] * 2
+    edits = [sonde.Zero(site) for site in model.sites("blocks.*.resid_pre").each(pos=range(5))]
+    plan = model.sweep(ids, edits, metric).plan
+    assert (plan.cells, plan.replayed, plan.plain) == (10, 10, 0)
+    assert plan.block_rows == 5 * 2 * LAYERS + 5 * 2 * (LAYERS - 1)
+    assert plan.naive_block_rows == 10 * 2 * LAYERS
+    assert plan.passes == 2
+    assert model.sweep(ids, edits, metric, batch_size=4).plan.passes == 6
+    last = model.sweep(ids, [sonde.Zero(f"blocks.{LAYERS - 1}.resid_post"), sonde.Zero("final_norm"), sonde.Zero("embed")], metric).plan
+    assert (last.replayed, last.plain) == (2, 1)
+
+
+def test_a_replay_calls_no_block_below_its_entry(model, ids, metric):
+    seen = []
+    block = model.module.get_submodule(f"{model.architecture.blocks}.0")
+    model.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=False)
+    handle = block.register_forward_pre_hook(lambda *args: seen.append(1))
+    model.sweep(ids, [sonde.Zero(f"blocks.1.attn.z[head={head}]") for head in range(HEADS)], metric, verify=False)
+    handle.remove()
+    assert len(seen) == 1  # the unedited forward
+
+
+def test_a_wrong_replay_is_caught(model, ids, metric, monkeypatch):
+    """The control of the verification: a replay that forgets one row's arguments, or one block."""
+    replay = engine._replay
+    monkeypatch.setattr(engine, "_replay", lambda *args: replay(*args) * 1.01)
+    fresh = sonde.Model(model.module)
+    with pytest.raises(
+        SondeError, match=r"the planned sweep gives .* where a plain forward gives .* please report this model family, and use a plain run"
+    ):
+        fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)
+    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=False)
+    monkeypatch.undo()
+    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)
+    assert fresh.verified == {"replayed"}
+    monkeypatch.setattr(engine, "_replay", lambda *args: replay(*args) * 1.01)
+    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)  # by default once per model
+    with pytest.raises(SondeError, match="the planned sweep gives"):
+        fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=True)
+
+
+class Coupled(torch.nn.Module):
+    """Its rows depend on one another, so that stacking cells along the batch is wrong."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.layer(x)
+        return x - x.mean(0)
+
+
+def test_stacking_is_verified_too():
+    model = sonde.Model(Coupled())
+    with pytest.raises(SondeError, match="the planned sweep gives"):
+        model.sweep(torch.randn(2, 3), [sonde.Zero("layer:out"), sonde.Add("layer:out[batch=0]", 5.0)], lambda run: run.logits[:, 0])
+
+
+def test_a_metric_that_is_nan_in_both_is_no_disagreement(model, ids):
+    sweep = model.sweep(ids, [sonde.Zero("blocks.1.attn.z")], lambda run: run.last_logits[:, 0] * torch.nan, verify=True)
+    assert sweep.values.isnan().all()
+
+
+def test_an_edit_between_two_blocks_comes_before_one_on_entering(model, ids, metric):
+    """`resid_post` of a block and `resid_pre` of the next are one tensor, and the first is written first, whatever the order in the list."""
+    cell = [sonde.Scale("blocks.1.resid_pre", 2.0), sonde.Set("blocks.0.resid_post", torch.linspace(-1, 1, 16))]
+    sweep = model.sweep(ids, [cell], metric)
+    assert torch.allclose(sweep.values[0], metric(model.run(ids, edits=cell)), atol=1e-5)
+
+
+def test_hooks_of_the_users_own_are_felt_once(model, ids, metric):
+    """Hooks on a block run again in the replay, so the replay must start before them; hooks around the blocks would be missed by it."""
+    edits = [sonde.Zero(f"blocks.{i}.attn.z[head={head}]") for i in range(LAYERS) for head in range(2)]
+    around = ["", f"{model.architecture.blocks}.1"]
+    for path in around:
+        module = model.module.get_submodule(path)
+        handle = module.register_forward_hook(lambda module, args, output: 2 * output if isinstance(output, torch.Tensor) else None)
+        inner = module.register_forward_pre_hook(lambda module, args: (args[0] + 0.3, *args[1:]) if args[0].is_floating_point() else None)
+        sweep = model.sweep(ids, edits, metric, verify=False)
+        expected = torch.stack([metric(model.run(ids, edits=[edit])) for edit in edits])
+        handle.remove()
+        inner.remove()
+        assert torch.allclose(sweep.values, expected, atol=1e-5)
+        assert sweep.plan.replayed == (0 if path == "" else len(edits))
+
+
+def test_a_sweep_inside_an_edited_model(model, ids, metric):
+    outer = [sonde.Add("blocks.1.resid_pre", 0.7), sonde.Scale("blocks.0.mlp.out" if model.architecture.d_mlp else "blocks.0.attn.out", 0.5)]
+    for more in ([], [sonde.Add("blocks.1.resid_pre[pos=-1]", 0.5)], [sonde.Scale("logits", 0.1)]):
+        edits = [sonde.Zero("blocks.1.attn.z[head=0]"), sonde.Zero("blocks.0.resid_post[pos=2]"), sonde.Zero("final_norm[pos=0]")]
+        with model.edited([*outer, *more]):
+            sweep = model.sweep(ids, edits, metric, verify=True)
+            expected = torch.stack([metric(model.run(ids, edits=[edit])) for edit in edits])
+        assert torch.allclose(sweep.values, expected, atol=1e-5)
+
+
+def test_double_precision_stays_double(model, ids, metric):
+    exact = sonde.Model(copy.deepcopy(model.module).double())
+    sweep = exact.sweep(ids, [sonde.Zero("blocks.1.attn.z"), sonde.Add("embed", 0.1)], metric, verify=True)
+    assert sweep.values.dtype == sweep.base.dtype == torch.float64
+    assert torch.allclose(sweep.values[0], metric(exact.run(ids, edits=[sonde.Zero("blocks.1.attn.z")])), atol=1e-12, rtol=0)
+
+
+def test_half_precision_to_its_own_rounding(model, ids, metric):
+    low = sonde.Model(copy.deepcopy(model.module).bfloat16())
+    sweep = low.sweep(ids, [sonde.Zero(f"blocks.0.attn.z[head={head}]") for head in range(HEADS)], metric, verify=True)
+    assert sweep.values.dtype == torch.bfloat16
+
+
+def test_a_metric_may_name_the_logits_in_rows_of_different_length(model):
+    """A cell that edits the logits needs all positions; the metric's last token is then another column in every row."""
+    rows, metric = [[3, 1, 0, 4], [9, 2]], LogitDifference()
+    edits = [sonde.Scale("logits[pos=-1]", 3.0), sonde.Zero("blocks.1.attn.z")]
+    sweep = model.sweep(rows, edits, metric)
+    assert torch.allclose(sweep.values, torch.stack([metric(model.run(rows, edits=[edit])) for edit in edits]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "edits, kwargs, message",
+    [
+        ([], {}, "a sweep needs at least one edit, and every cell at least one"),
+        ([[]], {}, "a sweep needs at least one edit, and every cell at least one"),
+        ([sonde.Zero("embed")], {"batch_size": 0}, "batch_size=0: use 'auto' or a number of rows from 1 on"),
+        ([sonde.Zero("embed")], {"batch_size": "all"}, "batch_size='all': use 'auto' or a number of rows from 1 on"),
+        ([["embed"]], {}, "'embed' is no edit"),
+    ],
+)
+def test_refused(model, ids, metric, edits, kwargs, message):
+    with pytest.raises(InputError, match=message):
+        model.sweep(ids, edits, metric, **kwargs)
+
+
+def test_a_metric_gives_one_number_per_example(model, ids):
+    for wrong in (lambda run: run.last_logits, lambda run: run.last_logits.mean(), lambda run: [1.0, 2.0]):
+        with pytest.raises(InputError, match=r"a metric gives one number per example, here a tensor of shape \(2,\)"):
+            model.sweep(ids, [sonde.Zero("embed")], wrong)
+
+
+def test_a_metric_that_reads_a_site_is_told_that_nothing_was_read(model, ids):
+    with pytest.raises(sonde.SondeError, match=r"'embed' was not read in this run: name it in read="):
+        model.sweep(ids, [sonde.Zero("embed")], lambda run: run["embed"].sum((1, 2)))
+
+
+def test_edits_may_come_from_a_generator(model, ids, metric):
+    assert model.sweep(ids, (sonde.Zero(site) for site in model.sites("blocks.*.attn.z")), metric).values.shape == (LAYERS, 2)
+    assert "Sweep of 1 edits on 2 examples" in repr(model.sweep(ids, [sonde.Zero("embed")], metric))
+
+
+def test_long_rows_are_cut_into_passes_by_memory(model, metric, monkeypatch):
+    """The budget counts what a pass takes at its fullest; it is never what decides the values."""
+    rows = [list(range(CONTEXT))] * 2
+    edits = [sonde.Zero(f"blocks.0.attn.z[head={head}]") for head in range(HEADS)]
+    free = model.sweep(rows, edits, metric)
+    monkeypatch.setattr(engine, "rows_within", lambda needed: 4)
+    tight = model.sweep(rows, edits, metric)
+    assert (free.plan.passes, tight.plan.passes) == (1, 2)
+    assert torch.allclose(free.values, tight.values, atol=1e-5)
