@@ -161,7 +161,7 @@ def test_half_precision_keeps_the_identities_to_its_own_rounding(model, ids):
 def test_double_precision_stays_double(model, ids):
     high = sonde.Model(bare_in(model, torch.float64))
     read = high.run(ids, read=list(high.architecture.sites), edits=[sonde.Add("blocks.0.resid_post", 0.1)])
-    plain = high.run(ids, read="blocks.0.resid_post")["blocks.0.resid_post"]
+    plain = high.run(ids, read=["blocks.0.resid_post", "blocks.0.attn.scores"])["blocks.0.resid_post"]
     assert torch.allclose(read["blocks.0.resid_post"], plain + 0.1, atol=1e-13, rtol=0)  # 0.1 has not gone through float32
     assert {value.dtype for _, value in read.items()} <= {torch.float64, torch.float32}  # families take their softmax in float32
     assert read.logits.dtype == torch.float64
