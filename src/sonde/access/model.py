@@ -64,8 +64,10 @@ class Model:
             bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
 
         Raises:
-            InputError: an input that does not fit the model. UnknownSite, SiteUnavailable: a place that is not there. EditError: an edit
-            that does not fit its site.
+            InputError: an input that does not fit the model.
+            UnknownSite: a name that is no place in this model.
+            SiteUnavailable: a place that this model or call cannot serve.
+            EditError: an edit that does not fit its site.
 
         >>> from sonde.nn.transformer import Transformer, TransformerConfig
         >>> model = Model(Transformer(TransformerConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=50, n_ctx=8, d_mlp=32)))

@@ -3,7 +3,10 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+from sonde.results import InputError
 
 
 def add(commands: Any) -> None:
@@ -35,6 +38,9 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain, then print or write what was asked for."""
+    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
+        # said before the work, not after it
+        raise InputError(f"the report can't be written to {arguments.out}: give a file in a folder that exists with --out")
     from sonde.loading import load
     from sonde.report import explain
 
