@@ -81,7 +81,7 @@ def made(model, rows, source, name, kind, pos, head):
     return sonde.Patch(site, source)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(sweeps(), st.sampled_from([1, 3, 4, "auto"]), st.sampled_from(sorted(METRICS)))
 def test_equals_one_plain_forward_per_edit(loaded, case, batch_size, metric):
     family, rows, cells = case
