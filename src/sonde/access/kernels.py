@@ -23,8 +23,8 @@ from sonde.results import SiteUnavailable
 NAME = "sonde_recording"
 PORTS = ("q_rot", "k_rot", "scores", "pattern")
 
-# A tap sees (attention module, port, value) and returns the value to go on with.
-Tap = Callable[[nn.Module, str, Tensor], Tensor]
+# A tap sees (attention module, port, value, for the pattern also the scores it comes from) and returns the value to go on with.
+Tap = Callable[[nn.Module, str, Tensor, Tensor | None], Tensor]
 _taps: ContextVar[tuple[Tap, ...]] = ContextVar("taps", default=())  # of the runs in progress in this thread, innermost last
 
 _SOFTMAXES = {torch.nn.functional.softmax, torch.softmax, torch.Tensor.softmax}
@@ -47,9 +47,9 @@ class Kernel(Protocol):
         ...
 
 
-def _through_all(module: nn.Module, port: str, value: Tensor) -> Tensor:
+def _tapped(module: nn.Module, port: str, value: Tensor, scores: Tensor | None = None) -> Tensor:
     for tap in _taps.get():
-        value = tap(module, port, value)
+        value = tap(module, port, value, scores)
     return value
 
 
@@ -64,17 +64,17 @@ def listening(tap: Tap) -> Iterator[None]:
 
 
 class _WatchSoftmax(TorchFunctionMode):
-    def __init__(self, module: nn.Module, tap: Tap):
+    def __init__(self, module: nn.Module):
         super().__init__()
-        self.module, self.tap, self.seen = module, tap, 0
+        self.module, self.seen = module, 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in _SOFTMAXES:
             return func(*args, **kwargs)
         self.seen += 1
-        scores = self.tap(self.module, "scores", args[0])
-        return self.tap(self.module, "pattern", func(scores, *args[1:], **kwargs))
+        scores = _tapped(self.module, "scores", args[0])
+        return _tapped(self.module, "pattern", func(scores, *args[1:], **kwargs), scores)
 
 
 def recording(
@@ -82,9 +82,8 @@ def recording(
 ) -> tuple[Tensor, Tensor | None]:
     """The family's own eager attention, watched. Query, key and value: b h p e."""
     eager = _eager(type(module))
-    tap = _through_all
-    query, key = tap(module, "q_rot", query), tap(module, "k_rot", key)
-    with _WatchSoftmax(module, tap) as watch:
+    query, key = _tapped(module, "q_rot", query), _tapped(module, "k_rot", key)
+    with _WatchSoftmax(module) as watch:
         out = eager(module, query, key, value, attention_mask, *args, **kwargs)
     if watch.seen != 1:
         raise SiteUnavailable(

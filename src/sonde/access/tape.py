@@ -233,10 +233,10 @@ class Tape:
 
         return hook
 
-    def _recorded(self, module: nn.Module, port: str, value: Tensor) -> Tensor:
+    def _recorded(self, module: nn.Module, port: str, value: Tensor, scores: Tensor | None) -> Tensor:
         path = self._paths.get(id(module))
         point = None if path is None else Point(path, port)  # type: ignore[arg-type]
-        return value if point is None or point not in self._points else self._pass(point, module, None, value)
+        return value if point is None or point not in self._points else self._pass(point, module, scores, value)
 
     def _pass(self, point: Point, module: nn.Module, entering: Tensor | None, raw: Tensor) -> Tensor:
         """Everything that happens at one point: writes in the order of the computation, then leaves, then reads."""

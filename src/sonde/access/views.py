@@ -117,10 +117,11 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The softmax's input, b h q k, with the mask in it: an edit changes what a query may see, never whether it may see it.
+class Masked:
+    """The softmax's input or output, b h q k: an edit changes how much a query sees of a key, never whether it may see it.
 
-    Zero or a mean written over the mask would let a causal model look ahead, and a negative factor would turn the mask into the largest scores.
+    A constant written over the mask would let a causal model look ahead, and a negative factor would turn masked scores into the largest ones.
+    For the softmax's output, the scores are what entered.
     """
 
     sees_changes: ClassVar[bool] = True
@@ -129,8 +130,9 @@ class Scores:
         return raw
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        scores = raw if firing.entering is None else firing.entering
         # masks add the lowest number of the dtype, or minus infinity
-        return torch.where(raw <= torch.finfo(raw.dtype).min / 2, raw, new)
+        return torch.where(scores <= torch.finfo(scores.dtype).min / 2, raw, new)
 
 
 @dataclass(frozen=True)
