@@ -26,7 +26,9 @@ class Edit(Protocol):
     """Anything with a site and a way to compute the new value from the old one."""
 
     @property
-    def site(self) -> Site: ...
+    def site(self) -> Site:
+        """Where."""
+        ...
 
     def new(self, old: Tensor) -> Tensor:
         """The replacement for `old`, the selected part of the site's tensor: same shape, dtype and device."""

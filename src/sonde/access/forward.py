@@ -10,9 +10,10 @@ from torch.utils.hooks import RemovableHandle
 
 from sonde.access.edits import Patch
 from sonde.access.inputs import Inputs
+from sonde.access.outputs import unwrap
 from sonde.access.run import Gradients, Readings, Run
 from sonde.access.sites import Site
-from sonde.access.tape import Held, Stop, Tape, Write, unwrap
+from sonde.access.tape import Held, Stop, Tape, Write
 from sonde.results import InputError, SiteUnavailable
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
@@ -207,7 +208,7 @@ class Model:
         """Block `i`, the model's own module."""
         return self.module.get_submodule(f"{self.architecture.blocks}.{i}")
 
-    def unembed(self, hidden: Tensor, rows: Rows | None = None) -> Tensor:
+    def unembed(self, hidden: Float[Tensor, "*position d_model"], rows: Rows | None = None) -> Float[Tensor, "*kept vocab"]:
         """The model's own final norm, then its own unembedding.
 
         Arguments:
@@ -245,14 +246,17 @@ class Model:
 
     @property
     def n_layers(self) -> int:
+        """How many blocks there are; 0 in a module of no known family."""
         return self.architecture.n_layers
 
     @property
     def n_heads(self) -> int:
+        """How many query heads a block has; 0 in a module of no known family."""
         return self.architecture.n_heads
 
     @property
     def d_model(self) -> int:
+        """The width of the residual stream; 0 in a module of no known family."""
         return self.architecture.d_model
 
     @property
@@ -262,10 +266,12 @@ class Model:
 
     @property
     def device(self) -> torch.device:
+        """Where the first of the parameters is."""
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
     @property
     def dtype(self) -> str:
+        """The type of the first of the parameters, such as "float32"."""
         return str(next((p.dtype for p in self.module.parameters()), torch.float32)).removeprefix("torch.")
 
     def token_strings(self, inputs: Inputs) -> list[list[str]]:

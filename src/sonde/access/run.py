@@ -115,6 +115,7 @@ class Run(Readings):
 
     @property
     def ids(self) -> Int[Tensor, "batch pos"]:
+        """The token ids, padded on the right."""
         if self.inputs.ids is None:
             raise UnknownSite("the inputs of this run are no token sequences")
         return self.inputs.ids

@@ -102,6 +102,7 @@ class Site:
 
 
 def is_glob(name: str) -> bool:
+    """Whether a name stands for several."""
     return "*" in name or "?" in name
 
 

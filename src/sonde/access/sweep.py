@@ -18,9 +18,10 @@ from torch import Tensor
 
 from sonde.access.forward import Logits, Metric, evaluation, forward, logits_for, logits_kept, measured, needs_recording
 from sonde.access.inputs import Inputs
+from sonde.access.outputs import unwrap
 from sonde.access.run import Plan, Run, Sweep
 from sonde.access.sites import Site
-from sonde.access.tape import Tape, Write, unwrap
+from sonde.access.tape import Tape, Write
 from sonde.jobs import rows_within
 from sonde.results import InputError, SondeError
 

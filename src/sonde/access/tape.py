@@ -6,7 +6,7 @@ nothing.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sonde.access.architectures import Architecture, Point, SiteSpec
 from sonde.access.edits import Edit, Patch
 from sonde.access.kernels import PORTS, listening
+from sonde.access.outputs import first_tensor, rewrap, unwrap
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
 from sonde.access.views import Firing, HeadResults, ResidMid
@@ -72,6 +73,7 @@ class _AtPoint:
 
     @property
     def sites(self) -> list[Site]:
+        """The sites that are meant to be seen here."""
         return [write.site for _, writes in self.writes.values() for write in writes] + [site for _, site in self.leaves + self.reads]
 
 
@@ -90,9 +92,11 @@ class _Passing:
     remembered: dict[str, Tensor] = field(default_factory=dict)
 
     def value(self, spec: SiteSpec) -> Tensor:
+        """The site's value as it is now."""
         return self.remembered[spec.name] if spec.name in self.remembered else spec.view.get(self.raw, self.firing)
 
     def change(self, spec: SiteSpec, old: Tensor, new: Tensor) -> None:
+        """Let the module go on with another value of the site."""
         packed = spec.view.put(self.raw, old, new, self.firing)
         # what the model reads next may rely on the memory layout it is used to
         self.raw = packed.contiguous() if self.raw.is_contiguous() else packed
@@ -129,10 +133,12 @@ class Tape:
     # what to do
 
     def read(self, site: Site) -> None:
+        """Keep the site's value in `held`."""
         spec = self._spec(site)
         self._at(spec.point).reads.append((spec, site))
 
     def write(self, write: Write) -> None:
+        """Change the site's value."""
         spec = self._spec(write.site)
         self._at(spec.point).writes.setdefault(spec.name, (spec, []))[1].append(write)
 
@@ -179,7 +185,7 @@ class Tape:
             mask, cache = kwargs.get("attention_mask"), kwargs.get("past_key_values")
             self.rows = rows_of(mask.bool()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
             if self.rows is None and cache is not None:  # earlier tokens count, though they are not computed again
-                batch, length, *_ = _first_tensor(args, kwargs, "")[1].shape
+                batch, length, *_ = first_tensor(args, kwargs)[1].shape
                 self.rows = Rows((0,) * batch, (cache.get_seq_length() + length,) * batch)
 
         # a hook on the module itself keeps a sweep inside from replaying, so it is there only where positions are counted
@@ -212,7 +218,7 @@ class Tape:
         point = Point(path, "in")
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            key, raw = _first_tensor(args, kwargs, path)
+            key, raw = first_tensor(args, kwargs, path)
             new = self._pass(point, module, None, raw)
             if new is raw:
                 return None
@@ -323,38 +329,3 @@ def axes_of(spec: SiteSpec, value: Tensor) -> tuple[str, ...]:
         return spec.axes
     by_rank = {1: ("batch",), 2: ("batch", "unit"), 3: ("batch", "pos", "unit"), 4: ("batch", "channel", "row", "col")}
     return by_rank.get(value.ndim, ("batch", *(f"axis{i}" for i in range(1, value.ndim))))
-
-
-def unwrap(output: Any, path: str = "") -> Tensor:
-    """The tensor of a module's output: itself, the logits of a model's output, or the first tensor of a tuple or mapping."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        values = [output["logits"]] if isinstance(output.get("logits"), Tensor) else list(output.values())
-    else:
-        values = list(output) if isinstance(output, tuple | list) else []
-    for value in values:
-        if isinstance(value, Tensor):
-            return value
-    raise SiteUnavailable(f"the module {path!r} returns no tensor but {type(output).__name__}; name one of its submodules")
-
-
-def rewrap(output: Any, new: Tensor) -> Any:
-    """The output with its tensor (the one that `unwrap` gives) replaced, everything else kept."""
-    if isinstance(output, Tensor):
-        return new
-    old = unwrap(output)
-    if isinstance(output, Mapping):
-        fresh: Any = output.__class__(**output) if hasattr(output, "to_tuple") else dict(output)  # a `ModelOutput` of transformers is a dataclass
-        fresh[next(key for key, value in output.items() if value is old)] = new
-        return fresh
-    replaced = [new if value is old else value for value in output]
-    return output.__class__(*replaced) if hasattr(output, "_fields") else output.__class__(replaced)
-
-
-def _first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any], path: str) -> tuple[int | str, Tensor]:
-    given: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
-    for key, value in given:
-        if isinstance(value, Tensor):
-            return key, value
-    raise SiteUnavailable(f"no tensor enters the module {path!r}; name its output or another module")

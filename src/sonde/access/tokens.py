@@ -34,6 +34,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
+        """How many tokens there are, added ones included."""
         return self.backend.get_vocab_size() if self._fast else len(self.backend)
 
     def encode(self, text: str, bos: bool | None = None) -> list[int]:

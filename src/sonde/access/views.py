@@ -22,7 +22,7 @@ class Firing:
 
     Arguments:
         module: the module whose input or output this is.
-        entering: the first tensor that entered the module.
+        entering: the first tensor that entered the module; for the attention pattern the scores it comes from.
         block: the hidden state that entered the block around it, where the view asked for it.
         batch: the number of rows of the input.
     """
