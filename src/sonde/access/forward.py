@@ -180,7 +180,7 @@ def _finish(
     tape.finish()
     if output is None and logits is not False:
         raise SiteUnavailable("the forward ended before the logits")
-    arch, notes = model.architecture, list(inputs.notes)
+    arch, notes = model.architecture, [*inputs.notes, *tape.notes]
     own = arch.kernel.name(model.module) if arch.kernel else ""
     kernel = "eager" if tape.records or record else own
     if kernel != own:

@@ -18,7 +18,7 @@ from sonde.access.kernels import PORTS, listening
 from sonde.access.outputs import first_tensor, rewrap, unwrap
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
-from sonde.access.views import Firing, HeadResults, ResidMid
+from sonde.access.views import Firing, HeadResults, Pattern, ResidMid
 from sonde.results import EditError, SiteUnavailable
 
 
@@ -125,6 +125,7 @@ class Tape:
         self.rows, self.stop, self.copy, self.once = rows, stop, copy, once
         self.held: dict[Site, Held] = {}
         self.leaves: dict[Site, Held] = {}
+        self.notes: list[str] = []
         self._points: dict[Point, _AtPoint] = {}
         self._fired: set[Point] = set()
         self._blocks: dict[int, Tensor] = {}
@@ -278,6 +279,8 @@ class Tape:
                 got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
                 raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")
             put(part, after, resolved)
+        if isinstance(spec.view, Pattern) and spec.view.opened(new, passing.firing):
+            self.notes.append(f"{spec.name}: what was written lets queries see keys that the mask hides")
         passing.change(spec, old, new)
 
     def _make_leaf(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:

@@ -117,11 +117,10 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
-class Masked:
-    """The softmax's input or output, b h q k: an edit changes how much a query sees of a key, never whether it may see it.
+class Scores:
+    """The softmax's input, b h q k, with the mask in it: an edit changes what a query makes of a key, never whether it may see it.
 
-    A constant written over the mask would let a causal model look ahead, and a negative factor would turn masked scores into the largest ones.
-    For the softmax's output, the scores are what entered.
+    Zero or a mean written over the mask would let a causal model look ahead, and a negative factor would turn the mask into the largest scores.
     """
 
     sees_changes: ClassVar[bool] = True
@@ -130,9 +129,31 @@ class Masked:
         return raw
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
-        scores = raw if firing.entering is None else firing.entering
-        # masks add the lowest number of the dtype, or minus infinity
-        return torch.where(scores <= torch.finfo(scores.dtype).min / 2, raw, new)
+        return torch.where(hidden(raw), raw, new)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The softmax's output, b h q k; the scores are what entered. What is written is used as it is, also where the mask hides a key from a query:
+    `opened` tells, so that the run can say it."""
+
+    sees_changes: ClassVar[bool] = True
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return new
+
+    def opened(self, new: Tensor, firing: Firing) -> bool:
+        """Whether the new pattern lets a query see a key that the mask hides."""
+        assert firing.entering is not None
+        return bool((hidden(firing.entering) & (new != 0)).any())
+
+
+def hidden(scores: Tensor) -> Tensor:
+    """True where a mask hides the key: masks add the lowest number of the dtype, or minus infinity."""
+    return scores <= torch.finfo(scores.dtype).min / 2
 
 
 @dataclass(frozen=True)

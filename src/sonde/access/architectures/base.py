@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from sonde.access.kernels import Kernel
-from sonde.access.views import Broadcast, HeadFirst, HeadResults, Heads, Masked, NormScale, ResidMid, View, Whole
+from sonde.access.views import Broadcast, HeadFirst, HeadResults, Heads, NormScale, Pattern, ResidMid, Scores, View, Whole
 
 Port = Literal["in", "out", "q_rot", "k_rot", "scores", "pattern"]
 
@@ -186,8 +186,8 @@ def decoder(family: str, module: nn.Module, parts: Parts, sizes: Sizes, kernel: 
         site(f"{b}.attn.v", kv_axes, f"{path}.{parts.v}", "out", "values", Heads(sizes.n_kv_heads, sizes.d_head, starts[2]), i)
         site(f"{b}.attn.q_rot", HEADS, attn, "q_rot", "queries as attention compares them, rotated where the family rotates", HeadFirst(), i)
         site(f"{b}.attn.k_rot", kv_axes, attn, "k_rot", "keys as attention compares them, rotated where the family rotates", HeadFirst(), i)
-        site(f"{b}.attn.scores", PATTERN, attn, "scores", "the softmax's input, scaled; what the mask hides stays hidden", Masked(), i)
-        site(f"{b}.attn.pattern", PATTERN, attn, "pattern", "attention probabilities; what the mask hides stays hidden", Masked(), i)
+        site(f"{b}.attn.scores", PATTERN, attn, "scores", "the softmax's input, scaled; what the mask hides stays hidden", Scores(), i)
+        site(f"{b}.attn.pattern", PATTERN, attn, "pattern", "attention probabilities", Pattern(), i)
         site(f"{b}.attn.z", HEADS, out, "in", "each head's mixed values", Heads(sizes.n_heads, sizes.d_head), i)
         projection = module.get_submodule(out)
         if _plain_map(projection, q_width, sizes.d_model, parts.transposed):
