@@ -4,6 +4,7 @@ from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.edits import Add, Apply, Edit, Mean, Patch, Scale, Set, Zero
 from sonde.access.forward import Metric
 from sonde.access.model import Model
+from sonde.access.proof import Identity
 from sonde.access.run import Gradients, Plan, Run, Sweep
 from sonde.access.sites import Site
 from sonde.access.table import Sites
@@ -15,6 +16,7 @@ __all__ = [
     "Architecture",
     "Edit",
     "Gradients",
+    "Identity",
     "Mean",
     "Metric",
     "Model",

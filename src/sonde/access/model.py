@@ -19,6 +19,7 @@ from sonde.access.edits import Edit
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import When, continuation, following
 from sonde.access.inputs import Given, Inputs, prepare
+from sonde.access.proof import Identity, prove
 from sonde.access.run import Gradients, Run, Sweep
 from sonde.access.selection import Rows
 from sonde.access.sites import Site, expand, is_glob, nearest
@@ -50,6 +51,7 @@ class Model:
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.name = name or type(module).__name__
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
+        self._refuted: dict[str, Identity] | None = None  # the sites whose equations failed; nothing before the first use
         self._hashed: tuple[list[tuple[int, int]], str] | None = None
 
     # verbs
@@ -77,7 +79,7 @@ class Model:
         torch.Size([1, 8])
         """
         writes = self._writes(edits)
-        return forward(self, self._prepare(inputs, bos), self._expand(read), writes, logits)
+        return forward(self, self.prepare(inputs, bos), self._expand(read), writes, logits)
 
     def grad(self, inputs: Given, of: Metric, at: Where = "embed", edits: Edits = (), bos: bool | None = None) -> Gradients:
         """Gradients of a metric with respect to the values at some sites.
@@ -95,7 +97,7 @@ class Model:
         if not sites:
             raise InputError("grad needs at least one site in at=")
         writes = self._writes(edits)
-        return gradients(self, self._prepare(inputs, bos), of, sites, writes)
+        return gradients(self, self.prepare(inputs, bos), of, sites, writes)
 
     def sweep(
         self, inputs: Given, edits: Iterable[Edit | Sequence[Edit]], metric: Metric, batch_size: int | Literal["auto"] = "auto",
@@ -118,7 +120,7 @@ class Model:
             InputError: no edit; a metric that is not one number per example; and what `run` raises.
         """
         cells = [self._writes(edit) for edit in edits]
-        return sweep(self, self._prepare(inputs, bos), cells, metric, batch_size, verify, seed)
+        return sweep(self, self.prepare(inputs, bos), cells, metric, batch_size, verify, seed)
 
     def generate(
         self, prompt: str | Sequence[int], edits: Edits = (), when: When = "all", max_new_tokens: int = 20, temperature: float = 0.0,
@@ -144,7 +146,7 @@ class Model:
         """
         if self.tokenizer is None:
             raise InputError("generate writes text, and this model was loaded without a tokenizer: load it with tokenizer=")
-        prepared = self._prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos)
+        prepared = self.prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos)
         ids = continuation(self, prepared, self._writes(edits), when, max_new_tokens, temperature, seed)
         return following(self.tokenizer, prepared, ids)
 
@@ -228,6 +230,33 @@ class Model:
         assert isinstance(logits, Tensor)
         return logits
 
+    def prove(self, seed: int = 0) -> list[Identity]:
+        """Hold the equations between the sites of the vocabulary against one forward over random tokens.
+
+        The first use of the vocabulary does so too, and refuses the sites that a failed equation vouches for.
+
+        Arguments:
+            seed: of the tokens.
+
+        Returns:
+            Every equation in every block, with how far it is off; none for a module of no known family.
+
+        >>> from sonde.nn.transformer import Transformer, TransformerConfig
+        >>> model = Model(Transformer(TransformerConfig(n_layers=1, d_model=16, n_heads=2, d_vocab=50, n_ctx=8, d_mlp=32)))
+        >>> all(identity.holds for identity in model.prove())
+        True
+        """
+        return prove(self, seed) if self.architecture.n_layers else []
+
+    def prepare(self, inputs: Given, bos: bool | None = None) -> Inputs:
+        """The batch that a verb makes of its inputs.
+
+        Arguments:
+            inputs, bos: as for `run`.
+        """
+        with torch.inference_mode(False):
+            return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
+
     # facts
 
     @property
@@ -288,12 +317,23 @@ class Model:
 
     # inside
 
-    def _prepare(self, inputs: Given, bos: bool | None) -> Inputs:
-        with torch.inference_mode(False):
-            return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
-
     def _expand(self, where: Where) -> list[Site]:
-        return expand(where, self.site_names, self.architecture.why_not)
+        sites = expand(where, self.site_names, self.architecture.why_not)
+        self._prove_first(site.name for site in sites)
+        return sites
+
+    def _prove_first(self, names: Iterable[str]) -> None:
+        """At the first use of the vocabulary hold its equations against the model; refuse what failed."""
+        used = [name for name in names if name in self.architecture.sites]
+        # a hook of the user's may stand between two sites, which says nothing of either
+        if used and self._refuted is None and not any(m._forward_hooks or m._forward_pre_hooks for m in self.module.modules()):
+            self._refuted = {site: identity for identity in self.prove() if not identity.holds for site in identity.sites}
+        for name in used:
+            if self._refuted and name in self._refuted:
+                raise SiteUnavailable(
+                    f"{name!r} is not what it says in this model: {self._refuted[name]}; name a module's input or output instead, "
+                    f"such as {str(self.architecture.sites[name].point)!r}"
+                )
 
     def _writes(self, edits: Edits) -> list[Write]:
         writes = []
@@ -304,6 +344,7 @@ class Model:
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
             self.locate(edit.site.name)
             writes.append(Write(edit.site, edit))
+        self._prove_first(write.site.name for write in writes)
         return writes
 
     def _place(self, name: str) -> Place:
