@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import CONTEXT, FAMILIES, HEADS, LAYERS, VOCAB, LogitDifference
 
 import sonde
+from sonde.access import Run
 from sonde.access import sweep as engine
 from sonde.results import InputError, SondeError
 
@@ -128,7 +129,12 @@ def test_a_replay_calls_no_block_below_its_entry(model, ids, metric):
 def test_a_wrong_replay_is_caught(model, ids, metric, monkeypatch):
     """The control of the verification: a replay that forgets one row's arguments, or one block."""
     replay = engine._replay
-    monkeypatch.setattr(engine, "_replay", lambda *args: replay(*args) * 1.01)
+
+    def spoilt(*args):
+        run = replay(*args)
+        return Run({}, run.logits * 1.01, run.inputs, run.kernel, run.notes, last=True)
+
+    monkeypatch.setattr(engine, "_replay", spoilt)
     fresh = sonde.Model(model.module)
     with pytest.raises(
         SondeError, match=r"the planned sweep gives .* where a plain forward gives .* please report this model family, and use a plain run"
@@ -138,7 +144,7 @@ def test_a_wrong_replay_is_caught(model, ids, metric, monkeypatch):
     monkeypatch.undo()
     fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)
     assert fresh.verified == {"replayed"}
-    monkeypatch.setattr(engine, "_replay", lambda *args: replay(*args) * 1.01)
+    monkeypatch.setattr(engine, "_replay", spoilt)
     fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)  # by default once per model
     with pytest.raises(SondeError, match="the planned sweep gives"):
         fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=True)
@@ -245,6 +251,14 @@ def test_a_metric_gives_one_number_per_example(model, ids):
 def test_a_metric_that_reads_a_site_is_told_that_nothing_was_read(model, ids):
     with pytest.raises(sonde.SondeError, match=r"'embed' was not read in this run: name it in read="):
         model.sweep(ids, [sonde.Zero("embed")], lambda run: run["embed"].sum((1, 2)))
+
+
+def test_what_was_decided_is_told(model, metric):
+    sweep = model.sweep([[1, 2, 3], [4, 5]], [sonde.Zero("blocks.0.attn.pattern[head=0]"), sonde.Set("blocks.1.attn.pattern", 0.5)], metric)
+    kinds = ("rows of 2 to 3 tokens, padded", "attention kernel: eager, recorded", "blocks.1.attn.pattern: what was written lets queries see")
+    assert len(sweep.notes) == 3
+    assert all(note.startswith(kind) for note, kind in zip(sweep.notes, kinds, strict=True))
+    assert f"note: {sweep.notes[1]}" in repr(sweep)
 
 
 def test_edits_may_come_from_a_generator(model, ids, metric):

@@ -158,15 +158,18 @@ class Sweep:
         base: the metric without any edit, for each example.
         edits: a description of each edit, in order.
         plan: how it was computed.
+        notes: what was decided: special tokens, padding, kernel.
     """
 
     values: Float[Tensor, "edit example"]
     base: Float[Tensor, " example"]
     edits: tuple[str, ...]
     plan: "Plan"
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Sweep of {len(self.edits)} edits on {len(self.base)} examples\n{self.plan}"
+        head = f"Sweep of {len(self.edits)} edits on {len(self.base)} examples"
+        return "\n".join([head, str(self.plan), *(f"  note: {note}" for note in self.notes)])
 
 
 @dataclass(frozen=True)

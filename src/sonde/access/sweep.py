@@ -80,6 +80,7 @@ def sweep(
         values = base.new_empty(len(cells), inputs.batch)
         per_pass = _cells_per_pass(model, inputs, logits, record, batch_size)
         passes = work = 0
+        notes = dict.fromkeys(base_run.notes)
         for entry in entries:
             members = [i for i, cell in enumerate(plan) if cell.entry == entry]
             for start in range(0, len(members), per_pass):
@@ -88,11 +89,12 @@ def sweep(
                 writes = [Write(w.site, w.edit, part) for i, part in zip(chunk, rows, strict=True) for w in plan[i].planned]
                 stacked = inputs.repeat(len(chunk))
                 if entry == PLAIN:
-                    out = forward(model, stacked, (), writes, logits, record).logits
+                    run = forward(model, stacked, (), writes, logits, record)
                 else:
-                    out = _replay(model, calls, entry, stacked, len(chunk), writes, logits, record)
+                    run = _replay(model, calls, entry, stacked, len(chunk), writes, logits, record)
+                notes |= dict.fromkeys(run.notes)
                 for i, part in zip(chunk, rows, strict=True):
-                    values[i] = measured(metric, Run({}, out[part], inputs, base_run.kernel, (), last=logits == "last"))
+                    values[i] = measured(metric, Run({}, run.logits[part], inputs, base_run.kernel, (), last=logits == "last"))
                 passes += 1
                 work += stacked.batch * (depth - max(entry, 0))
         for kind in ("replayed", "stacked"):
@@ -104,7 +106,7 @@ def sweep(
     replayed = sum(cell.entry != PLAIN for cell in plan)
     naive = len(cells) * inputs.batch * depth
     names = tuple(" and ".join(repr(write.edit) for write in cell) for cell in cells)
-    return Sweep(values, base, names, Plan(len(cells), replayed, len(cells) - replayed, passes, work, naive))
+    return Sweep(values, base, names, Plan(len(cells), replayed, len(cells) - replayed, passes, work, naive), tuple(notes))
 
 
 def _enter(model: "Model", writes: Sequence[Write]) -> _Cell:
@@ -159,7 +161,7 @@ def _recording_calls(model: "Model", calls: _Calls, entries: Sequence[int]) -> I
 
 def _replay(
     model: "Model", calls: _Calls, entry: int, stacked: Inputs, times: int, writes: Sequence[Write], logits: Logits, record: bool
-) -> Tensor:  # fmt: skip
+) -> Run:  # fmt: skip
     """The model's own blocks from `entry` on, then its own final norm and unembedding, with the cells stacked along the batch."""
     batch = stacked.batch // times
     tape = Tape(model.module, model.architecture, model.locate, stacked.rows)
@@ -172,7 +174,7 @@ def _replay(
             hidden = unwrap(model.block(i)(hidden, *_stack(rest, batch, times), **_stack(kwargs, batch, times)))
         out = model.unembed(hidden, stacked.rows if logits == "last" else None)
     tape.finish()
-    return out
+    return Run({}, out, stacked, "", tuple(tape.notes), last=logits == "last")
 
 
 def _stack(value: Any, batch: int, times: int) -> Any:

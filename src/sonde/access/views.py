@@ -134,8 +134,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Pattern:
-    """The softmax's output, b h q k; the scores are what entered. What is written is used as it is, also where the mask hides a key from a query:
-    `opened` tells, so that the run can say it."""
+    """The softmax's output, b h q k; the scores are what entered.
+
+    What is written is used as it is, also where the mask hides a key from a query: `opened` tells, so that the run can say it.
+    """
 
     sees_changes: ClassVar[bool] = True
 
