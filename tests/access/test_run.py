@@ -547,3 +547,10 @@ def test_the_hash_follows_weights_and_settings(loaded, tmp_path):
 def test_facts(loaded):
     model = loaded["llama"]
     assert (model.n_layers, model.n_heads, model.d_model, model.context, model.dtype, model.device.type) == (LAYERS, 4, 16, 12, "float32", "cpu")
+
+
+def test_a_run_becomes_a_dictionary():
+    model = sonde.Model(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU()))
+    run = model.run(torch.randn(2, 3), read=["0:out", "1:out"])
+    assert list(dict(run)) == list(run.keys()) == run.sites == ["0:out", "1:out"]
+    assert torch.equal(dict(run)["1:out"], run["1:out"])

@@ -34,6 +34,10 @@ class Readings:
         dropped = {axis for axis, index in wanted.select if isinstance(index, int | str)}
         return tuple(axis for axis in self._find(wanted)[1].axes if axis not in dropped)
 
+    def keys(self) -> list[str]:
+        """The names of what was read, so that `dict(run)` works."""
+        return self.sites
+
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """Each site's name with its value."""
         return ((site, self[site]) for site in self)
