@@ -131,14 +131,8 @@ class TransformersKernel:
         # every configuration object once: two models may share one, and a submodule may have its own
         held: list[Any] = [getattr(m, "config", None) for m in module.modules()]
         configs = list({id(config): config for config in held if hasattr(config, "_attn_implementation_internal")}.values())
-        before = [config._attn_implementation_internal for config in configs]
-        try:
-            for config in configs:
-                config._attn_implementation_internal = NAME
+        with _set(configs, "_attn_implementation_internal", NAME):
             yield
-        finally:
-            for config, kernel in zip(configs, before, strict=True):
-                config._attn_implementation_internal = kernel
 
 
 class NativeKernel:
@@ -153,17 +147,23 @@ class NativeKernel:
 
     @contextlib.contextmanager
     def recording(self, module: nn.Module) -> Iterator[None]:
-        holders = _holders(module)
-        before = [m.kernel for m in holders]
         for kernel in self.name(module).split(", "):
             _refuse_foreign(kernel, self.known)
-        try:
-            for m in holders:
-                m.kernel = recording
+        with _set(_holders(module), "kernel", recording):
             yield
-        finally:
-            for m, kernel in zip(holders, before, strict=True):
-                m.kernel = kernel
+
+
+@contextlib.contextmanager
+def _set(objects: list[Any], attribute: str, value: Any) -> Iterator[None]:
+    """An attribute of some objects has this value inside this context, and its own one after it, whatever happens."""
+    before = [getattr(one, attribute) for one in objects]
+    try:
+        for one in objects:
+            setattr(one, attribute, value)
+        yield
+    finally:
+        for one, own in zip(objects, before, strict=True):
+            setattr(one, attribute, own)
 
 
 def _holders(module: nn.Module) -> list[Any]:
