@@ -53,8 +53,8 @@ def check(model: Model, task: Task, attribute: Callable[[Model, Task], Attributi
         return untestable(claim, measure, reason, threshold=THRESHOLD, threshold_source=SOURCE)
     generator = torch.Generator().manual_seed(seed)
     places = [[i for i, special in enumerate(row) if not special] for row in result.special]
-    sizes = [max(1, round(HIGHEST * len(row))) for row in places]
-    highest = [_highest(values, row, k) for values, row, k in zip(result.values, places, sizes, strict=True)]
+    sizes = [tested(len(row)) for row in places]
+    highest = [result.highest(example, k) for example, k in enumerate(sizes)]
     drawn = [
         [[row[i] for i in torch.randperm(len(row), generator=generator)[:k].tolist()] for row, k in zip(places, sizes, strict=True)]
         for _ in range(SETS)
@@ -73,8 +73,9 @@ def undone(clean: Float[Tensor, " example"], corrupt: Float[Tensor, " example"])
     return "" if low > 0 else "on these prompts the counterfactuals do not surely lower the metric, so nothing shows what the answer depends on"
 
 
-def _highest(values: Float[Tensor, " pos"], places: list[int], k: int) -> list[int]:
-    return sorted(places, key=lambda i: -float(values[i]))[:k]
+def tested(n: int) -> int:
+    """How many of an example's tokens count as the highest."""
+    return max(1, round(HIGHEST * n))
 
 
 def _replaced(

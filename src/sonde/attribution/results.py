@@ -51,6 +51,11 @@ class Attribution(Result):
             return None
         return self.metric - self.absent_metric - self.values.nansum(-1)
 
+    def highest(self, example: int, k: int) -> list[int]:
+        """The positions of an example's `k` highest tokens, special ones left out, the highest first."""
+        real = [i for i, special in enumerate(self.special[example]) if not special]
+        return sorted(real, key=lambda i: -float(self.values[example, i]))[:k]
+
     def to_frame(self) -> "DataFrame":
         """One row per token."""
         import polars as pl

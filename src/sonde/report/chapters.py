@@ -7,7 +7,7 @@ from sonde import attribution as attributions
 from sonde import lens as lenses
 from sonde import patching as patches
 from sonde.access import Model
-from sonde.attribution.check import HIGHEST
+from sonde.attribution.check import tested
 from sonde.evidence import untestable
 from sonde.report.behaviour import behaviour
 from sonde.report.material import Material
@@ -63,8 +63,7 @@ def attribution(material: Material) -> Chapter:
 
 def _naming(attribution: attributions.Attribution) -> str:
     """The claim about the highest tokens, with the names of this prompt's."""
-    real = [i for i, special in enumerate(attribution.special[0]) if not special]
-    highest = sorted(real, key=lambda i: -float(attribution.values[0, i]))[: max(1, round(HIGHEST * len(real)))]
+    highest = attribution.highest(0, tested(attribution.special[0].count(False)))
     names = ", ".join(f"`{attribution.tokens[0][i]}`" for i in highest)
     return f"The tokens that {attribution.method} ranks highest (here {names}) carry the answer more than others."
 
