@@ -162,3 +162,14 @@ def test_masks_tell_rows_or_are_refused(mask):
     assert [row[start : start + length] for row, start, length in zip(mask, rows.starts, rows.lengths, strict=True)] == [
         [True] * sum(row) for row in mask
     ]
+
+
+def test_positions_are_counted_from_the_first_token_also_where_the_first_columns_are_cached():
+    rows = Rows((0, 0), (6, 6), cached=4)
+    new, keys = torch.arange(2 * 2 * 3).view(2, 2, 3), torch.arange(2 * 6 * 3).view(2, 6, 3)
+    axes = ("batch", "pos", "d_model")
+    assert torch.equal(take(new, resolve(Site.parse("x[pos=-1]"), axes, new.shape, rows)), new[:, 1])
+    assert torch.equal(take(new, resolve(Site.parse("x[pos=4:6]"), axes, new.shape, rows)), new)
+    assert torch.equal(take(keys, resolve(Site.parse("x[pos=1]"), axes, keys.shape, rows)), keys[:, 1])  # keys are all there
+    with pytest.raises(SiteUnavailable, match="cached"):
+        resolve(Site.parse("x[pos=3]"), axes, new.shape, rows)

@@ -4,7 +4,7 @@ Positions count each row's real tokens, so in a padded batch `pos=-1` is another
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool
@@ -24,6 +24,7 @@ class Rows:
         starts: the column of each row's first real token.
         lengths: how many real tokens each row has.
         tokens: the text of each row's tokens; empty where there is no tokenizer.
+        cached: how many columns at the beginning are not computed again, because their keys and values are kept: most tensors begin after them.
 
     >>> rows = Rows((0, 0), (3, 2), (("The", " keys", " are"), ("The", " key")))
     >>> rows.columns(0, "keys", Site("embed")), rows.columns(1, -1, Site("embed"))
@@ -33,6 +34,7 @@ class Rows:
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
     tokens: tuple[tuple[str, ...], ...] = ()
+    cached: int = 0
 
     @property
     def ragged(self) -> bool:
@@ -57,7 +59,7 @@ class Rows:
 
     def part(self, rows: slice) -> "Rows":
         """Some of the rows."""
-        return Rows(self.starts[rows], self.lengths[rows], self.tokens[rows])
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], tokens=self.tokens[rows])
 
     def columns(self, row: int, index: Index, site: Site) -> list[int]:
         """The columns that an index along positions means in one row.
@@ -185,7 +187,12 @@ def _columns(site: Site, axis: str, i: int, shape: torch.Size, rows: Rows, batch
     index = dict(site.select)[axis]
     shared = shape[0] != len(rows.lengths)  # one line for all rows, such as position embeddings
     table = [rows.columns(row, index, site) for row in (range(len(rows.lengths)) if shared else batch)]
-    if shape[i] < rows.end or (shared and any(line != table[0] for line in table)):
+    # keys reach back to the first column, also where the queries begin after the cached ones
+    before = rows.cached if shape[i] < rows.end else 0
+    if before and any(column < before for line in table for column in line):
+        raise SiteUnavailable(f"{site}: the first {before} columns are cached and not computed in this forward")
+    table = [[column - before for column in line] for line in table]
+    if shape[i] < rows.end - before or (shared and any(line != table[0] for line in table)):
         raise SiteUnavailable(
             f"{site}: the tensor here is {' x '.join(map(str, shape))}, which has no column for every token along {axis!r}; read it whole"
         )
