@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -151,6 +151,18 @@ def causal_mask(
     return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)[:, None]
 
 
+class KeyValueCache(Protocol):
+    """Keys and values of earlier tokens, by layer, as transformers keeps them: its `DynamicCache` is one."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]:
+        """Keep what a layer has computed for new tokens; returns its keys and values of all tokens so far, and of nothing else."""
+        ...
+
+    def get_seq_length(self) -> int:
+        """How many tokens are kept."""
+        ...
+
+
 def _repeat_kv(x: Float[Tensor, "batch kv_head pos d_head"], groups: int) -> Float[Tensor, "batch head pos d_head"]:
     return x if groups == 1 else x.repeat_interleave(groups, dim=1)
 
@@ -170,14 +182,16 @@ def sdpa_attention_forward(
 ) -> tuple[Float[Tensor, "batch query head d_head"], None]:
     """Attention by torch's fused kernel, which never makes the pattern; a mask of None means causal."""
     groups = module.num_key_value_groups
+    queries, keys = query.shape[2], key.shape[2]
+    if attention_mask is None and 1 < queries < keys:  # torch aligns its own causal mask to the first key, and these queries are the last
+        attention_mask = causal_mask(queries, keys, query.dtype, query.device)
     out = nn.functional.scaled_dot_product_attention(
         query,
         _repeat_kv(key, groups),
         _repeat_kv(value, groups),
         attn_mask=attention_mask,
         dropout_p=dropout,
-        # torch aligns its own causal mask to the first key; a single query, being the last, may look everywhere
-        is_causal=attention_mask is None and query.shape[2] > 1,
+        is_causal=attention_mask is None and queries > 1,  # a single query, being the last, may look everywhere
         scale=scaling,
     )
     return out.transpose(1, 2).contiguous(), None
@@ -208,8 +222,9 @@ def eager_attention_forward(
 class Attention(nn.Module):
     """Causal self-attention with separate linear maps for queries, keys, values and output."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, layer_idx: int) -> None:
         super().__init__()
+        self.layer_idx = layer_idx
         self.n_heads, self.n_kv_heads, self.d_head = config.n_heads, config.kv_heads, config.head_dim
         self.num_key_value_groups = self.n_heads // self.n_kv_heads
         self.scaling = self.d_head**-0.5
@@ -224,12 +239,15 @@ class Attention(nn.Module):
         hidden: Float[Tensor, "batch pos d_model"],
         attention_mask: Float[Tensor, "mask_batch 1 query key"] | None = None,
         position_embeddings: tuple[Tensor, Tensor] | None = None,
+        past_key_values: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         query = self.q(hidden).unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)
         key = self.k(hidden).unflatten(-1, (self.n_kv_heads, self.d_head)).transpose(1, 2)
         value = self.v(hidden).unflatten(-1, (self.n_kv_heads, self.d_head)).transpose(1, 2)
         if position_embeddings is not None:
             query, key = rotate(query, *position_embeddings), rotate(key, *position_embeddings)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
         z, _ = self.kernel(self, query, key, value, attention_mask, scaling=self.scaling)
         return self.o(z.flatten(2))
 
@@ -253,10 +271,10 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention, then the MLP, each reading the normalised residual stream and adding to it."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, layer_idx: int) -> None:
         super().__init__()
         self.attn_norm = _norm(config)
-        self.attn = Attention(config)
+        self.attn = Attention(config, layer_idx)
         self.has_mlp = config.d_mlp > 0
         if self.has_mlp:
             self.mlp_norm = _norm(config)
@@ -267,9 +285,10 @@ class Block(nn.Module):
         hidden: Float[Tensor, "batch pos d_model"],
         attention_mask: Float[Tensor, "mask_batch 1 query key"] | None = None,
         position_embeddings: tuple[Tensor, Tensor] | None = None,
+        past_key_values: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
-        """Arguments: the residual stream; an additive mask (None: causal); cosine and sine of the rotary angles."""
-        mid = hidden + self.attn(self.attn_norm(hidden), attention_mask, position_embeddings)
+        """Arguments: the residual stream; an additive mask (None: causal); cosine and sine of the rotary angles; earlier keys and values."""
+        mid = hidden + self.attn(self.attn_norm(hidden), attention_mask, position_embeddings, past_key_values)
         return mid + self.mlp(self.mlp_norm(mid)) if self.has_mlp else mid
 
 
@@ -293,7 +312,7 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(config.d_vocab, config.d_model)
         if config.positional == "learned":
             self.pos_embed = nn.Embedding(config.n_ctx, config.d_model)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.final_norm = _norm(config)
         self.unembed = nn.Linear(config.d_model, config.d_vocab, bias=False)
         if config.tied:
@@ -313,39 +332,45 @@ class Transformer(nn.Module):
     def forward(
         self,
         input_ids: Int[Tensor, "batch pos"],
-        attention_mask: Int[Tensor, "batch pos"] | Float[Tensor, "mask_batch 1 pos pos"] | None = None,
+        attention_mask: Int[Tensor, "batch key"] | Float[Tensor, "mask_batch 1 pos key"] | None = None,
         position_ids: Int[Tensor, "batch pos"] | None = None,
         logits_to_keep: int = 0,
+        past_key_values: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch kept_pos d_vocab"]:
         """Logits of the next token at each position.
 
         Arguments:
             input_ids: token ids, at most n_ctx a row.
-            attention_mask: 1 for real tokens and 0 for padding on either side; or an additive mask handed to the blocks as it is.
+            attention_mask: 1 for real tokens and 0 for padding on either side, earlier tokens included; or an additive mask handed to the blocks
+                as it is.
             position_ids: each token's place; None: counted from the row's first real token.
             logits_to_keep: compute only the last so many columns; 0 means all.
+            past_key_values: keys and values of the tokens before these; those of these tokens are added to it.
 
         Returns:
             The logits; at padding they mean nothing.
 
         Raises:
-            InputError: the rows are longer than n_ctx.
+            InputError: the rows are longer than n_ctx; a cache of fixed length, whose empty places would be looked at.
         """
-        pos = input_ids.shape[1]
+        if getattr(past_key_values, "is_compileable", False):
+            raise InputError(f"a {type(past_key_values).__name__} returns places that hold nothing yet: use a cache that grows, such as DynamicCache")
+        batch, new = input_ids.shape
+        pos = new if past_key_values is None else past_key_values.get_seq_length() + new
         if pos > self.config.n_ctx:
             raise InputError(f"{pos} tokens do not fit into a context of {self.config.n_ctx}: shorten the input")
         padding = attention_mask if attention_mask is not None and attention_mask.ndim == 2 else None
         if position_ids is None:
-            real = torch.ones_like(input_ids) if padding is None else padding.long()
-            position_ids = (real.cumsum(-1) - 1).clamp(min=0)
+            real = torch.ones(batch, pos, dtype=torch.long, device=input_ids.device) if padding is None else padding.long()
+            position_ids = (real.cumsum(-1) - 1).clamp(min=0)[:, -new:]
         hidden = self.embed(input_ids)
         if self.config.positional == "learned":
             hidden = hidden + self.pos_embed(position_ids)
         rotary = rotary_embeddings(position_ids, self.config.head_dim, self.config.rotary_base) if self.config.positional == "rotary" else None
         if padding is not None:
-            attention_mask = causal_mask(pos, pos, hidden.dtype, hidden.device, visible=padding[:, None, :].bool())
+            attention_mask = causal_mask(new, pos, hidden.dtype, hidden.device, visible=padding[:, None, :].bool())
         for block in self.blocks:
-            hidden = block(hidden, attention_mask, rotary)
+            hidden = block(hidden, attention_mask, rotary, past_key_values)
         return self.unembed(self.final_norm(hidden[:, -logits_to_keep:]))
 
     def stored_tensors(self) -> dict[str, Tensor]:
