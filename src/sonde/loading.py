@@ -18,7 +18,7 @@ from torch import nn
 from sonde import specimens
 from sonde.access import Model, Tokenizer
 from sonde.access.architectures import native
-from sonde.results import LoadError
+from sonde.results import LoadError, shown
 
 SPECIMEN = "specimen:"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -50,7 +50,7 @@ def load(
             raise LoadError("a module is used as it is: move or convert it yourself, then load it without dtype and device")
         return Model(source, tokenizer)
     if not isinstance(source, str | os.PathLike) or not str(source):
-        raise LoadError(f"{source!r} is no model: give the name of one, a folder, or a torch module")
+        raise LoadError(f"{shown(source)} is no model: give the name of one, a folder, or a torch module")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise LoadError(f"dtype={dtype!r} is no type for weights: give torch.float32, torch.bfloat16 or another floating-point type")
     model = _open(os.fspath(source), dtype)

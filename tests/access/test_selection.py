@@ -127,7 +127,7 @@ def test_texts_that_mean_no_one_place(rows, text, message):
         ({"head": (0, -5)}, UnknownSite, "head -5 is out of range"),
         ({"head": slice(2, 2)}, InputError, "the selection along 'head' is empty"),
         ({"head": (1, -3)}, InputError, "names an entry twice"),
-        ({"head": "cat"}, UnknownSite, "'cat' is the text of a token, and give 'head' a number from 0 to 3"),
+        ({"head": "cat"}, UnknownSite, "'cat' is the text of a token: give 'head' a number from 0 to 3"),
         ({"pos": 5}, InputError, r"position 5 is outside row 0, which has 5 tokens \(0 to 4, or -5 to -1\)"),
         ({"pos": 2}, InputError, r"position 2 is outside row 1, which has 2 tokens"),
         ({"pos": slice(0, 4)}, InputError, "the rows have 2 to 5 tokens, so this selection differs in length between them"),

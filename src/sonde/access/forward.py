@@ -14,7 +14,7 @@ from sonde.access.outputs import unwrap
 from sonde.access.run import Gradients, Readings, Run
 from sonde.access.sites import Site
 from sonde.access.tape import Held, Stop, Tape, Write
-from sonde.results import InputError, SiteUnavailable
+from sonde.results import InputError, SiteUnavailable, SondeError, shown
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
@@ -86,21 +86,23 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
 def measured(metric: Metric, run: Run) -> Tensor:
     """The metric's value for each example; raises unless it is one number per row."""
     value = metric(run)
-    if not isinstance(value, Tensor) or value.shape != (run.inputs.batch,):
-        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise InputError(f"a metric gives one number per example, here a tensor of shape ({run.inputs.batch},); {metric!r} gave {got}")
+    if not isinstance(value, Tensor) or value.shape != (run.inputs.batch,) or value.is_complex():
+        got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise InputError(f"a metric gives one number per example, here a tensor of shape ({run.inputs.batch},); {shown(metric)} gave {got}")
     return value
 
 
 def logits_for(metric: Metric) -> Logits:
-    """The logits that a metric reads: those at the last token if it declares `pos = -1`, else all."""
+    """The logits that a metric reads: those at the last token if it declares `pos = -1`, else all; refuses what is no metric."""
+    if not callable(metric):
+        raise InputError(f"{shown(metric)} is no metric: give a function from a Run to one number per example, such as one of sonde.tasks")
     return "last" if getattr(metric, "pos", None) == -1 else True
 
 
 def logits_kept(model: "Model", logits: Logits, sites: Sequence[Site]) -> Logits:
     """The logits that are computed: all of them where sites at or after the unembedding are meant, which have all positions."""
-    if logits not in (True, False, "last"):
-        raise InputError(f"logits={logits!r}: use True, 'last' or False")
+    if not isinstance(logits, bool) and (not isinstance(logits, str) or logits != "last"):
+        raise InputError(f"logits={shown(logits)}: use True, 'last' or False")
     unembed = model.architecture.unembed
     if logits == "last" and (not unembed or any(model.locate(site.name).point.module in ("", unembed) for site in sites)):
         return True
@@ -158,6 +160,16 @@ def _call(model: "Model", tape: Tape, inputs: Inputs, logits: Logits, record: bo
             return model.module(*inputs.args, **{**model.architecture.call, **inputs.kwargs})
         except Stop:
             return None
+        except (RuntimeError, TypeError) as error:  # an unknown module says itself what it can't take, in the words of its own code
+            if model.architecture.family != "module" or tape.edits or isinstance(error, SondeError):
+                raise
+            raise InputError(f"{model.name} can't take {_described(inputs)}: {shown(str(error), limit=200)}") from error
+
+
+def _described(inputs: Inputs) -> str:
+    """The tensors that a module was called with, in a few words."""
+    named = [("", value) for value in inputs.args] + [(f"{name} ", value) for name, value in inputs.kwargs.items()]
+    return ", ".join(f"{name}{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"{name}{shown(value)}" for name, value in named)
 
 
 def _keep_last(model: "Model", inputs: Inputs) -> RemovableHandle:

@@ -6,7 +6,7 @@ which columns are real; whatever padding a user brings is taken off first.
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from sonde.access.architectures import Architecture
 from sonde.access.selection import Rows, rows_of
 from sonde.access.tokens import Tokenizer
-from sonde.results import InputError
+from sonde.results import InputError, shown
 
 # texts, token ids by row, ids as a tensor (batch pos), or by name: ids with their mask, or for other modules their arguments
 Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | Mapping[str, Any]
@@ -75,6 +75,8 @@ def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
     Raises:
         InputError: what does not fit the model.
     """
+    if bos not in (True, False, None):
+        raise InputError(f"bos={shown(bos)}: use True, False, or None for the tokenizer's default")
     if bos is not None and not _holds_texts(given):
         raise InputError(f"bos={bos} speaks of texts, and these inputs are taken as they are; put the token into them, or leave bos out")
     if architecture.family == "module":
@@ -119,6 +121,8 @@ def _token_rows(given: Given, tokenizer: Tokenizer | None, bos: bool | None) -> 
         return _ids(given).tolist(), ()
     if isinstance(given, Mapping):
         return _unpadded(given)
+    if isinstance(given, bytes | bytearray | Set) or not isinstance(given, Iterable):
+        raise InputError(f"{shown(given)} is no input: give a text, several texts, token ids by row, or ids as a tensor (batch pos)")
     if _holds_texts(given):
         return _texts([given] if isinstance(given, str) else given, tokenizer, bos)
     items = list(given)
@@ -174,9 +178,14 @@ def _unpadded(given: Mapping[str, Any]) -> tuple[list[list[int]], tuple[str, ...
     mask = given.get("attention_mask")
     if mask is None:
         return ids.tolist(), ()
-    mask = torch.as_tensor(mask).reshape(-1, mask.shape[-1])
+    wanted = f"the attention_mask must be 0 or 1 for every token id, {tuple(ids.shape)}"
+    try:
+        mask = torch.as_tensor(mask)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{wanted}; got {shown(mask)}") from None
+    mask = mask if mask.ndim == 2 else mask.unsqueeze(0)
     if mask.shape != ids.shape or not ((mask == 0) | (mask == 1)).all():
-        raise InputError(f"the attention_mask must be 0 or 1 for every token id, {tuple(ids.shape)}; got {mask.dtype} {tuple(mask.shape)}")
+        raise InputError(f"{wanted}; got {mask.dtype} {tuple(mask.shape)}")
     rows_of(mask.bool())  # refuses holes and empty rows
     notes = ("the padding on the left was taken off: positions count each row's real tokens",) if not bool(mask[:, 0].all()) else ()
     return [row[real].tolist() for row, real in zip(ids, mask.bool(), strict=True)], notes

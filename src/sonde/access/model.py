@@ -28,7 +28,7 @@ from sonde.access.table import Place, Sites
 from sonde.access.tape import Tape, Write
 from sonde.access.tokens import Tokenizer
 from sonde.access.views import Whole
-from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash
+from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
 Where = str | Site | Iterable[str | Site]
 Edits = Edit | Sequence[Edit]
@@ -44,6 +44,8 @@ class Model:
     """
 
     def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = ""):
+        if not isinstance(module, nn.Module):
+            raise InputError(f"{shown(module)} is no torch module: sonde.load opens a model by its name or folder")
         if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules()):
             raise InputError("this module is compiled, and compiled code passes by what reads and edits it: load the module before torch.compile")
         self.module = module
@@ -119,6 +121,8 @@ class Model:
         Raises:
             InputError: no edit; a metric that is not one number per example; and what `run` raises.
         """
+        if isinstance(edits, Edit | str) or not isinstance(edits, Iterable):
+            raise InputError(f"a sweep takes a list of edits; got {shown(edits)}")
         cells = [self._writes(edit) for edit in edits]
         return sweep(self, self.prepare(inputs, bos), cells, metric, batch_size, verify, seed)
 
@@ -188,6 +192,8 @@ class Model:
 
     def locate(self, name: str) -> SiteSpec:
         """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
+        if not isinstance(name, str):
+            raise UnknownSite(f"{shown(name)} is no site: give its name as a text")
         known = self.architecture.sites.get(name)
         if known is not None:
             return known
@@ -208,6 +214,8 @@ class Model:
 
     def block(self, i: int) -> nn.Module:
         """Block `i`, the model's own module."""
+        if i not in range(self.n_layers):
+            raise InputError(f"there is no block {shown(i)}: {self.name} has {self.n_layers}, counted from 0")
         return self.module.get_submodule(f"{self.architecture.blocks}.{i}")
 
     def unembed(self, hidden: Float[Tensor, "*position d_model"], rows: Rows | None = None) -> Float[Tensor, "*kept vocab"]:
@@ -337,9 +345,10 @@ class Model:
 
     def _writes(self, edits: Edits) -> list[Write]:
         writes = []
-        for edit in [edits] if isinstance(edits, Edit) else edits:
+        given = [edits] if isinstance(edits, Edit | str) or not isinstance(edits, Iterable) else edits
+        for edit in given:
             if not isinstance(edit, Edit):
-                raise InputError(f"{edit!r} is no edit: use sonde.Zero, Set, Mean, Patch, Add, Scale or Apply")
+                raise InputError(f"{shown(edit)} is no edit: use sonde.Zero, Set, Mean, Patch, Add, Scale or Apply")
             if is_glob(edit.site.name):
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
             self.locate(edit.site.name)

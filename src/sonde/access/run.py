@@ -57,7 +57,8 @@ class Readings:
         for site in (wanted, wanted.whole()):
             if site in self._held:
                 return site, self._held[site]
-        held = f"; it holds {nearest(wanted.name, self.sites)}" if self._held else ""
+        close = nearest(wanted.name, self.sites) if self._held else "none is similar"
+        held = "" if close == "none is similar" else f"; it holds {close}"
         raise UnknownSite(f"{str(wanted)!r} was not read in this run{held}: name it in read=")
 
     def __contains__(self, site: str | Site) -> bool:

@@ -204,7 +204,7 @@ def _columns(site: Site, axis: str, i: int, shape: torch.Size, rows: Rows, batch
 def _entries(index: Index, size: int, axis: str, site: Site) -> Sequence[int]:
     if isinstance(index, str):
         hint = "no tokens are known here: give the position as a number" if axis in POSITION_AXES else f"give {axis!r} a number from 0 to {size - 1}"
-        raise UnknownSite(f"{site}: {index!r} is the text of a token, and {hint}")
+        raise UnknownSite(f"{site}: {index!r} is the text of a token: {hint}")
     if isinstance(index, slice):
         return range(size)[index]
     entries = (index,) if isinstance(index, int) else index

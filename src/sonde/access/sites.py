@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import SupportsIndex, Union
 
-from sonde.results import InputError, SiteUnavailable, UnknownSite
+from sonde.results import InputError, SiteUnavailable, UnknownSite, shown
 
 Index = int | str | slice | tuple[int, ...]
 Choice = SupportsIndex | str | slice | Iterable[SupportsIndex]  # what a user may give for an `Index`
@@ -118,6 +118,8 @@ def expand(sites: "str | Site | Iterable[str | Site]", names: Sequence[str], why
         UnknownSite: a glob that matches nothing. SiteUnavailable: one that the vocabulary knows and the model has not.
     """
     given: Iterable[str | Site] = [sites] if isinstance(sites, str | Site) else sites
+    if not isinstance(given, Iterable):
+        raise UnknownSite(f"{shown(given)} names no sites: give a name, a glob such as 'blocks.*.attn.z', or a list of them")
     found: dict[Site, None] = {}
     for item in given:
         site = Site.parse(item)

@@ -23,7 +23,7 @@ from sonde.access.run import Plan, Run, Sweep
 from sonde.access.sites import Site
 from sonde.access.tape import Tape, Write
 from sonde.jobs import rows_within
-from sonde.results import InputError, SondeError
+from sonde.results import InputError, SondeError, shown
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
@@ -190,10 +190,10 @@ def _stack(value: Any, batch: int, times: int) -> Any:
 
 def _cells_per_pass(model: "Model", inputs: Inputs, logits: Logits, record: bool, batch_size: int | Literal["auto"]) -> int:
     """How many cells are stacked into one pass."""
-    if isinstance(batch_size, int) and batch_size >= 1:
+    if isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size >= 1:
         rows = batch_size
     elif batch_size != "auto":
-        raise InputError(f"batch_size={batch_size!r}: use 'auto' or a number of rows from 1 on")
+        raise InputError(f"batch_size={shown(batch_size)}: use 'auto' or a number of rows from 1 on")
     elif inputs.ids is None:
         rows = ROWS_PER_PASS
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from sonde.access.sites import Choice, Site
+from sonde.results import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Sites(Sequence[Site]):
         """One site for every combination of the given entries: `sites.each(head=range(12))`."""
         sites = list(self._sites)
         for axis, entries in axes.items():
+            if not isinstance(entries, Iterable):
+                raise InputError(f"{axis}={shown(entries)}: give the entries to go through, such as range(12), or use at() for one")
             entries = list(entries)
             sites = [site.at(**{axis: entry}) for site in sites for entry in entries]
         return Sites(sites, self._place)

@@ -149,6 +149,11 @@ class Tape:
         self._at(spec.point).leaves.append((spec, site))
 
     @property
+    def edits(self) -> bool:
+        """Whether anything is written."""
+        return any(at.writes for at in self._points.values())
+
+    @property
     def records(self) -> bool:
         """Whether the recording attention function is needed."""
         return any(point.port in PORTS for point in self._points)

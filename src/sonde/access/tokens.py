@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sonde.results import InputError
+from sonde.results import InputError, shown
 
 
 class Tokenizer:
@@ -24,6 +24,8 @@ class Tokenizer:
 
     def __init__(self, backend: Any, bos_id: int | None = None, pad_id: int | None = None, add_bos: bool = False, eos_id: int | None = None):
         self._fast = hasattr(backend, "token_to_id") and not hasattr(backend, "convert_ids_to_tokens")
+        if not self._fast and not hasattr(backend, "convert_ids_to_tokens"):
+            raise InputError(f"{shown(backend)} is no tokenizer: give one of transformers or a tokenizers.Tokenizer")
         # a plain tokenizer may have been saved with a length at which it cuts every text in silence
         cuts = self._fast and (backend.truncation or backend.padding)
         self.backend = _uncut(backend) if cuts else backend

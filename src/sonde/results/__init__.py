@@ -2,7 +2,7 @@
 
 from sonde.results.artifact import Artifact
 from sonde.results.drawing import Drawing
-from sonde.results.errors import CheckRefused, EditError, InputError, LoadError, SiteUnavailable, SondeError, UnknownSite
+from sonde.results.errors import CheckRefused, EditError, InputError, LoadError, SiteUnavailable, SondeError, UnknownSite, shown
 from sonde.results.hashing import content_hash
 from sonde.results.recipe import Recipe
 from sonde.results.result import Result
@@ -22,4 +22,5 @@ __all__ = [
     "UnknownSite",
     "Verdict",
     "content_hash",
+    "shown",
 ]

@@ -5,6 +5,20 @@ so a message must stand alone without its traceback.
 """
 
 
+def shown(value: object, limit: int = 80) -> str:
+    """A refused value as it stands in a message: its repr in one line, cut where it is long.
+
+    Arguments:
+        value: anything.
+        limit: the most characters.
+
+    >>> shown({"rows": "one\ntwo"}), shown(list(range(99)), limit=12)
+    ("{'rows': 'one\\ntwo'}", '[0, 1, 2, ...')
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 class SondeError(Exception):
     """Base of every error that sonde raises on purpose."""
 
