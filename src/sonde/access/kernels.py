@@ -38,6 +38,11 @@ class Kernel(Protocol):
         """What a plain forward is called with."""
         ...
 
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The stages of attention that it records."""
+        ...
+
     def name(self, module: nn.Module) -> str:
         """The kernel in use, for `run.notes`."""
         ...
@@ -113,6 +118,7 @@ class TransformersKernel:
     """Families that look up their attention function in transformers' registry, by a name in their configuration."""
 
     call: Mapping[str, Any] = {"use_cache": False}
+    ports = PORTS
     known = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 
     def name(self, module: nn.Module) -> str:
@@ -139,6 +145,7 @@ class NativeKernel:
     """`sonde.nn`: every attention module holds its kernel as an attribute."""
 
     call: Mapping[str, Any] = {}
+    ports = PORTS
     known = ("eager", "sdpa")
 
     def name(self, module: nn.Module) -> str:

@@ -219,7 +219,7 @@ class Model:
         return self.module.get_submodule(f"{self.architecture.blocks}.{i}")
 
     def unembed(self, hidden: Float[Tensor, "*position d_model"], rows: Rows | None = None) -> Float[Tensor, "*kept vocab"]:
-        """The model's own final norm, then its own unembedding.
+        """The model's own final norm and whatever else follows its blocks, then its own unembedding.
 
         Arguments:
             hidden: residual stream, (..., d_model); batch pos d_model where `rows` is given.
@@ -230,13 +230,16 @@ class Model:
         """
         if not self.architecture.unembed:
             raise SiteUnavailable(f"{self.name} has no unembedding; load the language model around it")
-        hidden = self.module.get_submodule(self.architecture.final_norm)(hidden)
+        for path in self.architecture.final:
+            hidden = self.module.get_submodule(path)(hidden)
         if rows is not None:
             last = torch.tensor(rows.last, device=hidden.device)
             hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
         logits = self.module.get_submodule(self.architecture.unembed)(hidden)
         assert isinstance(logits, Tensor)
-        return logits
+        scale, cap = self.architecture.logit_scale, self.architecture.softcap
+        logits = logits if scale == 1 else logits * scale
+        return torch.tanh(logits / cap) * cap if cap else logits
 
     def prove(self, seed: int = 0) -> list[Identity]:
         """Hold the equations between the sites of the vocabulary against one forward over random tokens.

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.forward import evaluation, forward
 from sonde.access.kernels import PORTS
+from sonde.access.outputs import unwrap
 from sonde.access.run import Run
 from sonde.access.sites import Site
+from sonde.access.views import Folded
 from sonde.results import SiteUnavailable
 
 if TYPE_CHECKING:
@@ -57,75 +60,145 @@ class Identity:
 
 def prove(model: "Model", seed: int = 0) -> list[Identity]:
     """Hold every equation against one forward over random tokens; see `Model.prove`."""
-    arch = model.architecture
     shape = ROWS, min(POSITIONS, model.context or POSITIONS)
-    ids = torch.randint(arch.d_vocab, shape, generator=torch.Generator().manual_seed(seed))
-    inputs, sites = model.prepare(ids), [Site(name) for name in arch.sites]
+    ids = torch.randint(model.architecture.d_vocab, shape, generator=torch.Generator().manual_seed(seed))
+    inputs, specs = model.prepare(ids), model.architecture.sites.values()
     try:
-        run = forward(model, inputs, sites, (), logits=True)
+        run = forward(model, inputs, [Site(spec.name) for spec in specs], (), logits=True)
     except SiteUnavailable:  # a kernel of the user's own, under which scores and patterns can't be recorded
-        run = forward(model, inputs, [site for site in sites if arch.sites[site.name].point.port not in PORTS], (), logits=True)
+        run = forward(model, inputs, [Site(spec.name) for spec in specs if spec.point.port not in PORTS], (), logits=True)
     if run.logits.isnan().any():  # broken weights make every equation fail, and no site wrong
         return []
     bound = BOUND_HALF if run.logits.dtype in (torch.float16, torch.bfloat16) else BOUND
     with evaluation(model.module), torch.no_grad():
-        equations = [*_ends(model, run), *(equation for i in range(arch.n_layers) for equation in _in_block(model, run, i))]
+        equations = [equation for stack in model.architecture.towers or (model.architecture,) for equation in _Stack(model, run, stack).equations()]
     return [Identity(name, tuple(sites), _difference(left, right), bound) for name, sites, left, right in equations]
 
 
-def _ends(model: "Model", run: Run) -> Iterator[Equation]:
-    """Before the first block and after the last."""
-    sites, last = model.architecture.sites, f"blocks.{model.n_layers - 1}.resid_post"
-    if "pos_embed" in sites:
-        yield "embed + pos_embed = the first resid_pre", ["embed", "pos_embed"], run["embed"] + run["pos_embed"], run["blocks.0.resid_pre"]
-    else:
-        yield "embed = the first resid_pre", ["embed"], run["embed"], run["blocks.0.resid_pre"]
-    yield from _norm(model, run, "final_norm.scale", last, "final_norm")
-    if "logits" in sites:
-        yield "unembed(final_norm) = logits", ["final_norm"], model.module.get_submodule(model.architecture.unembed)(run["final_norm"]), run["logits"]
+@dataclass
+class _Stack:
+    """One stack of blocks, and a run over all of its sites."""
 
+    model: "Model"
+    run: Run
+    arch: Architecture
 
-def _in_block(model: "Model", run: Run, i: int) -> Iterator[Equation]:
-    """The equations of a pre-norm block."""
-    b, sites = f"blocks.{i}.", model.architecture.sites
-    pre, mid, post = (run[f"{b}resid_{part}"] for part in ("pre", "mid", "post"))
-    if i:
-        yield "resid_post = resid_pre of the next block", [f"{b}resid_pre"], run[f"blocks.{i - 1}.resid_post"], pre
-    if f"{b}mlp.out" in sites:
-        written = [f"{b}attn.out", f"{b}resid_mid", f"{b}mlp.out"]
-        yield "resid_pre + attn.out + mlp.out = resid_post", written, pre + run[f"{b}attn.out"] + run[f"{b}mlp.out"], post
-        down = _module(model, f"{b}mlp.post")
-        yield "down(mlp.post) = mlp.out", [f"{b}mlp.post"], down(run[f"{b}mlp.post"]), run[f"{b}mlp.out"]
-    else:
-        yield "resid_pre + attn.out = resid_post", [f"{b}attn.out", f"{b}resid_mid"], mid, post
-    z = run[f"{b}attn.z"]
-    if f"{b}attn.pattern" in run:
-        scores, pattern = run[f"{b}attn.scores"], run[f"{b}attn.pattern"]
-        yield "softmax(scores) = pattern", [f"{b}attn.scores", f"{b}attn.pattern"], scores.float().softmax(-1), pattern
-        v_bphe = run[f"{b}attn.v"].repeat_interleave(model.n_heads // model.architecture.n_kv_heads, 2)
-        mixed = torch.einsum("bhqk,bkhe->bqhe", pattern.to(v_bphe.dtype), v_bphe)
-        yield "pattern v = z", [f"{b}attn.pattern", f"{b}attn.v", f"{b}attn.z"], mixed, z
-    yield "o(z) = attn.out", [f"{b}attn.z"], _module(model, f"{b}attn.z")(z.flatten(2)), run[f"{b}attn.out"]
-    if f"{b}attn.result" in sites:
-        bias = getattr(_module(model, f"{b}attn.result"), "bias", None)
-        summed = run[f"{b}attn.result"].sum(2) + (0 if bias is None else bias)
-        yield "results + bias = attn.out", [f"{b}attn.result"], summed, run[f"{b}attn.out"]
-    yield from _norm(model, run, f"{b}attn.norm.scale", f"{b}resid_pre", f"{b}attn.in")
-    yield from _norm(model, run, f"{b}mlp.norm.scale", f"{b}resid_mid", f"{b}mlp.in")
+    def equations(self) -> Iterator[Equation]:
+        """Those before the blocks, those of each block, and those after them."""
+        yield from self.before()
+        for i in range(self.arch.n_layers):
+            yield from self.chain(i)
+            yield from self.stream(i)
+            yield from self.attention(i)
+            yield from self.mlp(i)
+        yield from self.after()
 
+    def before(self) -> Iterator[Equation]:
+        names = [name for name in ("embed", "pos_embed") if name in self]
+        if not names:
+            return
+        entering, said = sum((self[name] for name in names[1:]), self[names[0]]), " + ".join(names)
+        if self.arch.embed_norm:
+            yield from self.norm("embed.norm.scale", entering, "blocks.0.resid_pre")
+            entering, said = self.apply(self.arch.embed_norm, entering), f"norm({said})"
+        yield f"{said} = the first resid_pre", self.names(*names), entering, self["blocks.0.resid_pre"]
 
-def _norm(model: "Model", run: Run, scale: str, entering: str, leaving: str) -> Iterator[Equation]:
-    if scale not in model.architecture.sites:
-        return
-    norm, hidden = _module(model, scale), run[entering].float()
-    centred = hidden - hidden.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else hidden
-    weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
-    normed = centred / run[scale].unsqueeze(-1) * (1 if weight is None else weight) + (0 if bias is None else bias)
-    yield "the norm of what enters / its scale = what leaves", [scale, leaving], normed, run[leaving]
+    def chain(self, i: int) -> Iterator[Equation]:
+        if i:
+            before, after = f"blocks.{i - 1}.resid_post", f"blocks.{i}.resid_pre"
+            yield "resid_post = resid_pre of the next block", self.names(after), self[before], self[after]
 
+    def stream(self, i: int) -> Iterator[Equation]:
+        """The residual law."""
+        b = f"blocks.{i}."
+        pre, attn, post = self[f"{b}resid_pre"], self[f"{b}attn.out"], self[f"{b}resid_post"]
+        written = [f"{b}attn.out", *(name for name in (f"{b}resid_mid", f"{b}mlp.out") if name in self)]
+        mlp = self[f"{b}mlp.out"] if f"{b}mlp.out" in self else torch.zeros(())
+        if self.arch.law == "post":
+            mid = self[f"{b}resid_mid"]
+            for law, end, scale, entering in (
+                ("norm(resid_pre + attn.out) = resid_mid", "resid_mid", "attn.norm.scale", pre + attn),
+                ("norm(resid_mid + mlp.out) = resid_post", "resid_post", "mlp.norm.scale", mid + mlp),
+            ):
+                yield from self.norm(f"{b}{scale}", entering, f"{b}{end}")
+                yield law, self.names(*written), self.apply(self.module(f"{b}{scale}"), entering), self[f"{b}{end}"]
+            return
+        said = "resid_pre + attn.out + mlp.out" if f"{b}mlp.out" in self else "resid_pre + attn.out"
+        yield f"{said} = resid_post", self.names(*written), pre + attn + mlp, post
+        yield from self.norm(f"{b}attn.norm.scale", pre, f"{b}attn.in")
+        if f"{b}mlp.norm.scale" in self:
+            yield from self.norm(f"{b}mlp.norm.scale", pre if self.arch.law == "parallel" else self[f"{b}resid_mid"], f"{b}mlp.in")
 
-def _module(model: "Model", site: str) -> nn.Module:
-    return model.module.get_submodule(model.architecture.sites[site].point.module)
+    def attention(self, i: int) -> Iterator[Equation]:
+        b = f"blocks.{i}.attn."
+        z, out = self[f"{b}z"], self[f"{b}out"]
+        if f"{b}pattern" in self:
+            scores, pattern = self[f"{b}scores"], self[f"{b}pattern"]
+            yield "softmax(scores) = pattern", self.names(f"{b}scores", f"{b}pattern"), scores.float().softmax(-1), pattern
+            v_bphe = self[f"{b}v"].repeat_interleave(self.arch.n_heads // self.arch.n_kv_heads, 2)
+            mixed = torch.einsum("bhqk,bkhe->bqhe", pattern.to(v_bphe.dtype), v_bphe)
+            yield "pattern v = z", self.names(f"{b}pattern", f"{b}v", f"{b}z"), mixed, z
+        yield from self.projected("o", f"{b}z", z.flatten(2), f"{b}out", f"{b}post_norm.scale")
+        if f"{b}result" in self:
+            bias = getattr(self.model.module.get_submodule(self.module(f"{b}result")), "bias", None)
+            yield "results + bias = attn.out", self.names(f"{b}result"), self[f"{b}result"].sum(2) + (0 if bias is None else bias), out
+
+    def mlp(self, i: int) -> Iterator[Equation]:
+        b = f"blocks.{i}.mlp."
+        if f"{b}post" in self:
+            yield from self.projected("down", f"{b}post", self[f"{b}post"], f"{b}out", f"{b}post_norm.scale")
+
+    def projected(self, symbol: str, entering: str, value: Tensor, leaving: str, scale: str) -> Iterator[Equation]:
+        """What is added to the stream is the projection's output, or what a norm or a layer scale makes of it."""
+        projection, last = self.module(entering), self.module(leaving)
+        out, said = self.apply(projection, value), f"{symbol}({'z' if symbol == 'o' else 'mlp.post'})"
+        if not projection.startswith(last):
+            yield from self.norm(scale, out, leaving)
+            out, said = self.apply(last, out), f"{last.rpartition('.')[2]}({said})"
+        yield f"{said} = {leaving.partition('.')[2].partition('.')[2]}", self.names(entering), out, self[leaving]
+
+    def after(self) -> Iterator[Equation]:
+        last = hidden = self[f"blocks.{self.arch.n_layers - 1}.resid_post"]
+        for path in self.arch.final:
+            if "final_norm" in self and path == self.module("final_norm"):
+                yield from self.norm("final_norm.scale", hidden, "final_norm")
+                yield "norm(the last resid_post) = final_norm", self.names("final_norm"), self.apply(path, hidden), self["final_norm"]
+            hidden = self.apply(path, hidden)
+        if "logits" in self:
+            yield "unembed(the last resid_post) = logits", self.names("logits"), self.model.unembed(last), self["logits"]
+
+    def norm(self, scale: str, entering: Tensor, leaving: str) -> Iterator[Equation]:
+        if scale not in self:
+            return
+        norm, hidden = self.model.module.get_submodule(self.module(scale)), entering.float()
+        centred = hidden - hidden.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else hidden
+        weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
+        view = self.spec(scale).view
+        offset = (view.view if isinstance(view, Folded) else view).offset
+        normed = centred / self[scale].unsqueeze(-1) * (1 if weight is None else weight + offset) + (0 if bias is None else bias)
+        yield "the norm of what enters / its scale = what leaves", self.names(scale, leaving), normed, self[leaving]
+
+    # the run and the modules, by the names of sites without the tower's prefix
+
+    def __contains__(self, name: str) -> bool:
+        return self.arch.prefix + name in self.run
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.run[self.arch.prefix + name]
+
+    def names(self, *names: str) -> list[str]:
+        return [self.arch.prefix + name for name in names]
+
+    def spec(self, name: str) -> SiteSpec:
+        return self.arch.sites[self.arch.prefix + name]
+
+    def module(self, name: str) -> str:
+        """The path of the module at a site."""
+        return self.spec(name).point.module
+
+    def apply(self, path: str, value: Tensor) -> Tensor:
+        """What the module at a path makes of a tensor."""
+        return unwrap(self.model.module.get_submodule(path)(value))
 
 
 def _difference(left: Tensor, right: Tensor) -> float:

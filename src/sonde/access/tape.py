@@ -18,7 +18,7 @@ from sonde.access.kernels import PORTS, listening
 from sonde.access.outputs import first_tensor, rewrap, unwrap
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
-from sonde.access.views import Firing, HeadResults, Pattern, ResidMid
+from sonde.access.views import Firing, HeadResults, Pattern
 from sonde.results import EditError, SiteUnavailable
 
 
@@ -69,7 +69,7 @@ class _AtPoint:
     writes: dict[str, tuple[SiteSpec, list[Write]]] = field(default_factory=dict)  # by the site's name
     leaves: list[tuple[SiteSpec, Site]] = field(default_factory=list)
     reads: list[tuple[SiteSpec, Site]] = field(default_factory=list)
-    hidden: int | None = None  # the block whose entering hidden state other views need
+    block: str = ""  # this is where the hidden state enters this block, which other views need
 
     @property
     def sites(self) -> list[Site]:
@@ -128,7 +128,7 @@ class Tape:
         self.notes: list[str] = []
         self._points: dict[Point, _AtPoint] = {}
         self._fired: set[Point] = set()
-        self._blocks: dict[int, Tensor] = {}
+        self._blocks: dict[str, Tensor] = {}
         self._paths: dict[int, str] = {}
 
     # what to do
@@ -255,7 +255,7 @@ class Tape:
         at = self._points[point]
         if point in self._fired and self.once:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
-        hidden = next((self._blocks[spec.block] for spec in self._specs(at) if isinstance(spec.view, ResidMid)), None)
+        hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
         passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows else raw.shape[0]))
         for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
             self._write(spec, writes, passing)
@@ -263,8 +263,8 @@ class Tape:
             self._make_leaf(spec, site, passing)
         for spec, site in at.reads:
             self._read(spec, site, passing)
-        if at.hidden is not None:
-            self._blocks[at.hidden] = passing.raw
+        if at.block:
+            self._blocks[at.block] = passing.raw
         self._fired.add(point)
         if self.stop and len(self._fired) == len(self._points):
             raise Stop
@@ -319,8 +319,8 @@ class Tape:
 
     def _spec(self, site: Site) -> SiteSpec:
         spec = self.locate(site.name)
-        if isinstance(spec.view, ResidMid):
-            self._at(Point(f"{self.architecture.blocks}.{spec.block}", "in")).hidden = spec.block
+        if spec.view.block:
+            self._at(Point(spec.view.block, "in")).block = spec.view.block
         return spec
 
     def _specs(self, at: _AtPoint) -> Iterator[SiteSpec]:

@@ -37,10 +37,14 @@ class View(Protocol):
     """Unpack a raw tensor into a site's axes, and pack it again.
 
     `sees_changes` says whether `get` finds in the raw tensor what `put` wrote. Where the value is computed from what entered the module, it does
-    not, and whoever wrote it must remember it.
+    not, and whoever wrote it must remember it. `block` is the path of the block whose entering hidden state the view needs, else empty.
     """
 
-    sees_changes: ClassVar[bool]
+    @property
+    def sees_changes(self) -> bool: ...
+
+    @property
+    def block(self) -> str: ...
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         """The site's value."""
@@ -56,6 +60,7 @@ class Whole:
     """The raw tensor is the site."""
 
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw
@@ -66,28 +71,82 @@ class Whole:
 
 @dataclass(frozen=True)
 class Heads:
-    """Heads that lie side by side in the last axis: b p (h e) as b p h e.
+    """Heads that lie in the last axis: b p (h e) as b p h e.
+
+    Fused projections hold queries, keys and values in one axis: one after the other, or in groups, each with some queries, a key and a value.
 
     Arguments:
         n: how many heads.
         width: entries per head.
-        start: where the first head begins in the last axis (fused projections hold q, k and v one after the other).
+        start: where the first head begins, in each group.
+        groups: how many groups; each holds n / groups heads side by side.
     """
 
     n: int
     width: int
     start: int = 0
+    groups: int = 1
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
-        flat = raw[..., self.start : self.start + self.n * self.width]
-        return flat.view(*flat.shape[:-1], self.n, self.width)
+        grouped = raw.unflatten(-1, (self.groups, -1))[..., self.start : self.start + self._size]
+        return grouped.unflatten(-1, (-1, self.width)).flatten(-3, -2)
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
-        flat = new.flatten(-2)
-        if flat.shape[-1] == raw.shape[-1]:
-            return flat
-        return torch.cat([raw[..., : self.start], flat, raw[..., self.start + flat.shape[-1] :]], dim=-1)
+        if self.n * self.width == raw.shape[-1]:
+            return new.flatten(-2)
+        grouped, own = raw.unflatten(-1, (self.groups, -1)), new.unflatten(-2, (self.groups, -1)).flatten(-2)
+        return torch.cat([grouped[..., : self.start], own, grouped[..., self.start + self._size :]], dim=-1).flatten(-2)
+
+    @property
+    def _size(self) -> int:
+        """Entries of one group that are these heads'."""
+        return self.n // self.groups * self.width
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the last axis, such as one half of a fused gate and up-projection.
+
+    Arguments:
+        start, width: where it begins, and how many entries it has.
+    """
+
+    start: int
+    width: int
+    sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw[..., self.start : self.start + self.width]
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return torch.cat([raw[..., : self.start], new, raw[..., self.start + self.width :]], dim=-1)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Another view of a tensor in which the positions of all rows lie one after the other: (b p) d as b p d.
+
+    Arguments:
+        view: how the unfolded tensor is unpacked.
+        block: the path of the block, whose entering hidden state tells how many positions a row has.
+    """
+
+    view: View
+    block: str
+
+    @property
+    def sees_changes(self) -> bool:
+        return self.view.sees_changes
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        assert firing.block is not None
+        return self.view.get(raw, firing).unflatten(0, firing.block.shape[:2])
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return self.view.put(raw, old.flatten(0, 1), new.flatten(0, 1), firing)
 
 
 @dataclass(frozen=True)
@@ -95,6 +154,7 @@ class HeadFirst:
     """Heads before positions, as attention functions take them: b h p e as b p h e."""
 
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw.transpose(1, 2)
@@ -108,6 +168,7 @@ class Broadcast:
     """A tensor that the model keeps once for all rows, such as position embeddings: 1 p d as b p d."""
 
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw.expand(firing.batch, *raw.shape[1:])
@@ -124,6 +185,7 @@ class Scores:
     """
 
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw
@@ -140,6 +202,7 @@ class Pattern:
     """
 
     sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return raw
@@ -174,6 +237,7 @@ class HeadResults:
     width: int
     transposed: bool = False
     sees_changes: ClassVar[bool] = False
+    block: ClassVar[str] = ""
 
     def z(self, firing: Firing) -> Tensor:
         """What enters the output projection, by head: b p h e."""
@@ -200,8 +264,12 @@ class ResidMid:
 
     No module's input can be changed to change it (the block keeps its own reference), so a change is added to attention's output; what is
     written arrives up to the rounding of that sum.
+
+    Arguments:
+        block: the path of the block.
     """
 
+    block: str
     sees_changes: ClassVar[bool] = True
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
@@ -214,9 +282,15 @@ class ResidMid:
 
 @dataclass(frozen=True)
 class NormScale:
-    """The number by which a norm divides its (centred) input: b p. LayerNorm: sqrt(var + eps); RMSNorm: sqrt(mean square + eps)."""
+    """The number by which a norm divides its (centred) input: b p. LayerNorm: sqrt(var + eps); RMSNorm: sqrt(mean square + eps).
 
+    Arguments:
+        offset: what the norm adds to its weight before it multiplies by it: 1 in Gemma's.
+    """
+
+    offset: float = 0.0
     sees_changes: ClassVar[bool] = False
+    block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         assert firing.entering is not None

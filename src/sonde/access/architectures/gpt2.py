@@ -4,7 +4,9 @@ from typing import Any
 
 from torch import nn
 
-from sonde.access.architectures.base import Architecture, Parts, Sizes, decoder
+from sonde.access.architectures.base import Architecture
+from sonde.access.architectures.parts import Parts, Sizes, settings
+from sonde.access.architectures.transformer import transformer
 from sonde.access.kernels import TransformersKernel
 
 MODEL_TYPES = ("gpt2",)
@@ -17,13 +19,12 @@ def describe(module: nn.Module) -> Architecture:
     parts = Parts(
         embed=f"{root}wte", pos_embed=f"{root}wpe", blocks=f"{root}h", final_norm=f"{root}ln_f",
         unembed="lm_head" if hasattr(module, "lm_head") else "",
-        attn="attn", attn_norm="ln_1", q="attn.c_attn", k="attn.c_attn", v="attn.c_attn", o="attn.c_proj", fused=True, transposed=True,
+        attn="attn", attn_norm="ln_1", q="attn.c_attn", k="attn.c_attn", v="attn.c_attn", o="attn.c_proj", packing="fused",
         mlp="mlp", mlp_norm="ln_2", up="mlp.c_fc", down="mlp.c_proj",
     )  # fmt: skip
-    d_head = config.n_embd // config.n_head
     sizes = Sizes(
-        n_layers=config.n_layer, n_heads=config.n_head, n_kv_heads=config.n_head, d_model=config.n_embd, d_head=d_head,
+        n_layers=config.n_layer, n_heads=config.n_head, n_kv_heads=config.n_head, d_model=config.n_embd, d_head=config.n_embd // config.n_head,
         d_mlp=config.n_inner or 4 * config.n_embd, n_ctx=config.n_positions, d_vocab=config.vocab_size,
     )  # fmt: skip
-    names = ("activation_function", "layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
-    return decoder("gpt2", module, parts, sizes, TransformersKernel(), {name: getattr(config, name) for name in names})
+    deciding = settings(config, "activation_function", "layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
+    return transformer("gpt2", "pre", module, parts, sizes, TransformersKernel(), deciding)
