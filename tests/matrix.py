@@ -1,0 +1,260 @@
+"""Every family, site, edit and part of a site against every other: the matrix of what the handle promises.
+
+A cell is one edit at one part of one site in one family. In every cell these laws must hold, or the edit is refused by name:
+
+1. it fires, and what is read at the site is what the edit says, in the part and nowhere else;
+2. what changed the whole of a site changed the model's output, and what changed nothing left it bit for bit;
+3. the identity of its kind (scale by one, patch from the same run, ...) leaves the output bit for bit;
+4. tensors of other runs stay as they were;
+5. gradients pass through it: the gradient at the model's first site, through the edit, is the slope of a metric (in double precision, but families
+   take norms and softmaxes in single precision); the edited site's own is finite, and not zero where all of it was edited.
+
+`python tests/matrix.py` checks every cell and prints counts and time; `--pairs` checks as many as hold every pair (family and kind of site, kind of
+site and edit, family and edit, part and each of them), which is what the test suite does.
+"""
+
+import argparse
+import copy
+import itertools
+import random
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from subjects import SUBJECTS, given
+from torch import Tensor
+
+import sonde
+from sonde.access import Run
+from sonde.results import EditError
+
+# of the site's name, its old value, a value that differs in every entry, and another run: the edit, and what must be read afterwards
+Made = tuple[sonde.access.Edit, Tensor]
+EDITS: dict[str, Callable[[sonde.Site, Tensor, Tensor, Run], Made]] = {
+    "zero": lambda site, old, bump, other: (sonde.Zero(site), torch.zeros_like(old)),
+    "set": lambda site, old, bump, other: (sonde.Set(site, bump), bump),
+    "mean": lambda site, old, bump, other: (sonde.Mean(site, bump[0]), bump[:1].expand_as(old)),
+    "patch": lambda site, old, bump, other: (sonde.Patch(site, other), other[site]),
+    "add": lambda site, old, bump, other: (sonde.Add(site, bump), old + bump),
+    "scale": lambda site, old, bump, other: (sonde.Scale(site, bump), old * bump),
+    "apply": lambda site, old, bump, other: (sonde.Apply(site, lambda now: 2 * now + bump), 2 * old + bump),
+}
+IDENTITIES: dict[str, Callable[[sonde.Site, Run], sonde.access.Edit]] = {
+    "set": lambda site, base: sonde.Set(site, base[site]),
+    "patch": lambda site, base: sonde.Patch(site, base),
+    "add": lambda site, base: sonde.Add(site, 0.0),
+    "apply": lambda site, base: sonde.Apply(site, torch.clone),
+}
+STEP, ROUGH = 1e-3, 1e-2
+PARTS = ("whole", "row", "position", "entries")
+
+# formed by a sum that no module returns, the second one for the wanted part only: equal up to rounding
+SUMS = ("resid_mid", "attn.result")
+UNFELT = {("pos_embed", "patch")}  # positions are the same whatever the tokens are
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One edit at one part of one site in one family."""
+
+    family: str
+    name: str
+    edit: str
+    part: str
+
+    @property
+    def kind(self) -> str:
+        """The site's name without its block."""
+        return re.sub(r"blocks\.\d+\.", "", self.name)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A family's model, the same in double precision, two runs over every site under one kernel, and copies of what the first one holds."""
+
+    model: sonde.Model
+    exact: sonde.Model
+    inputs: object
+    base: Run
+    other: Run
+    copies: dict[str, Tensor]
+    recorded: tuple[str, ...]
+
+
+@cache
+def subject(family: str) -> Subject:
+    """The family's tiny model, run twice on different inputs."""
+    model = SUBJECTS[family]()
+    names = list(model.architecture.sites)
+    base, other = (model.run(given(model, seed), read=names) for seed in (1, 2))
+    recorded = tuple(name for name in names if name.endswith("attn.scores"))[:1]
+    exact = sonde.Model(copy.deepcopy(model.module).double(), name=family)
+    return Subject(model, exact, given(model, 1), base, other, {name: base[name].clone() for name in names}, recorded)
+
+
+def cells(families: Iterable[str]) -> list[Cell]:
+    """The whole matrix."""
+    return [
+        Cell(family, name, edit, part)
+        for family in families
+        for name in subject(family).model.architecture.sites
+        for edit, part in itertools.product(EDITS, PARTS)
+    ]
+
+
+def pairwise(every: Sequence[Cell], seed: int = 0) -> list[Cell]:
+    """So few cells that every pair of values of two factors which is in the matrix is in them: greedy, the same at every call."""
+
+    def pairs(cell: Cell) -> set[tuple[object, ...]]:
+        factors = ("family", cell.family), ("kind", cell.kind), ("edit", cell.edit), ("part", cell.part)
+        return set(itertools.combinations(factors, 2))
+
+    shuffled = random.Random(seed).sample(every, len(every))
+    missing = set().union(*map(pairs, every))
+    chosen: list[Cell] = []
+    for wanted in range(6, 0, -1):  # first the cells that hold six new pairs, then five ...
+        for cell in shuffled:
+            new = pairs(cell) & missing
+            if len(new) >= wanted:
+                missing -= new
+                chosen.append(cell)
+    return sorted(chosen, key=every.index)
+
+
+def check(cell: Cell) -> str:
+    """Raise `AssertionError` where a law fails; tells whether the edit was "made" or "refused" by name."""
+    s = subject(cell.family)
+    spec = s.model.architecture.sites[cell.name]
+    site = selected(cell, spec.axes, s.base[cell.name].shape)
+    old = s.base[site]
+    bump = 0.5 + torch.rand(old.shape, generator=torch.Generator().manual_seed(3))
+    edit, expected = EDITS[cell.edit](site, old, bump, s.other)
+    if cell.edit == "zero" and cell.kind.endswith("scale"):
+        refused(s, edit)
+        return "refused"
+    run = s.model.run(s.inputs, edits=[edit], read=[cell.name, *s.recorded])
+    reads_back(cell, s, site, run, expected)
+    felt(cell, s, run, changed=not torch.equal(expected, old))
+    unchanged(cell, s, site)
+    assert torch.equal(s.base[cell.name], s.copies[cell.name]), "the edit changed another run's tensor"
+    flows(cell, s, edit)
+    return "made"
+
+
+def selected(cell: Cell, axes: Sequence[str], shape: Sequence[int]) -> sonde.Site:
+    """The site with the cell's part of it."""
+    site = sonde.Site(cell.name)
+    position = next((axis for axis in axes if axis in ("pos", "query")), None)
+    if cell.part == "row":
+        return site.at(batch=1)
+    if cell.part == "position" and position:
+        return site.at(**{position: -1})
+    if cell.part == "entries":
+        return site.at(**{axes[-1]: [0, -1] if shape[-1] > 1 else [0]})
+    return site
+
+
+def refused(s: Subject, edit: sonde.access.Edit) -> None:
+    """A norm divides by its scale."""
+    try:
+        s.model.run(s.inputs, edits=[edit])
+    except EditError:
+        return
+    raise AssertionError(f"{edit} was not refused")
+
+
+def reads_back(cell: Cell, s: Subject, site: sonde.Site, run: Run, expected: Tensor) -> None:
+    """The first law."""
+    whole = torch.zeros_like(s.base[cell.name]).bool()
+    part = sonde.access.selection.resolve(site, s.base.axes(cell.name), whole.shape, s.base.inputs.rows)
+    sonde.access.selection.put(whole, torch.ones_like(expected).bool(), part)
+    wanted = s.base[cell.name].clone()
+    sonde.access.selection.put(wanted, expected, part)
+    if cell.kind.endswith("attn.scores"):  # the mask stays
+        hidden = s.base[cell.name] <= torch.finfo(wanted.dtype).min / 2
+        wanted = torch.where(hidden, s.base[cell.name], wanted)
+    near = rounding(cell.kind.endswith(SUMS))
+    assert torch.allclose(run[cell.name], wanted, **near), f"{site}: what is read is not what was written"
+    assert torch.allclose(run[cell.name][~whole], s.base[cell.name][~whole], **near), f"{site}: more was changed than was selected"
+
+
+def felt(cell: Cell, s: Subject, run: Run, changed: bool) -> None:
+    """The second law."""
+    if not changed:
+        assert torch.equal(run.logits, s.base.logits), "nothing was written, and the output differs"
+    elif cell.part == "whole" and (cell.kind, cell.edit) not in UNFELT:
+        assert not torch.allclose(run.logits, s.base.logits, atol=1e-6), "the edit does not reach the output"
+
+
+def unchanged(cell: Cell, s: Subject, site: sonde.Site) -> None:
+    """The third law."""
+    same = IDENTITIES.get(cell.edit, lambda site, base: sonde.Scale(site, 1.0))(site, s.base)
+    run = s.model.run(s.inputs, edits=[same], read=s.recorded)
+    partly_formed = cell.kind == "attn.result" and bool(site.select)
+    assert torch.allclose(run.logits, s.base.logits, **rounding(partly_formed)), f"{same} changes the output"
+
+
+def rounding(some: bool) -> dict[str, float]:
+    """Tolerances: that of single precision, or none."""
+    return {"atol": 1e-5, "rtol": 1e-5} if some else {"atol": 0.0, "rtol": 0.0}
+
+
+def flows(cell: Cell, s: Subject, edit: sonde.access.Edit) -> None:
+    """The fifth law."""
+    first = next(iter(s.model.architecture.sites))
+    grads = s.exact.grad(s.inputs, curved, at=[first, cell.name, *s.recorded], edits=[edit])
+    assert grads[cell.name].isfinite().all(), "a gradient is not finite"
+    if cell.part == "whole":
+        assert (grads[cell.name] != 0).any(), "no gradient comes to the edited site"
+    if cell.name == first:
+        return
+    way = torch.randn(grads[first].shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    ends = [s.exact.run(s.inputs, edits=[sonde.Add(first, sign * STEP * way), edit], read=s.recorded) for sign in (1, -1)]
+    slope = ((curved(ends[0]) - curved(ends[1])).sum() / (2 * STEP)).item()
+    found = (grads[first] * way).sum().item()
+    assert abs(found - slope) <= ROUGH * grads[first].norm().item() + 1e-6, f"the gradient through the edit is {found:.4g}, and the slope {slope:.4g}"
+
+
+def curved(run: Run) -> Tensor:
+    """A metric that every output feels."""
+    out = run.logits.flatten(1).double()
+    return (out.sin() * torch.linspace(0.5, 1.5, out.shape[1])).mean(1)
+
+
+def failures(chosen: Iterable[Cell], counts: Counter[str]) -> Iterator[str]:
+    """Check some cells, count what happens, and tell the cells whose laws fail."""
+    for cell in chosen:
+        try:
+            counts[check(cell)] += 1
+        except Exception as error:
+            counts["failed"] += 1
+            yield f"{cell}: {type(error).__name__}: {error}"
+
+
+def main() -> int:
+    """Check the matrix, or as many cells as hold every pair."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", action="store_true", help="only as many cells as hold every pair of values of two factors")
+    parser.add_argument("--family", action="append", choices=SUBJECTS, help="only this family; may be given several times")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start, families = time.perf_counter(), options.family or list(SUBJECTS)
+    every = cells(families)
+    chosen = pairwise(every) if options.pairs else every
+    kinds, counts = {cell.kind for cell in every}, Counter[str]()
+    for failure in failures(chosen, counts):
+        print(failure, file=sys.stderr)
+    print(
+        f"{len(families)} families, {len(kinds)} kinds of sites, {len(EDITS)} edits, {len(PARTS)} parts: {len(chosen)} of {len(every)} cells; "
+        f"{counts['made']} made, {counts['refused']} refused by name, {counts['failed']} failed; {time.perf_counter() - start:.0f} s"
+    )
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
