@@ -40,7 +40,7 @@ def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Seque
     # a module outside the vocabulary may be called again later in the forward, which only the whole forward shows
     stop = logits is False and all(site.name in model.architecture.sites for site in (*sites, *(w.site for w in writes)))
     for copy in (False, True):
-        tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=stop, copy=copy)
+        tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=stop, copy=copy, batch=inputs.batch)
         for write in writes:
             tape.write(write)
         for site in sites:
@@ -63,7 +63,7 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
     """
     logits = logits_kept(model, logits_for(of), [*sites, *(w.site for w in writes)])
     record = needs_recording(model, writes)
-    tape = Tape(model.module, model.architecture, model.locate, inputs.rows)
+    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, batch=inputs.batch)
     for write in writes:
         tape.write(write)
     for site in sites:
@@ -74,7 +74,14 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
         value = measured(of, run)
         if not value.requires_grad:
             raise InputError(f"the metric does not depend on {', '.join(map(str, sites[:3]))} by any differentiable path")
-        grads = torch.autograd.grad(value.sum(), [leaf.value for leaf in tape.leaves.values()], allow_unused=True)
+        try:
+            grads = torch.autograd.grad(value.sum(), [leaf.value for leaf in tape.leaves.values()], allow_unused=True)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise SiteUnavailable(
+                f"{model.name} overwrites in place what its own gradients need, so it has none; name sites after that, or change its code"
+            ) from None
     held, values = {}, {}
     for (site, leaf), grad in zip(tape.leaves.items(), grads, strict=True):
         # no path from the site to the metric: the gradient is zero, not missing
@@ -156,8 +163,9 @@ def _call(model: "Model", tape: Tape, inputs: Inputs, logits: Logits, record: bo
     with tape.running(force_recording=record), contextlib.ExitStack() as stack:
         if logits == "last":
             stack.callback(_keep_last(model, inputs).remove)
+        given = inputs.fresh()
         try:
-            return model.module(*inputs.args, **{**model.architecture.call, **inputs.kwargs})
+            return model.module(*given.args, **{**model.architecture.call, **given.kwargs})
         except Stop:
             return None
         except (RuntimeError, TypeError) as error:  # an unknown module says itself what it can't take, in the words of its own code

@@ -7,7 +7,7 @@ which columns are real; whatever padding a user brings is taken off first.
 import functools
 import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,8 +18,8 @@ from sonde.access.selection import Rows, rows_of
 from sonde.access.tokens import Tokenizer
 from sonde.results import InputError, shown
 
-# texts, token ids by row, ids as a tensor (batch pos), or by name: ids with their mask, or for other modules their arguments
-Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | Mapping[str, Any]
+# texts, token ids by row, ids as a tensor (batch pos), or by name ids with their mask; for other modules their arguments, in order or by name
+Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | tuple[Tensor, ...] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,14 @@ class Inputs:
             tuple(again(a) for a in self.args), {k: again(v) for k, v in self.kwargs.items()}, self.batch * times,
             again(self.ids), again(self.mask), self.tokens * times, self.notes,
         )  # fmt: skip
+
+    def fresh(self) -> "Inputs":
+        """The same batch in tensors of its own: a module that overwrites its inputs must not reach the user's, or those of the next forward."""
+
+        def copied(value: Any) -> Any:
+            return value.clone() if isinstance(value, Tensor) else value
+
+        return replace(self, args=tuple(map(copied, self.args)), kwargs={name: copied(value) for name, value in self.kwargs.items()})
 
 
 def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None = None) -> Inputs:
@@ -192,13 +200,19 @@ def _unpadded(given: Mapping[str, Any]) -> tuple[list[list[int]], tuple[str, ...
 
 
 def _plain(given: Given, device: torch.device) -> Inputs:
-    """Inputs of a module that is no known language model: a tensor, or several by name."""
-    if isinstance(given, Tensor):
-        return Inputs((given.to(device),), {}, given.shape[0] if given.ndim else 1)
-    if not isinstance(given, Mapping):
-        raise InputError(f"this module takes tensors, directly or by name in a dictionary; got {type(given).__name__}")
-    kwargs = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
-    batch = next((value.shape[0] for value in kwargs.values() if isinstance(value, Tensor) and value.ndim), 1)
+    """Inputs of a module that is no known language model: a tensor, several in a tuple, or several by name."""
+    held = given if isinstance(given, Mapping | tuple) else (given,)
+    values = list(held.values()) if isinstance(held, Mapping) else list(held)
+    first = next((value for value in values if isinstance(value, Tensor)), None)
+    if first is None or not (isinstance(held, Mapping) or all(isinstance(value, Tensor) for value in values)):
+        raise InputError(
+            f"this module takes tensors: one, several in a tuple as its arguments, or by name in a dictionary; got {type(given).__name__}"
+        )
+    values = [value.to(device) if isinstance(value, Tensor) else value for value in values]
+    batch = first.shape[0] if first.ndim else 1
+    if not isinstance(held, Mapping):
+        return Inputs(tuple(values), {}, batch)
+    kwargs = dict(zip(held, values, strict=True))
     ids, mask = kwargs.get("input_ids"), kwargs.get("attention_mask")
     if not isinstance(mask, Tensor) or mask.ndim != 2:
         return Inputs((), kwargs, batch)

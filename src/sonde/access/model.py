@@ -19,6 +19,7 @@ from sonde.access.edits import Edit
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import When, continuation, following
 from sonde.access.inputs import Given, Inputs, prepare
+from sonde.access.layouts import layout, refuse_batch_second
 from sonde.access.proof import Identity, prove
 from sonde.access.run import Gradients, Run, Sweep
 from sonde.access.selection import Rows
@@ -27,7 +28,6 @@ from sonde.access.sweep import sweep
 from sonde.access.table import Place, Sites
 from sonde.access.tape import Tape, Write
 from sonde.access.tokens import Tokenizer
-from sonde.access.views import Whole
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
 Where = str | Site | Iterable[str | Site]
@@ -48,6 +48,7 @@ class Model:
             raise InputError(f"{shown(module)} is no torch module: sonde.load opens a model by its name or folder")
         if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules()):
             raise InputError("this module is compiled, and compiled code passes by what reads and edits it: load the module before torch.compile")
+        refuse_batch_second(module)
         self.module = module
         self.architecture: Architecture = describe(module)
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
@@ -197,9 +198,11 @@ class Model:
         known = self.architecture.sites.get(name)
         if known is not None:
             return known
-        path, _, port = name.rpartition(":")
-        if path and port in ("in", "out"):
-            return self._by_path(name, path, "in" if port == "in" else "out")
+        path, colon, port = name.rpartition(":")
+        port, _, item = port.partition(".")
+        # the whole of a known family has names for what enters and leaves it
+        if colon and port in ("in", "out") and (path or not self.architecture.sites):
+            return self._by_path(name, Point(path, "in" if port == "in" else "out", item))
         reason = self.architecture.why_not(name)
         if reason is not None and self._block_exists(name):
             raise SiteUnavailable(reason)
@@ -363,14 +366,18 @@ class Model:
         spec = self.locate(name)
         return Place(" ".join(spec.axes) or "as the tensor has", spec.meaning, str(spec.point))
 
-    def _by_path(self, name: str, path: str, port: Literal["in", "out"]) -> SiteSpec:
+    def _by_path(self, name: str, point: Point) -> SiteSpec:
         try:
-            self.module.get_submodule(path)
+            module = self.module.get_submodule(point.module)
         except AttributeError:
-            raise UnknownSite(f"{name!r}: this model has no module {path!r}; nearest: {nearest(name, self.site_names)}") from None
+            raise UnknownSite(
+                f"{name!r}: this model has no module {point.module!r} (what a forward computes by functions is no place); "
+                f"nearest: {nearest(name, self.site_names)}"
+            ) from None
         blocks = self.architecture.blocks
-        inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", path) if blocks else None
-        return SiteSpec(name, (), Point(path, port), Whole(), "by path", int(inside[1]) if inside else -1)
+        inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", point.module) if blocks else None
+        lies = layout(self.module, module, point.port, point.item)
+        return SiteSpec(name, (), point, lies.view, "by path", int(inside[1]) if inside else -1, layout=lies)
 
     def _block_exists(self, name: str) -> bool:
         found = re.match(r"blocks\.(\d+)\.", name)

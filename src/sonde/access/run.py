@@ -113,6 +113,8 @@ class Run(Readings):
         """The logits at each row's last real token."""
         if self.logits.ndim < 3:  # a classifier's, which have no positions
             return self.logits
+        if self.logits.ndim > 3:
+            raise UnknownSite(f"the model's output has {self.logits.ndim} axes, so it has no last position; use run.logits")
         if self._last or self.inputs.rows is None:
             return self.logits[:, -1]
         last = torch.tensor(self.inputs.rows.last, device=self.logits.device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sonde.access.architectures import Architecture, Point, SiteSpec
 from sonde.access.edits import Edit, Patch
 from sonde.access.kernels import PORTS, listening
-from sonde.access.outputs import first_tensor, rewrap, unwrap
+from sonde.access.outputs import entering, reenter, rewrap, unwrap
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
 from sonde.access.views import Firing, HeadResults, Pattern
@@ -24,6 +24,10 @@ from sonde.results import EditError, SiteUnavailable
 
 class Stop(BaseException):
     """Everything asked for has been seen: the rest of the forward is not needed. Not an `Exception`, so that no model code swallows it."""
+
+
+class Unstackable(SiteUnavailable):
+    """Cells of a sweep can't share a forward: a tensor does not have one entry for each of its rows."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,15 @@ class Tape:
         stop: end the forward once everything was seen.
         copy: keep copies of what is read; needed where the module overwrites its activations in place.
         once: refuse modules that fire more than once in a forward.
+        batch: the number of rows of the inputs; `None` where it is not known.
     """
 
     def __init__(
         self, module: nn.Module, architecture: Architecture, locate: Callable[[str], SiteSpec], rows: Rows | None = None,
-        stop: bool = False, copy: bool = False, once: bool = True,
+        stop: bool = False, copy: bool = False, once: bool = True, batch: int | None = None,
     ):  # fmt: skip
         self.module, self.architecture, self.locate = module, architecture, locate
-        self.rows, self.stop, self.copy, self.once = rows, stop, copy, once
+        self.rows, self.stop, self.copy, self.once, self.batch = rows, stop, copy, once, batch
         self.held: dict[Site, Held] = {}
         self.leaves: dict[Site, Held] = {}
         self.notes: list[str] = []
@@ -163,17 +168,17 @@ class Tape:
     @contextlib.contextmanager
     def running(self, force_recording: bool = False) -> Iterator[None]:
         """Hooks are on inside this context and off after it, whatever happens."""
-        ports: dict[str, set[str]] = {}
+        passed: dict[tuple[str, str], list[Point]] = {}
         for point in self._points:
-            ports.setdefault(point.module, set()).add(point.port)
+            passed.setdefault((point.module, point.port), []).append(point)
         with contextlib.ExitStack() as stack:
-            for path, wanted in ports.items():
+            for (path, port), points in passed.items():
                 module = self.module.get_submodule(path)
-                if "in" in wanted:
-                    stack.callback(module.register_forward_pre_hook(self._entering(path), with_kwargs=True).remove)
-                if "out" in wanted:
-                    stack.callback(module.register_forward_hook(self._leaving(path), with_kwargs=True).remove)
-                if wanted & set(PORTS):
+                if port == "in":
+                    stack.callback(module.register_forward_pre_hook(self._entering(points), with_kwargs=True).remove)
+                elif port == "out":
+                    stack.callback(module.register_forward_hook(self._leaving(points), with_kwargs=True).remove)
+                else:
                     self._paths[id(module)] = path
             if self.records or force_recording:
                 kernel = self.architecture.kernel
@@ -191,7 +196,7 @@ class Tape:
             mask, cache = kwargs.get("attention_mask"), kwargs.get("past_key_values")
             self.rows = rows_of(mask.bool()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
             if self.rows is None and cache is not None:  # earlier tokens count, though they are not computed again
-                batch, length, *_ = first_tensor(args, kwargs)[1].shape
+                batch, length, *_ = entering(args, kwargs).shape
                 self.rows = Rows((0,) * batch, (cache.get_seq_length() + length,) * batch)
 
         # a hook on the module itself keeps a sweep inside from replaying, so it is there only where positions are counted
@@ -220,28 +225,28 @@ class Tape:
 
     # hooks
 
-    def _entering(self, path: str) -> Callable[..., Any]:
-        point = Point(path, "in")
-
+    def _entering(self, points: Sequence[Point]) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            key, raw = first_tensor(args, kwargs, path)
-            new = self._pass(point, module, None, raw)
-            if new is raw:
-                return None
-            if isinstance(key, int):
-                return (*args[:key], new, *args[key + 1 :]), kwargs
-            return args, {**kwargs, key: new}
+            given = changed = (args, kwargs)
+            for point in points:
+                raw = entering(*changed, point.module, point.item)
+                new = self._pass(point, module, None, raw)
+                if new is not raw:
+                    changed = reenter(*changed, new, point.item)
+            return None if changed is given else changed
 
         return hook
 
-    def _leaving(self, path: str) -> Callable[..., Any]:
-        point = Point(path, "out")
-
+    def _leaving(self, points: Sequence[Point]) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            raw = unwrap(output, path)
-            entering = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
-            new = self._pass(point, module, entering, raw)
-            return None if new is raw else rewrap(output, new)
+            first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
+            changed = output
+            for point in points:
+                raw = unwrap(changed, point.module, point.item)
+                new = self._pass(point, module, first, raw)
+                if new is not raw:
+                    changed = rewrap(changed, new, point.item)
+            return None if changed is output else changed
 
         return hook
 
@@ -256,7 +261,7 @@ class Tape:
         if point in self._fired and self.once:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
         hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
-        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows else raw.shape[0]))
+        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows else self.batch))
         for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
             self._write(spec, writes, passing)
         for spec, site in sorted(at.leaves, key=lambda entry: entry[0].rank):
@@ -272,9 +277,17 @@ class Tape:
 
     def _write(self, spec: SiteSpec, writes: Sequence[Write], passing: _Passing) -> None:
         old = passing.value(spec)
-        axes, new = axes_of(spec, old), old.clone()
+        batch = passing.firing.batch
+        axes, new = spec.axes_of(old, batch), old.clone()
         for write in writes:
-            part, rows = (new, self.rows) if write.rows is None else (new[write.rows], self.rows and self.rows.part(write.rows))
+            part, rows = new, self.rows
+            if write.rows not in (None, slice(0, batch)):
+                if batch not in (None, old.shape[0]):
+                    raise Unstackable(
+                        f"{str(write.site)!r} has {old.shape[0]} entries along its first axis in a forward over {batch} rows, so edits of some "
+                        "rows can't be told apart there: sweep with batch_size=1"
+                    )
+                part, rows = new[write.rows], self.rows and self.rows.part(write.rows)
             resolved = resolve(write.site, axes, part.shape, rows)
             if isinstance(write.edit, Patch):
                 write.edit.refuse_other_rows(rows, axes)
@@ -292,7 +305,7 @@ class Tape:
         value = passing.value(spec)
         if not value.is_floating_point():
             raise SiteUnavailable(f"{str(site)!r} holds whole numbers ({value.dtype}), which have no gradient; use a site after it, such as 'embed'")
-        axes = axes_of(spec, value)
+        axes = spec.axes_of(value, passing.firing.batch)
         resolved = resolve(site, axes, value.shape, self.rows)
         part = take(value, resolved)
         # before the first leaf there is no graph yet; after it, the graph must go on through this one
@@ -310,7 +323,7 @@ class Tape:
             self.held[site] = Held(z_bphe.clone() if self.copy else z_bphe, spec.axes, spec.view.weight(passing.firing.module))
             return
         value = passing.value(spec)
-        axes = axes_of(spec, value)
+        axes = spec.axes_of(value, passing.firing.batch)
         part = take(value, resolve(site, axes, value.shape, self.rows))
         # a part that is a view would keep the whole tensor alive
         self.held[site] = Held(part.clone() if self.copy or (site.select and part._is_view()) else part, axes)
@@ -329,11 +342,3 @@ class Tape:
 
     def _at(self, point: Point) -> _AtPoint:
         return self._points.setdefault(point, _AtPoint())
-
-
-def axes_of(spec: SiteSpec, value: Tensor) -> tuple[str, ...]:
-    """The names of a tensor's axes; for sites by path they are told from the number of axes."""
-    if spec.axes:
-        return spec.axes
-    by_rank = {1: ("batch",), 2: ("batch", "unit"), 3: ("batch", "pos", "unit"), 4: ("batch", "channel", "row", "col")}
-    return by_rank.get(value.ndim, ("batch", *(f"axis{i}" for i in range(1, value.ndim))))

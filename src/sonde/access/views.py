@@ -24,13 +24,13 @@ class Firing:
         module: the module whose input or output this is.
         entering: the first tensor that entered the module; for the attention pattern the scores it comes from.
         block: the hidden state that entered the block around it, where the view asked for it.
-        batch: the number of rows of the input.
+        batch: the number of rows of the inputs, where it is known.
     """
 
     module: nn.Module
     entering: Tensor | None
     block: Tensor | None
-    batch: int
+    batch: int | None
 
 
 class View(Protocol):
@@ -171,7 +171,7 @@ class Broadcast:
     block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
-        return raw.expand(firing.batch, *raw.shape[1:])
+        return raw.expand(firing.batch or raw.shape[0], *raw.shape[1:])
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return new

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from torch import Tensor
+
 from sonde.access.kernels import Kernel
+from sonde.access.layouts import ANY, Layout
 from sonde.access.views import View
 
 Port = Literal["in", "out", "q_rot", "k_rot", "scores", "pattern"]
@@ -26,15 +29,21 @@ Law = Literal["pre", "sandwich", "parallel", "post", "none"]
 class Point:
     """A physical place: a module's input or output, or a stage inside its attention function.
 
-    >>> str(Point("blocks.0.attn", "out"))
-    'blocks.0.attn:out'
+    Arguments:
+        module: its path.
+        port: which side of it, or which stage.
+        item: which of several tensors there, as in `sonde.access.outputs`; empty for the first.
+
+    >>> str(Point("blocks.0.attn", "out")), str(Point("lstm", "out", "1.0"))
+    ('blocks.0.attn:out', 'lstm:out.1.0')
     """
 
     module: str
     port: Port
+    item: str = ""
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.port}"
+        return ".".join(filter(None, (f"{self.module}:{self.port}", self.item)))
 
 
 @dataclass(frozen=True)
@@ -43,12 +52,13 @@ class SiteSpec:
 
     Arguments:
         name: the site's name.
-        axes: the names of its axes; empty where they are told by the tensor (sites by path).
+        axes: the names of its axes; empty where `layout` tells them from the tensor (sites by path).
         point: where its tensor passes.
         view: from the raw tensor to the axes, and back.
         meaning: one line for the table of sites.
         block: the index of the block that it belongs to; -1 before the blocks, the number of blocks after them.
         rank: order among the sites of one point: an edit of a lower rank is seen by those of a higher one.
+        layout: how the tensors of a module outside the vocabulary lie.
     """
 
     name: str
@@ -58,6 +68,11 @@ class SiteSpec:
     meaning: str
     block: int
     rank: int = 0
+    layout: Layout = ANY
+
+    def axes_of(self, value: Tensor, batch: int | None) -> tuple[str, ...]:
+        """The names of the axes of the site's tensor, in a forward over so many rows (where that is known)."""
+        return self.axes or self.layout.names(value, self.name, batch)
 
 
 @dataclass(frozen=True)
