@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from tiny_families import build
 from tiny_models import VOCAB, bare, logits_of
 from torch import nn
 from transformers import LlamaForCausalLM
@@ -152,3 +153,27 @@ def test_two_softmaxes_can_not_be_told_apart(monkeypatch):
     monkeypatch.setattr("sonde.nn.transformer.eager_attention_forward", twice)
     with pytest.raises(SiteUnavailable, match=r"calls softmax 2 times|runs more than once"):
         model.run([[1, 2]], read="blocks.0.attn.q_rot")
+
+
+def test_a_softmax_of_an_edits_own_is_not_the_models_attention():
+    """GPT-J's attention is watched as a whole, with the edits inside it."""
+    model = sonde.Model(build("gptj"))
+    mixed = sonde.Apply("blocks.0.attn.z", lambda z: z + z.softmax(-1))
+    run = model.run([[1, 2, 3]], edits=[mixed], read=["blocks.0.attn.pattern", "blocks.0.attn.z"])
+    plain = model.run([[1, 2, 3]], read=["blocks.0.attn.pattern", "blocks.0.attn.z"])
+    assert torch.equal(run["blocks.0.attn.pattern"], plain["blocks.0.attn.pattern"])
+    z = plain["blocks.0.attn.z"]
+    assert torch.equal(run["blocks.0.attn.z"], z + z.softmax(-1))
+
+
+def test_a_kernel_that_disagrees_with_the_familys_own_is_refused():
+    """transformers adds Falcon's bias twice in its eager attention and once in its fused one."""
+    module = build("falcon-alibi")
+    ids = torch.tensor([[1, 2, 3, 4]])
+    fused = logits_of(module, ids)
+    with pytest.raises(SiteUnavailable, match=r"attention kernel 'sdpa' is not one that the family's eager attention is known to equal \(eager\)"):
+        sonde.Model(module).run(ids, read="blocks.0.attn.pattern")
+    module.set_attn_implementation("eager")
+    assert not torch.allclose(logits_of(module, ids), fused, atol=1e-2)
+    run = sonde.Model(module).run(ids, read="blocks.0.attn.pattern")
+    assert torch.equal(run.logits, logits_of(module, ids))

@@ -27,6 +27,8 @@ PORTS = ("q_rot", "k_rot", "scores", "pattern")
 Tap = Callable[[nn.Module, str, Tensor, Tensor | None], Tensor]
 _taps: ContextVar[tuple[Tap, ...]] = ContextVar("taps", default=())  # of the runs in progress in this thread, innermost last
 
+_depth: ContextVar[int] = ContextVar("depth", default=0)  # of edits at work: a model may run inside an edit of another
+
 _SOFTMAXES = {torch.nn.functional.softmax, torch.softmax, torch.Tensor.softmax}
 
 
@@ -68,14 +70,36 @@ def listening(tap: Tap) -> Iterator[None]:
         _taps.reset(before)
 
 
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """What is computed inside this context is no part of the model: a softmax of an edit's is not its attention."""
+    before = _depth.set(_depth.get() + 1)
+    try:
+        yield
+    finally:
+        _depth.reset(before)
+
+
 class _WatchSoftmax(TorchFunctionMode):
-    def __init__(self, module: nn.Module):
+    """Taps the one softmax of an attention module, while it is between `enter` and `leave`."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.module, self.seen = module, 0
+        self.module: nn.Module | None = None
+
+    def enter(self, module: nn.Module, *_: Any) -> None:
+        self.module, self.seen, self.depth = module, 0, _depth.get()
+
+    def leave(self, module: nn.Module, *_: Any) -> None:
+        self.module = None
+        if self.seen != 1:
+            raise SiteUnavailable(
+                f"{type(module).__name__} calls softmax {self.seen} times in its attention, so its scores and pattern can't be told apart"
+            )
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in _SOFTMAXES:
+        if self.module is None or func not in _SOFTMAXES or self.depth != _depth.get():
             return func(*args, **kwargs)
         self.seen += 1
         scores = _tapped(self.module, "scores", args[0])
@@ -88,12 +112,10 @@ def recording(
     """The family's own eager attention, watched. Query, key and value: b h p e."""
     eager = _eager(type(module))
     query, key = _tapped(module, "q_rot", query), _tapped(module, "k_rot", key)
-    with _WatchSoftmax(module) as watch:
+    with _WatchSoftmax() as watch:
+        watch.enter(module)
         out = eager(module, query, key, value, attention_mask, *args, **kwargs)
-    if watch.seen != 1:
-        raise SiteUnavailable(
-            f"{type(module).__name__} calls softmax {watch.seen} times in its attention, so its scores and pattern can't be told apart"
-        )
+        watch.leave(module)
     return out
 
 
@@ -134,10 +156,37 @@ class TransformersKernel:
         if NAME not in ALL_ATTENTION_FUNCTIONS.valid_keys():
             ALL_ATTENTION_FUNCTIONS.register(NAME, recording)
             ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
-        # every configuration object once: two models may share one, and a submodule may have its own
-        held: list[Any] = [getattr(m, "config", None) for m in module.modules()]
-        configs = list({id(config): config for config in held if hasattr(config, "_attn_implementation_internal")}.values())
-        with _set(configs, "_attn_implementation_internal", NAME):
+        with _set(_configs(module), "_attn_implementation_internal", NAME):
+            yield
+
+
+class WatchedKernel:
+    """Families that compute attention in their module's own forward: it is watched as it is, with its fused kernel off.
+
+    What enters the softmax and what leaves it can be told there, rotated queries and keys can not.
+
+    Arguments:
+        attention: the paths of the attention modules.
+        known: the kernels that the family's eager attention is known to equal.
+    """
+
+    call: Mapping[str, Any] = {"use_cache": False}
+    ports = ("scores", "pattern")
+
+    def __init__(self, attention: tuple[str, ...], known: tuple[str, ...] = ("eager", "sdpa")):
+        self.attention, self.known = attention, known
+
+    def name(self, module: nn.Module) -> str:
+        return str(getattr(module.config, "_attn_implementation", "eager"))
+
+    @contextlib.contextmanager
+    def recording(self, module: nn.Module) -> Iterator[None]:
+        _refuse_foreign(self.name(module), self.known)
+        with _set(_configs(module), "_attn_implementation_internal", "eager"), _WatchSoftmax() as watch, contextlib.ExitStack() as stack:
+            for path in self.attention:
+                attention = module.get_submodule(path)
+                stack.callback(attention.register_forward_pre_hook(watch.enter).remove)
+                stack.callback(attention.register_forward_hook(watch.leave).remove)
             yield
 
 
@@ -171,6 +220,12 @@ def _set(objects: list[Any], attribute: str, value: Any) -> Iterator[None]:
     finally:
         for one, own in zip(objects, before, strict=True):
             setattr(one, attribute, own)
+
+
+def _configs(module: nn.Module) -> list[Any]:
+    """Every configuration object once: two models may share one, and a submodule may have its own."""
+    held: list[Any] = [getattr(m, "config", None) for m in module.modules()]
+    return list({id(config): config for config in held if hasattr(config, "_attn_implementation_internal")}.values())
 
 
 def _holders(module: nn.Module) -> list[Any]:

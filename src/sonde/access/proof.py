@@ -18,7 +18,7 @@ from sonde.access.kernels import PORTS
 from sonde.access.outputs import unwrap
 from sonde.access.run import Run
 from sonde.access.sites import Site
-from sonde.access.views import Folded
+from sonde.access.views import Folded, NormScale
 from sonde.results import SiteUnavailable
 
 if TYPE_CHECKING:
@@ -174,8 +174,9 @@ class _Stack:
         centred = hidden - hidden.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else hidden
         weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
         view = self.spec(scale).view
-        offset = (view.view if isinstance(view, Folded) else view).offset
-        normed = centred / self[scale].unsqueeze(-1) * (1 if weight is None else weight + offset) + (0 if bias is None else bias)
+        view = view.view if isinstance(view, Folded) else view
+        assert isinstance(view, NormScale)
+        normed = centred / self[scale].unsqueeze(-1) * (1 if weight is None else weight + view.offset) + (0 if bias is None else bias)
         yield "the norm of what enters / its scale = what leaves", self.names(scale, leaving), normed, self[leaving]
 
     # the run and the modules, by the names of sites without the tower's prefix

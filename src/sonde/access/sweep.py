@@ -180,7 +180,9 @@ def _replay(
 def _stack(value: Any, batch: int, times: int) -> Any:
     """Repeat what belongs to the rows of the batch; what is shared by all rows (one row, or no row axis) stays as it is."""
     if isinstance(value, Tensor):
-        return value.repeat(times, *[1] * (value.ndim - 1)) if value.ndim > 1 and value.shape[0] == batch and batch > 1 else value
+        by_row = value.ndim > 1 and value.shape[0] == batch and batch > 1
+        by_head = value.ndim == 3 and value.shape[0] > batch and value.shape[0] % batch == 0  # BLOOM's biases: (batch head) 1 pos
+        return value.repeat(times, *[1] * (value.ndim - 1)) if by_row or by_head else value
     if isinstance(value, tuple | list):
         return type(value)(_stack(v, batch, times) for v in value)
     if isinstance(value, dict):

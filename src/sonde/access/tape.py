@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec
 from sonde.access.edits import Edit, Patch
-from sonde.access.kernels import PORTS, listening
+from sonde.access.kernels import PORTS, listening, unwatched
 from sonde.access.outputs import entering, reenter, rewrap, unwrap
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
@@ -292,7 +292,8 @@ class Tape:
             if isinstance(write.edit, Patch):
                 write.edit.refuse_other_rows(rows, axes)
             before = take(part, resolved)
-            after = write.edit.new(before.clone())  # a copy, which no later edit changes under the hands of whoever keeps it
+            with unwatched():
+                after = write.edit.new(before.clone())  # a copy, which no later edit changes under the hands of whoever keeps it
             if not isinstance(after, Tensor) or after.shape != before.shape or after.dtype != before.dtype:
                 got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
                 raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")

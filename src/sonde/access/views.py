@@ -90,8 +90,8 @@ class Heads:
     block: ClassVar[str] = ""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
-        grouped = raw.unflatten(-1, (self.groups, -1))[..., self.start : self.start + self._size]
-        return grouped.unflatten(-1, (-1, self.width)).flatten(-3, -2)
+        own: Tensor = raw.unflatten(-1, (self.groups, -1))[..., self.start : self.start + self._size].unflatten(-1, (-1, self.width))
+        return own.flatten(-3, -2)
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         if self.n * self.width == raw.shape[-1]:
@@ -143,7 +143,8 @@ class Folded:
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         assert firing.block is not None
-        return self.view.get(raw, firing).unflatten(0, firing.block.shape[:2])
+        unfolded: Tensor = self.view.get(raw, firing).unflatten(0, firing.block.shape[:2])
+        return unfolded
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return self.view.put(raw, old.flatten(0, 1), new.flatten(0, 1), firing)

@@ -132,6 +132,20 @@ class Architecture:
         return None if reason is None else f"{name!r} does not exist in this {self.family} model: {reason}"
 
 
+# the names of sites, without their block
+VOCABULARY = (
+    "embed", "pos_embed", "embed.norm.scale", "resid_pre", "attn.norm.scale", "attn.in", "attn.q", "attn.k", "attn.v", "attn.q_rot", "attn.k_rot",
+    "attn.scores", "attn.pattern", "attn.z", "attn.result", "attn.out", "attn.post_norm.scale", "resid_mid", "mlp.norm.scale", "mlp.in", "mlp.pre",
+    "mlp.gate", "mlp.post", "mlp.out", "mlp.post_norm.scale", "resid_post", "final_norm.scale", "final_norm", "logits",
+)  # fmt: skip
+
+
+def refused(family: str, reason: str) -> Architecture:
+    """A language model that is served by module paths alone, and why it has none of the vocabulary."""
+    way_out = f"{reason}; name its modules by path instead: model.sites() lists them"
+    return Architecture(family, "none", {}, unavailable=dict.fromkeys(VOCABULARY, way_out), call={"use_cache": False})
+
+
 def unindexed(name: str) -> str:
     """A site's name without its block: `blocks.3.mlp.gate` and `blocks.*.mlp.gate` are `mlp.gate`, in a tower `text.mlp.gate`."""
     return re.sub(r"^(\w+\.)?blocks\.[^.]+\.", lambda found: found[1] or "", name)

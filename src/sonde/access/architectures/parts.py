@@ -7,6 +7,9 @@ from typing import Any, Literal
 ROTATION = "positions enter by rotation of queries and keys; use 'attn.q_rot' and 'attn.k_rot'"
 
 
+ALIBI = "positions enter as a bias on the scores; use 'attn.scores'"
+
+
 @dataclass(frozen=True)
 class Sizes:
     """The sizes of a transformer, from its configuration.
