@@ -173,7 +173,7 @@ def test_a_kernel_that_disagrees_with_the_familys_own_is_refused():
     fused = logits_of(module, ids)
     with pytest.raises(SiteUnavailable, match=r"attention kernel 'sdpa' is not one that the family's eager attention is known to equal \(eager\)"):
         sonde.Model(module).run(ids, read="blocks.0.attn.pattern")
-    module.set_attn_implementation("eager")
+    module.config._attn_implementation = "eager"
     assert not torch.allclose(logits_of(module, ids), fused, atol=1e-2)
     run = sonde.Model(module).run(ids, read="blocks.0.attn.pattern")
     assert torch.equal(run.logits, logits_of(module, ids))
