@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from subjects import SUBJECTS, given
+from subjects import SUBJECTS, given, subject_model
 from torch import Tensor
 
 import sonde
@@ -89,7 +89,7 @@ class Subject:
 @cache
 def subject(family: str) -> Subject:
     """The family's tiny model, run twice on different inputs."""
-    model = SUBJECTS[family]()
+    model = subject_model(family)
     names = list(model.architecture.sites)
     base, other = (model.run(given(model, seed), read=names) for seed in (1, 2))
     recorded = tuple(name for name in names if name.endswith("attn.scores"))[:1]

@@ -1,7 +1,7 @@
-"""The tiny models that the matrix goes through, by name, and inputs that each of them takes."""
+"""The tiny models that the matrix and the invariances go through, by name, and inputs that each of them takes."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from tiny_models import FAMILIES, bare
@@ -15,6 +15,17 @@ def small(family: str) -> sonde.Model:
 
 
 SUBJECTS: dict[str, Callable[[], sonde.Model]] = {family: partial(small, family) for family in FAMILIES}
+
+
+@cache
+def subject_model(family: str) -> sonde.Model:
+    """The family's tiny model, the same at every call."""
+    return SUBJECTS[family]()
+
+
+def of_tokens(family: str) -> bool:
+    """Whether the family takes rows of tokens."""
+    return True
 
 
 def given(model: sonde.Model, seed: int) -> object:
