@@ -190,6 +190,12 @@ class WatchedKernel:
             yield
 
 
+class EncoderKernel(TransformersKernel):
+    """The same in a model that writes no text, which knows no cache."""
+
+    call: Mapping[str, Any] = {}
+
+
 class NativeKernel:
     """`sonde.nn`: every attention module holds its kernel as an attribute."""
 

@@ -94,7 +94,7 @@ class _Stack:
         yield from self.after()
 
     def before(self) -> Iterator[Equation]:
-        names = [name for name in ("embed", "pos_embed") if name in self]
+        names = [name for name in ("embed", "pos_embed", "type_embed") if name in self]
         if not names:
             return
         entering, said = sum((self[name] for name in names[1:]), self[names[0]]), " + ".join(names)
@@ -164,7 +164,9 @@ class _Stack:
                 yield from self.norm("final_norm.scale", hidden, "final_norm")
                 yield "norm(the last resid_post) = final_norm", self.names("final_norm"), self.apply(path, hidden), self["final_norm"]
             hidden = self.apply(path, hidden)
-        if "logits" in self:
+        if "final_norm" in self and self.module("final_norm").startswith(tuple(f"{path}." for path in self.arch.final)):
+            yield "what follows the last resid_post = final_norm", self.names("final_norm"), hidden, self["final_norm"]
+        if "logits" in self and self.arch.unembed:
             yield "unembed(the last resid_post) = logits", self.names("logits"), self.model.unembed(last), self["logits"]
 
     def norm(self, scale: str, entering: Tensor, leaving: str) -> Iterator[Equation]:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from torch import nn
 
-from sonde.access.architectures import bloom, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3
+from sonde.access.architectures import bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5
 from sonde.access.architectures.base import Architecture, Point, SiteSpec
 
 FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
     model_type: family.describe
-    for family in (bloom, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3)
+    for family in (bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5)
     for model_type in family.MODEL_TYPES
 }
 

@@ -134,9 +134,9 @@ class Architecture:
 
 # the names of sites, without their block
 VOCABULARY = (
-    "embed", "pos_embed", "embed.norm.scale", "resid_pre", "attn.norm.scale", "attn.in", "attn.q", "attn.k", "attn.v", "attn.q_rot", "attn.k_rot",
-    "attn.scores", "attn.pattern", "attn.z", "attn.result", "attn.out", "attn.post_norm.scale", "resid_mid", "mlp.norm.scale", "mlp.in", "mlp.pre",
-    "mlp.gate", "mlp.post", "mlp.out", "mlp.post_norm.scale", "resid_post", "final_norm.scale", "final_norm", "logits",
+    "embed", "pos_embed", "type_embed", "embed.norm.scale", "resid_pre", "attn.norm.scale", "attn.in", "attn.q", "attn.k", "attn.v", "attn.q_rot",
+    "attn.k_rot", "attn.scores", "attn.pattern", "attn.z", "attn.result", "attn.out", "attn.post_norm.scale", "resid_mid", "mlp.norm.scale",
+    "mlp.in", "mlp.pre", "mlp.gate", "mlp.post", "mlp.out", "mlp.post_norm.scale", "resid_post", "final_norm.scale", "final_norm", "logits",
 )  # fmt: skip
 
 

@@ -38,12 +38,13 @@ class Parts:
 
     Arguments:
         blocks: the list of blocks.
-        embed, pos_embed: what gives token (or patch) embeddings, and position embeddings.
+        embed, pos_embed, type_embed: what gives token (or patch) embeddings, position embeddings, and those of a token's segment.
         table: the table of token embeddings, where `embed` is another module that reads it.
         embed_norm: the norm of the sum of the embeddings.
         final_norm: the last norm.
-        final: what lies between the last block and the unembedding; the final norm alone if nothing is given.
+        final: what lies between the last block and the unembedding; the final norm alone if it is not given.
         unembed: gives the logits.
+        head: gives the scores of classes instead, one row of them for a whole input.
         attn: computes attention; what enters it is `attn.in`.
         q, k, v, o: the projections; a fused one is named three times.
         attn_out: gives what is added to the stream, where that is not `attn`: the output projection, a post-norm, a layer scale.
@@ -65,11 +66,13 @@ class Parts:
     blocks: str
     embed: str = ""
     pos_embed: str = ""
+    type_embed: str = ""
     table: str = ""
     embed_norm: str = ""
     final_norm: str = ""
-    final: tuple[str, ...] = ()
+    final: tuple[str, ...] | None = None
     unembed: str = ""
+    head: str = ""
     attn: str = "attn"
     q: str = ""
     k: str = ""

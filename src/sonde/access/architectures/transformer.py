@@ -19,6 +19,7 @@ RESULTS = ("batch", "pos", "head", "d_model")
 MLP = ("batch", "pos", "d_mlp")
 NORM = ("batch", "pos")
 LOGITS = ("batch", "pos", "vocab")
+CLASSES = ("batch", "class")
 
 
 def transformer(
@@ -44,7 +45,7 @@ def transformer(
     for i in range(sizes.n_layers):
         collected.block(i)
     collected.after(logits)
-    final = parts.final or ((parts.final_norm,) if parts.final_norm else ())
+    final = ((parts.final_norm,) if parts.final_norm else ()) if parts.final is None else parts.final
     return Architecture(
         family=family, law=law, sites={s.name: s for s in collected.specs}, unavailable=collected.missing, prefix=prefix, blocks=parts.blocks,
         embed=parts.table or parts.embed, embed_norm=parts.embed_norm, final=final, unembed=parts.unembed, softcap=softcap, logit_scale=logit_scale,
@@ -86,7 +87,7 @@ class _Sites:
         norm, kind = self.module.get_submodule(path), unindexed(name)
         if isinstance(norm, nn.Identity):
             self.lack(kind, "this model has no norm there")
-        elif not isinstance(norm, nn.LayerNorm) and not type(norm).__name__.endswith("RMSNorm"):
+        elif not isinstance(norm, nn.LayerNorm) and not type(norm).__name__.endswith(("RMSNorm", "T5LayerNorm")):
             self.lack(kind, f"its norm is a {type(norm).__name__}, of which sonde does not know by what it divides; use {path + ':out'!r}")
         else:
             view: View = NormScale(self.parts.norm_offset)
@@ -102,6 +103,10 @@ class _Sites:
             self.site("pos_embed", RESID, parts.pos_embed, "out", "position embeddings", Broadcast())
         else:
             self.lack("pos_embed", parts.no_pos_embed)
+        if parts.type_embed:
+            self.site("type_embed", RESID, parts.type_embed, "out", "embeddings of the segment that a token belongs to", Broadcast())
+        else:
+            self.lack("type_embed", "this model tells no segments apart")
         if parts.embed_norm:
             self.scale("embed.norm.scale", parts.embed_norm, -1)
         else:
@@ -139,6 +144,8 @@ class _Sites:
                 self.lack(name, f"this model has no norm after its blocks; use 'blocks.{last - 1}.resid_post'")
         if parts.unembed:
             self.site("logits", logits, "", "out", "the model's output", block=last)
+        elif parts.head:
+            self.site("logits", CLASSES, "", "out", "the model's output: a score for each class", block=last)
         else:
             self.lack("logits", "this module has no unembedding; load the language model around it")
 
