@@ -25,11 +25,11 @@ def describe(module: nn.Module) -> Architecture:
     config: Any = module.config
     if config.is_decoder:
         return refused(config.model_type, "it is configured to write text (is_decoder), and sonde knows this family as an encoder only")
-    masked = BERT_HEAD if config.model_type == "bert" else ROBERTA_HEAD
-    head = text_head(module, masked)
+    head = text_head(module, BERT_HEAD if config.model_type == "bert" else ROBERTA_HEAD)
     if head is None:
         return refused(config.model_type, f"sonde does not know the head of {type(module).__name__}")
-    root = module.base_model_prefix + "." if hasattr(module, module.base_model_prefix) else ""
+    name = "bert" if config.model_type == "bert" else "roberta"
+    root = f"{name}." if hasattr(module, name) else ""
     parts = Parts(
         embed=f"{root}embeddings.word_embeddings", pos_embed=f"{root}embeddings.position_embeddings",
         type_embed=f"{root}embeddings.token_type_embeddings", embed_norm=f"{root}embeddings.LayerNorm", blocks=f"{root}encoder.layer",
