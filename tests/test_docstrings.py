@@ -24,19 +24,26 @@ def taken(function):
 
 
 def held(cls, classes):
-    """What a class can be made of: its annotated fields, the arguments of its `__init__`, and what it inherits within its file."""
+    """What a class can be made of: its annotated fields, the arguments of its `__init__`, and what it inherits."""
     fields = {node.target.id for node in cls.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
     inits = [taken(node) for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
     bases = [held(classes[base.id], classes) for base in cls.bases if isinstance(base, ast.Name) and base.id in classes]
     return fields.union(*inits, *bases)
 
 
+def classes_in(path):
+    """The classes of a file, by name."""
+    return {node.name: node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)}
+
+
+EVERYWHERE = {name: node for path in sorted(SOURCES.rglob("*.py")) for name, node in classes_in(path).items()}
+
+
 @pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCES)))
 def test_arguments(path):
     wrong = []
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    for node in nodes:
+    classes = EVERYWHERE | classes_in(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or not (named := described(ast.get_docstring(node) or "")):
             continue
         missing = named ^ taken(node) if isinstance(node, ast.FunctionDef) else named - held(node, classes)

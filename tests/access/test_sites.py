@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonde.access import Site, Sites
+from sonde.access import Site, Sites, Span
 from sonde.access.sites import expand
 from sonde.results import InputError, SiteUnavailable, SondeError, UnknownSite
 
@@ -14,6 +14,7 @@ indices = st.one_of(
     st.text(),
     st.builds(slice, st.none() | numbers, st.none() | numbers, st.none() | st.integers(1, 9) | st.integers(-9, -1)),
     st.lists(numbers, min_size=1).map(tuple),
+    st.from_regex(r"[A-Za-z]\w*([ -]\w+)*", fullmatch=True).map(Span),
 )
 names = st.from_regex(r"[A-Za-z_0-9*?:./-]+", fullmatch=True)
 selections = st.dictionaries(st.from_regex(r"[a-z_][a-z_0-9]*", fullmatch=True), indices, max_size=4)
@@ -42,7 +43,7 @@ def test_any_text_is_a_site_or_a_clear_error(text):
         ("", "'' is not a site: write a name and"),
         ("c1:out[", "'c1:out[' is not a site"),
         ("z[]", "the selection '' is not understood; write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"),
-        ("z[pos=a]", "'a' is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], or a token's text in quotes"),
+        ("z[pos=a.b]", "'a.b' is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"),
         ("z[pos=[]]", "'[]' is not an index"),
         ("z[pos=1:2:0]", "'1:2:0' is not an index"),
         ("z[pos=1, pos=2]", "an axis is selected twice"),

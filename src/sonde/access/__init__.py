@@ -1,12 +1,13 @@
 """Reading and writing a model's internals: the handle, the places, the edits, and the engine behind them."""
 
 from sonde.access.architectures import Architecture, SiteSpec
-from sonde.access.edits import Add, Apply, Edit, Mean, Patch, Scale, Set, Zero
+from sonde.access.basis import Basis
+from sonde.access.edits import Add, Apply, Clamp, Detach, Edit, GradRule, Mean, Noise, Patch, Project, Scale, Set, Swap, Zero
 from sonde.access.forward import Metric
 from sonde.access.model import Model
 from sonde.access.proof import Identity
 from sonde.access.run import Gradients, Plan, Run, Sweep
-from sonde.access.sites import Site
+from sonde.access.sites import Site, Span
 from sonde.access.table import Sites
 from sonde.access.tokens import Tokenizer
 
@@ -14,20 +15,28 @@ __all__ = [
     "Add",
     "Apply",
     "Architecture",
+    "Basis",
+    "Clamp",
+    "Detach",
     "Edit",
+    "GradRule",
     "Gradients",
     "Identity",
     "Mean",
     "Metric",
     "Model",
+    "Noise",
     "Patch",
     "Plan",
+    "Project",
     "Run",
     "Scale",
     "Set",
     "Site",
     "SiteSpec",
     "Sites",
+    "Span",
+    "Swap",
     "Sweep",
     "Tokenizer",
     "Zero",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from sonde.access.edits import Patch
+from sonde.access.edits import FromRun
 from sonde.access.inputs import Inputs
 from sonde.access.outputs import unwrap
 from sonde.access.run import Gradients, Readings, Run
@@ -125,7 +125,7 @@ def needs_recording(model: "Model", writes: Sequence[Write]) -> bool:
     for write in writes:
         tape.write(write)
     own = model.architecture.kernel.name(model.module)
-    return tape.records or any(isinstance(w.edit, Patch) and w.edit.source.kernel == "eager" != own for w in writes)
+    return tape.records or any(isinstance(w.edit, FromRun) and w.edit.source.kernel == "eager" != own for w in writes)
 
 
 @contextlib.contextmanager
@@ -205,7 +205,7 @@ def _finish(
     kernel = "eager" if tape.records or record else own
     if kernel != own:
         notes.append(f"attention kernel: eager, recorded, because scores or patterns are involved; the model's own is {own}, equal to rounding")
-    others = {w.edit.source.kernel for w in writes if isinstance(w.edit, Patch)} - {kernel, ""}
+    others = {w.edit.source.kernel for w in writes if isinstance(w.edit, FromRun)} - {kernel, ""}
     if others:
         notes.append(f"a patch comes from a run under another attention kernel ({', '.join(sorted(others))}): equal to rounding only")
     if was_training:

@@ -13,7 +13,7 @@ import torch
 from sonde.access.forward import forward, needs_recording
 from sonde.access.inputs import Inputs, prepare
 from sonde.access.selection import POSITION_AXES, Rows
-from sonde.access.sites import Index, Site
+from sonde.access.sites import Index, Site, Span
 from sonde.access.tape import Write
 from sonde.access.tokens import Tokenizer
 from sonde.results import EditError, InputError, SiteUnavailable
@@ -117,7 +117,7 @@ class _Placed:
         if isinstance(index, slice):
             start, stop = (end if end is None or end >= 0 else max(0, n + end) for end in (index.start, index.stop))
             return list(range(length)[slice(start, stop, index.step)])
-        entries = index if isinstance(index, tuple) else (index,)
+        entries = index if isinstance(index, tuple) else self.prompt.columns(0, index, self.write.site) if isinstance(index, Span) else (index,)
         places = [entry if isinstance(entry, int) and entry >= 0 else self.prompt.columns(0, entry, self.write.site)[0] for entry in entries]
         return [place for place in places if place < length]
 

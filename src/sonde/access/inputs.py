@@ -7,7 +7,7 @@ which columns are real; whatever padding a user brings is taken off first.
 import functools
 import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,11 +15,15 @@ from torch import Tensor
 
 from sonde.access.architectures import Architecture
 from sonde.access.selection import Rows, rows_of
+from sonde.access.sites import Site, Span
 from sonde.access.tokens import Tokenizer
 from sonde.results import InputError, shown
 
 # texts, token ids by row, ids as a tensor (batch pos), or by name ids with their mask; for other modules their arguments, in order or by name
 Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | tuple[Tensor, ...] | Mapping[str, Any]
+
+# for each name where it is in each row: positions, or a text that stands there once; a text by itself stands in every row
+Spans = Mapping[str, str | Sequence[str | Sequence[int]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,7 @@ class Inputs:
         mask: true at real tokens, batch pos; `None` likewise.
         tokens: the text of each row's real tokens; empty without a tokenizer.
         notes: what was decided on the way.
+        spans: named positions: a name to the positions in each row.
     """
 
     args: tuple[Any, ...]
@@ -42,13 +47,14 @@ class Inputs:
     mask: Tensor | None = None
     tokens: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     @functools.cached_property
     def rows(self) -> Rows | None:
         """Where each row's tokens lie."""
         if self.mask is None:
             return None
-        return rows_of(self.mask, self.tokens)
+        return replace(rows_of(self.mask, self.tokens), ids=self.ids, spans=self.spans)
 
     def repeat(self, times: int) -> "Inputs":
         """The whole batch, `times` over, stacked along the rows."""
@@ -58,7 +64,7 @@ class Inputs:
 
         return Inputs(
             tuple(again(a) for a in self.args), {k: again(v) for k, v in self.kwargs.items()}, self.batch * times,
-            again(self.ids), again(self.mask), self.tokens * times, self.notes,
+            again(self.ids), again(self.mask), self.tokens * times, self.notes, {name: rows * times for name, rows in self.spans.items()},
         )  # fmt: skip
 
     def fresh(self) -> "Inputs":
@@ -102,6 +108,41 @@ def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
         notes = (*notes, f"rows of {min(lengths)} to {longest} tokens, padded on the right and masked")
     tokens = () if tokenizer is None else tuple(tuple(tokenizer.strings(row)) for row in rows)
     return Inputs((ids,), kwargs, len(rows), ids, mask, tokens, notes)
+
+
+def with_spans(inputs: Inputs, spans: Spans) -> Inputs:
+    """The same batch, its named positions known.
+
+    Arguments:
+        inputs: of tokens.
+        spans: for each name, the positions in each row, counted in its real tokens, or a text that stands there once.
+
+    Raises:
+        InputError: positions that a row has not, a text that stands there not at all or more than once, more or fewer entries than rows.
+    """
+    rows = inputs.rows
+    if spans and rows is None:
+        raise InputError(f"spans={', '.join(map(repr, spans))} name positions of tokens, and these inputs are none; leave spans out")
+    assert rows is not None or not spans
+    known = {}
+    for name, entries in spans.items():
+        site = Site("spans").at(pos=Span(name))
+        by_row = [entries] * inputs.batch if isinstance(entries, str) else list(entries)
+        if len(by_row) != inputs.batch:
+            raise InputError(f"the span {name!r} has {len(by_row)} entries for {inputs.batch} rows; give one for each row")
+        known[name] = tuple(_positions(rows, row, entry, site) for row, entry in enumerate(by_row) if rows)
+    return replace(inputs, spans=known)
+
+
+def _positions(rows: Rows, row: int, entry: str | Sequence[int], site: Site) -> tuple[int, ...]:
+    """Where a span is in one row."""
+    if not isinstance(entry, str):
+        return tuple(column - rows.starts[row] for column in rows.columns(row, tuple(_whole(entry)), site))
+    places = rows.places(row, entry)
+    if len(places) != 1:
+        found = f"{len(places)} times, at {', '.join(str(place[0]) for place in places)}" if places else "nowhere"
+        raise InputError(f"{site}: {entry!r} stands in row {row} {found}; give the positions as numbers")
+    return tuple(places[0])
 
 
 def _holds_texts(given: Given) -> bool:

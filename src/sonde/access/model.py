@@ -18,7 +18,7 @@ from sonde.access.architectures import Architecture, Point, SiteSpec, describe
 from sonde.access.edits import Edit
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import When, continuation, following
-from sonde.access.inputs import Given, Inputs, prepare
+from sonde.access.inputs import Given, Inputs, Spans, prepare, with_spans
 from sonde.access.layouts import layout, refuse_batch_second
 from sonde.access.proof import Identity, prove
 from sonde.access.run import Gradients, Run, Sweep
@@ -59,7 +59,9 @@ class Model:
 
     # verbs
 
-    def run(self, inputs: Given, read: Where = (), edits: Edits = (), logits: Logits = True, bos: bool | None = None) -> Run:
+    def run(
+        self, inputs: Given, read: Where = (), edits: Edits = (), logits: Logits = True, bos: bool | None = None, spans: Spans | None = None
+    ) -> Run:  # fmt: skip
         """One forward.
 
         Arguments:
@@ -68,6 +70,7 @@ class Model:
             edits: what to write where, in order.
             logits: all of them, those at each row's `"last"` real token, or none: then the forward ends after the last site.
             bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
+            spans: names for positions, such as `task.spans`: a name to each row's positions, or to a text that stands in it once.
 
         Raises:
             InputError: an input that does not fit the model.
@@ -82,13 +85,15 @@ class Model:
         torch.Size([1, 8])
         """
         writes = self._writes(edits)
-        return forward(self, self.prepare(inputs, bos), self._expand(read), writes, logits)
+        return forward(self, self.prepare(inputs, bos, spans), self._expand(read), writes, logits)
 
-    def grad(self, inputs: Given, of: Metric, at: Where = "embed", edits: Edits = (), bos: bool | None = None) -> Gradients:
+    def grad(
+        self, inputs: Given, of: Metric, at: Where = "embed", edits: Edits = (), bos: bool | None = None, spans: Spans | None = None
+    ) -> Gradients:  # fmt: skip
         """Gradients of a metric with respect to the values at some sites.
 
         Arguments:
-            inputs, bos: as for `run`.
+            inputs, bos, spans: as for `run`.
             of: a metric: from a `Run` to one number per example.
             at: the sites. A gradient at a site includes every path from it to the metric.
             edits: applied first; gradients are then with respect to the edited values.
@@ -100,16 +105,16 @@ class Model:
         if not sites:
             raise InputError("grad needs at least one site in at=")
         writes = self._writes(edits)
-        return gradients(self, self.prepare(inputs, bos), of, sites, writes)
+        return gradients(self, self.prepare(inputs, bos, spans), of, sites, writes)
 
     def sweep(
         self, inputs: Given, edits: Iterable[Edit | Sequence[Edit]], metric: Metric, batch_size: int | Literal["auto"] = "auto",
-        verify: bool | None = None, seed: int = 0, bos: bool | None = None,
+        verify: bool | None = None, seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
     ) -> Sweep:  # fmt: skip
         """The metric under many edits, one at a time.
 
         Arguments:
-            inputs, bos: as for `run`.
+            inputs, bos, spans: as for `run`.
             edits: each entry one edit, or a list of edits that are made together.
             metric: from a `Run` to one number per example. One that declares `pos = -1` reads the last token only, which saves work.
             batch_size: rows per pass.
@@ -125,11 +130,11 @@ class Model:
         if isinstance(edits, Edit | str) or not isinstance(edits, Iterable):
             raise InputError(f"a sweep takes a list of edits; got {shown(edits)}")
         cells = [self._writes(edit) for edit in edits]
-        return sweep(self, self.prepare(inputs, bos), cells, metric, batch_size, verify, seed)
+        return sweep(self, self.prepare(inputs, bos, spans), cells, metric, batch_size, verify, seed)
 
     def generate(
         self, prompt: str | Sequence[int], edits: Edits = (), when: When = "all", max_new_tokens: int = 20, temperature: float = 0.0,
-        seed: int = 0, bos: bool | None = None,
+        seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
     ) -> str:  # fmt: skip
         """The text that the model writes after a prompt; every token costs a whole forward (no key-value cache yet).
 
@@ -141,7 +146,7 @@ class Model:
             max_new_tokens: how many are written at most; the end-of-sequence token ends the text before.
             temperature: 0 takes the likeliest token, else tokens are drawn from the softmax of logits / temperature.
             seed: of the draws.
-            bos: as for `run`.
+            bos, spans: as for `run`; spans name positions of the prompt.
 
         Returns:
             What follows the prompt, without special tokens.
@@ -151,7 +156,7 @@ class Model:
         """
         if self.tokenizer is None:
             raise InputError("generate writes text, and this model was loaded without a tokenizer: load it with tokenizer=")
-        prepared = self.prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos)
+        prepared = self.prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos, spans)
         ids = continuation(self, prepared, self._writes(edits), when, max_new_tokens, temperature, seed)
         return following(self.tokenizer, prepared, ids)
 
@@ -262,14 +267,14 @@ class Model:
         """
         return prove(self, seed) if self.architecture.n_layers else []
 
-    def prepare(self, inputs: Given, bos: bool | None = None) -> Inputs:
+    def prepare(self, inputs: Given, bos: bool | None = None, spans: Spans | None = None) -> Inputs:
         """The batch that a verb makes of its inputs.
 
         Arguments:
-            inputs, bos: as for `run`.
+            inputs, bos, spans: as for `run`.
         """
         with torch.inference_mode(False):
-            return prepare(inputs, self.architecture, self.tokenizer, self.device, bos)
+            return with_spans(prepare(inputs, self.architecture, self.tokenizer, self.device, bos), spans or {})
 
     # facts
 
@@ -354,7 +359,9 @@ class Model:
         given = [edits] if isinstance(edits, Edit | str) or not isinstance(edits, Iterable) else edits
         for edit in given:
             if not isinstance(edit, Edit):
-                raise InputError(f"{shown(edit)} is no edit: use sonde.Zero, Set, Mean, Patch, Add, Scale or Apply")
+                raise InputError(
+                    f"{shown(edit)} is no edit: use sonde.Zero, Set, Mean, Patch, Swap, Add, Scale, Project, Clamp, Noise, Apply, Detach or GradRule"
+                )
             if is_glob(edit.site.name):
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
             self.locate(edit.site.name)

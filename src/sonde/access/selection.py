@@ -3,14 +3,14 @@
 Positions count each row's real tokens, so in a padded batch `pos=-1` is another column in every row. `Rows` holds where each row's tokens lie.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sonde.access.sites import Index, Site
+from sonde.access.sites import Index, Site, Span
 from sonde.results import InputError, SiteUnavailable, UnknownSite
 
 POSITION_AXES = ("pos", "query", "key")
@@ -24,6 +24,8 @@ class Rows:
         starts: the column of each row's first real token.
         lengths: how many real tokens each row has.
         tokens: the text of each row's tokens; empty where there is no tokenizer.
+        ids: the token ids, batch pos, padding included; `None` where they are not known.
+        spans: named positions: a name to the positions in each row.
         cached: how many columns at the beginning are not computed again, because their keys and values are kept: most tensors begin after them.
 
     >>> rows = Rows((0, 0), (3, 2), (("The", " keys", " are"), ("The", " key")))
@@ -34,6 +36,8 @@ class Rows:
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
     tokens: tuple[tuple[str, ...], ...] = ()
+    ids: Tensor | None = field(default=None, repr=False, compare=False)
+    spans: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict, compare=False)
     cached: int = 0
 
     @property
@@ -59,7 +63,10 @@ class Rows:
 
     def part(self, rows: slice) -> "Rows":
         """Some of the rows."""
-        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], tokens=self.tokens[rows])
+        return replace(
+            self, starts=self.starts[rows], lengths=self.lengths[rows], tokens=self.tokens[rows], ids=None if self.ids is None else self.ids[rows],
+            spans={name: positions[rows] for name, positions in self.spans.items()},
+        )  # fmt: skip
 
     def columns(self, row: int, index: Index, site: Site) -> list[int]:
         """The columns that an index along positions means in one row.
@@ -70,25 +77,54 @@ class Rows:
         start, length = self.starts[row], self.lengths[row]
         if isinstance(index, slice):
             return [start + i for i in range(length)[index]]
-        entries = (self._find(row, index, site),) if isinstance(index, str) else (index,) if isinstance(index, int) else index
-        for i in entries:
+        for i in (entries := self._entries(row, index, site)):
             if not -length <= i < length:
                 raise InputError(f"{site}: position {i} is outside row {row}, which has {length} tokens (0 to {length - 1}, or -{length} to -1)")
         return [start + (i % length) for i in entries]
 
+    def places(self, row: int, text: str) -> list[range]:
+        """Where consecutive tokens of a row spell a text; a token keeps the space before it, which whoever names a word need not write."""
+        tokens, found = self.tokens[row], []
+        for first in range(len(tokens)):
+            spelt = ""
+            for last in range(first, len(tokens)):
+                spelt += tokens[last]
+                if text in (spelt, spelt.lstrip(" ")):
+                    found.append(range(first, last + 1))
+                if len(spelt.lstrip(" ")) >= len(text):
+                    break
+        return found
+
+    def _entries(self, row: int, index: int | str | Span | tuple[int, ...], site: Site) -> Sequence[int]:
+        if isinstance(index, int):
+            return (index,)
+        if isinstance(index, str):
+            return (self._find(row, index, site),)
+        if not isinstance(index, Span):
+            return index
+        if index.name not in self.spans:
+            known = f"known are {', '.join(self.spans)}" if self.spans else "name them with spans= beside the inputs"
+            raise UnknownSite(f"{site}: these inputs have no span {index.name!r}; {known}; a token's text stands in quotes")
+        if not self.spans[index.name][row]:
+            raise InputError(f"{site}: the span {index.name!r} is empty in row {row}")
+        return self.spans[index.name][row]
+
     def _find(self, row: int, text: str, site: Site) -> int:
         if not self.tokens:
             raise InputError(f"{site}: without a tokenizer {text!r} can't be found; give the position as a number")
-        tokens = self.tokens[row]
-        # a token keeps the space before it, which whoever names a word need not write
-        places = [i for i, token in enumerate(tokens) if text in (token, token.lstrip(" "))]
+        tokens, places = self.tokens[row], self.places(row, text)
         if len(places) > 1:
-            listed = ", ".join(f"{i} ({tokens[i]!r})" for i in places)
+            listed = ", ".join(f"{p[0]} ({tokens[p[0]]!r})" if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in places)
             raise InputError(f"{site}: {text!r} occurs {len(places)} times in row {row}, at {listed}; give the position as a number")
+        if places and len(places[0]) > 1:
+            raise InputError(
+                f"{site}: {text!r} is {len(places[0])} tokens of row {row}, at {places[0][0]} to {places[0][-1]}; "
+                f"write pos={places[0][0]}:{places[0][-1] + 1}, or name it: spans={{'name': {text!r}}} and pos=name"
+            )
         if not places:
             shown = ", ".join(f"{i} {token!r}" for i, token in enumerate(tokens[:40])) + (", ..." if len(tokens) > 40 else "")
             raise InputError(f"{site}: {text!r} is no single token of row {row}; its tokens are {shown}")
-        return places[0]
+        return places[0][0]
 
 
 def rows_of(mask: Bool[Tensor, "batch pos"], tokens: tuple[tuple[str, ...], ...] = ()) -> Rows:
@@ -165,6 +201,12 @@ def resolve(site: Site, axes: tuple[str, ...], shape: torch.Size, rows: Rows | N
     return tuple(mesh), drop
 
 
+def uneven(site: Site, axes: tuple[str, ...], rows: Rows) -> bool:
+    """Whether a selection along positions has another length in different rows."""
+    several = [index for axis, index in site.select if axis in axes and axis in POSITION_AXES and isinstance(index, slice | Span)]
+    return any(len({len(rows.columns(row, index, site)) for row in range(len(rows.lengths))}) > 1 for index in several)
+
+
 def take(value: Tensor, resolved: Resolved) -> Tensor:
     """The selected part; a view where the selection is made of slices."""
     index, drop = resolved
@@ -197,11 +239,19 @@ def _columns(site: Site, axis: str, i: int, shape: torch.Size, rows: Rows, batch
             f"{site}: the tensor here is {' x '.join(map(str, shape))}, which has no column for every token along {axis!r}; read it whole"
         )
     if len({len(line) for line in table}) > 1:
-        raise InputError(f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them")
+        lengths = sorted({len(line) for line in table})
+        raise InputError(
+            f"{site}: the rows have {min(rows.lengths)} to {max(rows.lengths)} tokens, so this selection differs in length between them "
+            f"({lengths[0]} to {lengths[-1]} positions); read the rows one by one"
+        )
     return [table[0]] * len(batch) if shared else table
 
 
 def _entries(index: Index, size: int, axis: str, site: Site) -> Sequence[int]:
+    if isinstance(index, Span):
+        raise UnknownSite(
+            f"{site}: {index.name!r} is the name of a span, which positions have, where the inputs are tokens; use numbers for {axis!r}"
+        )
     if isinstance(index, str):
         hint = "no tokens are known here: give the position as a number" if axis in POSITION_AXES else f"give {axis!r} a number from 0 to {size - 1}"
         raise UnknownSite(f"{site}: {index!r} is the text of a token: {hint}")

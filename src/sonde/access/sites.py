@@ -2,11 +2,12 @@
 
     blocks.9.attn.z[head=6, pos=-1]      a name of the vocabulary, with a selection along its named axes
     blocks.9.attn.z[pos='cabinet']       a position by the text of its token
+    blocks.9.attn.z[pos=subject]         positions by the name of a span of the inputs
     blocks.*.resid_post                  a glob: several places at once
     layer3.0.conv2:out[channel=0:8]      any other module, by its path and its input or output
 
-A selection names axes, never their order. A whole number picks one entry and drops the axis (as NumPy does), and so does a text; a slice or a
-list keeps it. Positions count the tokens of each row, without its padding: `pos=-1` is each row's last real token.
+A selection names axes, never their order. A whole number picks one entry and drops the axis (as NumPy does), and so does a text; a slice, a
+list or a span keeps it. Positions count the tokens of each row, without its padding: `pos=-1` is each row's last real token.
 """
 
 import difflib
@@ -19,13 +20,33 @@ from typing import SupportsIndex, Union
 
 from sonde.results import InputError, SiteUnavailable, UnknownSite, shown
 
-Index = int | str | slice | tuple[int, ...]
-Choice = SupportsIndex | str | slice | Iterable[SupportsIndex]  # what a user may give for an `Index`
 
+@dataclass(frozen=True)
+class Span:
+    """Positions by name, as `spans=` of a verb tells them for each row; written as a bare word, such as `pos=subject`.
+
+    Arguments:
+        name: a letter first, then letters, digits, underscores, and single spaces or hyphens between.
+
+    >>> str(Site.parse("embed").at(pos=Span("subject")))
+    'embed[pos=subject]'
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_WORD, self.name):
+            raise InputError(f"{self.name!r} can't name a span: begin with a letter, go on with letters, digits, underscores and single spaces")
+
+
+Index = int | str | Span | slice | tuple[int, ...]
+Choice = SupportsIndex | str | Span | slice | Iterable[SupportsIndex]  # what a user may give for an `Index`
+
+_WORD = r"[^\W\d_]\w*(?:[ -]\w+)*"
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
 _TEXT = r"""'(?:[^'\\]|\\[nrt'"\\])*'|"(?:[^"\\]|\\[nrt'"\\])*\""""
 _SITE = re.compile(rf"""\s*([^\[\]\s]+)\s*(?:\[((?:{_TEXT}|\[[^\[\]'"]*\]|[^\[\]'"])*)\])?\s*""")
-_PART = re.compile(rf"""\s*([a-z_][a-z_0-9]*)\s*=\s*({_TEXT}|\[[^\[\]'"]*\]|[^\s,\[\]'"]+)\s*(?:,|$)""")
+_PART = re.compile(rf"""\s*([a-z_][a-z_0-9]*)\s*=\s*({_TEXT}|\[[^\[\]'"]*\]|{_WORD}|[^\s,\[\]'"]+)\s*(?:,|$)""")
 _SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+))?")
 
 
@@ -35,7 +56,8 @@ class Site:
 
     Arguments:
         name: a name of the vocabulary, or a module path with `:in` or `:out`; may hold `*`.
-        select: `(axis, index)` pairs; an index is a whole number, a slice, a tuple of whole numbers, or for positions the text of a token.
+        select: `(axis, index)` pairs; an index is a whole number, a slice, a tuple of whole numbers, or for positions a `Span` or the
+            text of a token.
 
     >>> Site.parse("blocks.9.attn.z[head=6, pos=-1]")
     Site('blocks.9.attn.z[head=6, pos=-1]')
@@ -146,13 +168,13 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
 
 def _given(index: Choice, axis: str) -> Index:
     """A selection as a user gives it, as an `Index`."""
-    if isinstance(index, str | slice):
+    if isinstance(index, str | slice | Span):
         return index
     try:
         chosen: Index = operator.index(index) if isinstance(index, SupportsIndex) else tuple(operator.index(i) for i in index)
     except TypeError:
         raise InputError(
-            f"{index!r} selects nothing along {axis!r}: give a whole number, a slice, a list of whole numbers, or a token's text"
+            f"{index!r} selects nothing along {axis!r}: give a whole number, a slice, a list of whole numbers, a `Span`, or a token's text"
         ) from None
     if chosen == ():
         raise InputError(f"the selection along {axis!r} is empty: give at least one entry")
@@ -162,6 +184,8 @@ def _given(index: Choice, axis: str) -> Index:
 def _index(text: str, site: str) -> Index:
     if text[0] in "'\"":
         return re.sub(r"\\(.)", lambda found: _ESCAPES[found[1]], text[1:-1])
+    if re.fullmatch(_WORD, text):
+        return Span(text)
     try:
         if text.startswith("["):
             return tuple(int(part) for part in text[1:-1].split(","))
@@ -172,7 +196,7 @@ def _index(text: str, site: str) -> Index:
         return int(text)
     except ValueError:
         raise UnknownSite(
-            f"{site!r}: {text!r} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], or a token's text in quotes"
+            f"{site!r}: {text!r} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
         ) from None
 
 
@@ -180,6 +204,8 @@ def _show(index: Index) -> str:
     if isinstance(index, str):
         shown = {character: f"\\{letter}" for letter, character in _ESCAPES.items() if character != '"'}
         return "'" + "".join(shown.get(character, character) for character in index) + "'"
+    if isinstance(index, Span):
+        return index.name
     if isinstance(index, slice):
         parts = [index.start, index.stop] + ([index.step] if index.step is not None else [])
         return ":".join("" if part is None else str(part) for part in parts)

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec
-from sonde.access.edits import Edit, Patch
+from sonde.access.edits import Backward, Edit, Place, PlacedEdit
 from sonde.access.kernels import PORTS, listening, unwatched
 from sonde.access.outputs import entering, reenter, rewrap, unwrap
-from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
+from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take, uneven
 from sonde.access.sites import Site
 from sonde.access.views import Firing, HeadResults, Pattern
 from sonde.results import EditError, SiteUnavailable
@@ -32,11 +33,12 @@ class Unstackable(SiteUnavailable):
 
 @dataclass(frozen=True)
 class Write:
-    """An edit at a site; `rows` limits it to a part of the batch (one cell of a sweep)."""
+    """An edit at a site; `rows` limits it to a part of the batch (one cell of a sweep, one row), which must have `of` rows (0: any number)."""
 
     site: Site
     edit: Edit
     rows: slice | None = None
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -280,27 +282,43 @@ class Tape:
         batch = passing.firing.batch
         axes, new = spec.axes_of(old, batch), old.clone()
         for write in writes:
-            part, rows = new, self.rows
-            if write.rows not in (None, slice(0, batch)):
-                if batch not in (None, old.shape[0]):
-                    raise Unstackable(
-                        f"{str(write.site)!r} has {old.shape[0]} entries along its first axis in a forward over {batch} rows, so edits of some "
-                        "rows can't be told apart there: sweep with batch_size=1"
-                    )
-                part, rows = new[write.rows], self.rows and self.rows.part(write.rows)
-            resolved = resolve(write.site, axes, part.shape, rows)
-            if isinstance(write.edit, Patch):
-                write.edit.refuse_other_rows(rows, axes)
-            before = take(part, resolved)
-            with unwatched():
-                after = write.edit.new(before.clone())  # a copy, which no later edit changes under the hands of whoever keeps it
-            if not isinstance(after, Tensor) or after.shape != before.shape or after.dtype != before.dtype:
-                got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
-                raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")
-            put(part, after, resolved)
+            for lines in self._lines(write, axes, old.shape[0], batch):
+                self._write_part(write, axes, new if lines == slice(None) else new[lines], passing, lines)
+            if isinstance(write.edit, Backward) and not torch.is_grad_enabled():
+                self.notes.append(f"{write.edit!r} changes gradients only, and here none are taken")
         if isinstance(spec.view, Pattern) and spec.view.opened(new, passing.firing):
             self.notes.append(f"{spec.name}: what was written lets queries see keys that the mask hides")
         passing.change(spec, old, new)
+
+    def _lines(self, write: Write, axes: tuple[str, ...], entries: int, batch: int | None) -> list[slice]:
+        """The rows that are written at once: all that are meant, or one by one where the selection has another length in each of them."""
+        if write.of and write.of != (batch or entries):
+            raise EditError(f"{write.edit!r} is meant for one of {write.of} rows, and the batch has {batch}; give one entry for each row")
+        lines = slice(None) if write.rows in (None, slice(0, batch)) else write.rows
+        if lines != slice(None) and batch not in (None, entries):
+            raise Unstackable(
+                f"{str(write.site)!r} has {entries} entries along its first axis in a forward over {batch} rows, so edits of some "
+                "rows can't be told apart there: sweep with batch_size=1"
+            )
+        if self.rows is None or "batch" in dict(write.site.select) or not uneven(write.site, axes, self.rows.part(lines)):
+            return [lines]
+        return [slice(i, i + 1) for i in range(*lines.indices(entries))]
+
+    def _write_part(self, write: Write, axes: tuple[str, ...], part: Tensor, passing: _Passing, lines: slice) -> None:
+        """Let the edit change some rows of a copy of the site's value."""
+        rows = self.rows and self.rows.part(lines)
+        resolved = resolve(write.site, axes, part.shape, rows)
+        before = take(part, resolved).clone()  # a copy, which no later edit changes under the hands of whoever keeps it
+        with unwatched():
+            if isinstance(write.edit, PlacedEdit):
+                entering, raw = (t[lines] if t is not None and t.ndim else t for t in (passing.firing.entering, passing.raw))
+                after = write.edit.new_at(before, Place(axes, part.shape, rows, resolved, passing.firing.module, entering, raw))
+            else:
+                after = write.edit.new(before)
+        if not isinstance(after, Tensor) or after.shape != before.shape or after.dtype != before.dtype:
+            got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
+            raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")
+        put(part, after, resolved)
 
     def _make_leaf(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
         value = passing.value(spec)
