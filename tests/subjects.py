@@ -4,17 +4,26 @@ from collections.abc import Callable
 from functools import cache, partial
 
 import torch
-from tiny_models import FAMILIES, bare
+from tiny_families import DECODERS, build
+from tiny_models import NATIVE, bare
+from torch import nn
 
 import sonde
 
 
-def small(family: str) -> sonde.Model:
-    """A family's tiny model."""
-    return sonde.Model(bare(family), name=family)
+def handle(make: Callable[[str], nn.Module], family: str) -> sonde.Model:
+    """A family's tiny model, under a kernel that can be recorded."""
+    module = make(family)
+    kernel = sonde.Model(module).architecture.kernel
+    if kernel is not None and kernel.name(module) not in kernel.known:  # Falcon's fused attention is not equal to its eager one
+        module.config._attn_implementation = "eager"
+    return sonde.Model(module, name=family)
 
 
-SUBJECTS: dict[str, Callable[[], sonde.Model]] = {family: partial(small, family) for family in FAMILIES}
+SUBJECTS: dict[str, Callable[[], sonde.Model]] = {
+    **{family: partial(handle, bare, family) for family in NATIVE},
+    **{family: partial(handle, build, family) for family in DECODERS},
+}
 
 
 @cache
