@@ -26,7 +26,7 @@ def test_the_laws_hold(family):
     """nnsight #468 and transformer-lens #1688, #1527 and #1526: edits that were accepted and never happened."""
     counts = Counter()
     assert list(failures([cell for cell in chosen() if cell.family == family], counts)) == []
-    assert counts["made"] > 20
+    assert counts["made"] >= 10
 
 
 def test_every_pair_is_there():
