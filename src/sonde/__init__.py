@@ -29,6 +29,7 @@ _HOMES = {
     "Noise": "sonde.access",
     "Detach": "sonde.access",
     "GradRule": "sonde.access",
+    "PerRow": "sonde.access",
     "Span": "sonde.access",
     "Basis": "sonde.access",
     "SondeError": "sonde.results",

@@ -2,7 +2,7 @@
 
 from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.basis import Basis
-from sonde.access.edits import Add, Apply, Clamp, Detach, Edit, GradRule, Mean, Noise, Patch, Project, Scale, Set, Swap, Zero
+from sonde.access.edits import Add, Apply, Clamp, Detach, Edit, GradRule, Mean, Noise, Patch, PerRow, Project, Scale, Set, Swap, Zero
 from sonde.access.forward import Metric
 from sonde.access.model import Model
 from sonde.access.proof import Identity
@@ -27,6 +27,7 @@ __all__ = [
     "Model",
     "Noise",
     "Patch",
+    "PerRow",
     "Plan",
     "Project",
     "Run",

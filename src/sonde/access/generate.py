@@ -109,7 +109,7 @@ class _Placed:
         edit = self.write.edit
         if is_dataclass(edit) and "site" in {f.name for f in fields(edit)}:  # a patch takes the same positions from its source
             edit = replace(edit, site=site)
-        return Write(site, edit)
+        return replace(self.write, site=site, edit=edit)
 
     def _absolute(self, index: Index, length: int) -> list[int]:
         """The positions that an index means among `length` tokens."""

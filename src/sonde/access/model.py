@@ -8,6 +8,7 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
-from sonde.access.edits import Edit
+from sonde.access.edits import Edit, PerRow
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import When, continuation, following
 from sonde.access.inputs import Given, Inputs, Spans, prepare, with_spans
@@ -31,7 +32,7 @@ from sonde.access.tokens import Tokenizer
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
 Where = str | Site | Iterable[str | Site]
-Edits = Edit | Sequence[Edit]
+Edits = Edit | PerRow | Sequence[Edit | PerRow]
 
 
 class Model:
@@ -67,7 +68,7 @@ class Model:
         Arguments:
             inputs: a text, several texts, token ids by row, ids as a tensor (batch pos); tensors for other modules.
             read: the sites to keep: names, globs such as `blocks.*.resid_post`, selections.
-            edits: what to write where, in order.
+            edits: what to write where, in order; `PerRow` gives each row its own.
             logits: all of them, those at each row's `"last"` real token, or none: then the forward ends after the last site.
             bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
             spans: names for positions, such as `task.spans`: a name to each row's positions, or to a text that stands in it once.
@@ -108,7 +109,7 @@ class Model:
         return gradients(self, self.prepare(inputs, bos, spans), of, sites, writes)
 
     def sweep(
-        self, inputs: Given, edits: Iterable[Edit | Sequence[Edit]], metric: Metric, batch_size: int | Literal["auto"] = "auto",
+        self, inputs: Given, edits: Iterable[Edits], metric: Metric, batch_size: int | Literal["auto"] = "auto",
         verify: bool | None = None, seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
     ) -> Sweep:  # fmt: skip
         """The metric under many edits, one at a time.
@@ -127,7 +128,7 @@ class Model:
         Raises:
             InputError: no edit; a metric that is not one number per example; and what `run` raises.
         """
-        if isinstance(edits, Edit | str) or not isinstance(edits, Iterable):
+        if isinstance(edits, Edit | PerRow | str) or not isinstance(edits, Iterable):
             raise InputError(f"a sweep takes a list of edits; got {shown(edits)}")
         cells = [self._writes(edit) for edit in edits]
         return sweep(self, self.prepare(inputs, bos, spans), cells, metric, batch_size, verify, seed)
@@ -355,13 +356,16 @@ class Model:
                 )
 
     def _writes(self, edits: Edits) -> list[Write]:
-        writes = []
-        given = [edits] if isinstance(edits, Edit | str) or not isinstance(edits, Iterable) else edits
+        writes: list[Write] = []
+        given = [edits] if isinstance(edits, Edit | PerRow | str) or not isinstance(edits, Iterable) else edits
         for edit in given:
+            if isinstance(edit, PerRow):
+                n = len(edit.rows)
+                writes += [replace(write, rows=slice(i, i + 1), of=n) for i, own in enumerate(edit.rows) for write in self._writes(own)]
+                continue
             if not isinstance(edit, Edit):
-                raise InputError(
-                    f"{shown(edit)} is no edit: use sonde.Zero, Set, Mean, Patch, Swap, Add, Scale, Project, Clamp, Noise, Apply, Detach or GradRule"
-                )
+                kinds = "Zero, Set, Mean, Patch, Swap, Add, Scale, Project, Clamp, Noise, Apply, Detach, GradRule or PerRow"
+                raise InputError(f"{shown(edit)} is no edit: use sonde.{kinds}")
             if is_glob(edit.site.name):
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
             self.locate(edit.site.name)

@@ -10,7 +10,7 @@ The work is counted in rows x blocks: a grid over all L layers costs about half 
 import contextlib
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -86,7 +86,7 @@ def sweep(
             for start in range(0, len(members), per_pass):
                 chunk = members[start : start + per_pass]
                 rows = [slice(k * inputs.batch, (k + 1) * inputs.batch) for k in range(len(chunk))]
-                writes = [Write(w.site, w.edit, part) for i, part in zip(chunk, rows, strict=True) for w in plan[i].planned]
+                writes = [w.within(part) for i, part in zip(chunk, rows, strict=True) for w in plan[i].planned]
                 stacked = inputs.repeat(len(chunk))
                 if entry == PLAIN:
                     run = forward(model, stacked, (), writes, logits, record)
@@ -105,7 +105,7 @@ def sweep(
                 model.verified.add(kind)
     replayed = sum(cell.entry != PLAIN for cell in plan)
     naive = len(cells) * inputs.batch * depth
-    names = tuple(" and ".join(repr(write.edit) for write in cell) for cell in cells)
+    names = tuple(" and ".join(map(str, cell)) for cell in cells)
     return Sweep(values, base, names, Plan(len(cells), replayed, len(cells) - replayed, passes, work, naive), tuple(notes))
 
 
@@ -118,7 +118,7 @@ def _enter(model: "Model", writes: Sequence[Write]) -> _Cell:
         # a hook of the user's on entering the next block comes between
         if leaving and not model.block(spec.block + 1)._forward_pre_hooks:
             name = f"blocks.{spec.block + 1}.resid_pre"
-            moved.append(Write(Site(name, write.site.select), write.edit))
+            moved.append(replace(write, site=Site(name, write.site.select)))
             entries.append(spec.block + 1)
         else:
             others.append(write)

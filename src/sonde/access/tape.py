@@ -40,6 +40,21 @@ class Write:
     rows: slice | None = None
     of: int = 0
 
+    def within(self, cell: slice) -> "Write":
+        """The same in one of several batches that are stacked into one; raises `EditError` where it is meant for another number of rows."""
+        batch = cell.stop - cell.start
+        self.refuse_other_count(batch)
+        start, stop, _ = (self.rows or slice(None)).indices(batch)
+        return Write(self.site, self.edit, slice(cell.start + start, cell.start + stop))
+
+    def refuse_other_count(self, batch: int) -> None:
+        """Raise `EditError` where the write is meant for another number of rows."""
+        if self.of not in (0, batch):
+            raise EditError(f"{self.edit!r} is meant for one of {self.of} rows, and the batch has {batch}; give PerRow one entry for each row")
+
+    def __str__(self) -> str:
+        return f"{self.edit!r} in row {self.rows.start}" if self.of and self.rows else repr(self.edit)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -292,8 +307,7 @@ class Tape:
 
     def _lines(self, write: Write, axes: tuple[str, ...], entries: int, batch: int | None) -> list[slice]:
         """The rows that are written at once: all that are meant, or one by one where the selection has another length in each of them."""
-        if write.of and write.of != (batch or entries):
-            raise EditError(f"{write.edit!r} is meant for one of {write.of} rows, and the batch has {batch}; give one entry for each row")
+        write.refuse_other_count(batch or entries)
         lines = slice(None) if write.rows in (None, slice(0, batch)) else write.rows
         if lines != slice(None) and batch not in (None, entries):
             raise Unstackable(

@@ -5,6 +5,7 @@ from sonde.access.edits.base import Edit, Place, PlacedEdit, SiteEdit
 from sonde.access.edits.constants import Add, Apply, Mean, Scale, Set, Zero
 from sonde.access.edits.coordinates import Clamp, Project
 from sonde.access.edits.noise import Noise
+from sonde.access.edits.rows import PerRow
 from sonde.access.edits.runs import FromRun, Patch, Swap
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Mean",
     "Noise",
     "Patch",
+    "PerRow",
     "Place",
     "PlacedEdit",
     "Project",
