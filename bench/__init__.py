@@ -1,0 +1,1 @@
+"""Commands that measure and prepare: `python -m bench list` names them."""

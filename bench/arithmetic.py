@@ -1,0 +1,48 @@
+"""The arithmetic that a job cannot avoid, in floating-point operations; divided by the measured rate of matrix products it is the floor.
+
+Counted are the products of GPT-2 small: a product of (n, k) and (k, m) is 2 n k m operations. What a metric at the last position does not need
+is left out: earlier positions of the last block but for their keys and values, and all but two rows of the unembedding.
+"""
+
+from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, SWEEP_POSITIONS, VOCAB
+
+QKV = 2 * D_MODEL * 3 * D_MODEL  # operations for one token
+OUT = 2 * D_MODEL * D_MODEL
+MLP = 2 * 2 * D_MODEL * D_MLP
+BLOCK = QKV + OUT + MLP
+KEYS_AND_VALUES = QKV * 2 // 3
+PAIR = 2 * 2 * D_MODEL  # scores and mixing, for a query and a key it sees
+UNEMBEDDING = 2 * D_MODEL * VOCAB
+
+
+def blocks(positions: int, start: int = 0) -> int:
+    """One block over the positions from `start` on, whose queries see all keys before them."""
+    pairs = sum(range(start + 1, positions + 1))
+    return (positions - start) * BLOCK + pairs * PAIR
+
+
+def last_block(positions: int, start: int = 0) -> int:
+    """The last block: keys and values from `start` on, everything else at the last position."""
+    return (positions - start) * KEYS_AND_VALUES + BLOCK - KEYS_AND_VALUES + positions * PAIR
+
+
+def sweep_residual() -> int:
+    """A copy for layer l, position p enters at block l and runs the positions from p on."""
+    return sum(
+        (LAYERS - 1 - layer) * blocks(SWEEP_POSITIONS, pos) + last_block(SWEEP_POSITIONS, pos)
+        for layer in range(LAYERS)
+        for pos in range(SWEEP_POSITIONS)
+    )
+
+
+def sweep_heads() -> int:
+    """A head of layer l changes what its block's output projection adds (a difference through the head's own rows), then the block's MLP, then
+    all blocks above; a head of the last layer matters at the last position only."""
+    entry = SWEEP_POSITIONS * (2 * D_HEAD * D_MODEL + MLP)
+    below_last = sum(entry + (LAYERS - 2 - layer) * blocks(SWEEP_POSITIONS) + last_block(SWEEP_POSITIONS) for layer in range(LAYERS - 1))
+    return HEADS * (below_last + 2 * D_HEAD * D_MODEL + MLP)
+
+
+def grad_heads() -> int:
+    """One forward with logits at the last position, and as much again for the gradients of activations (none of weights)."""
+    return 2 * (LAYERS * blocks(GRAD_POSITIONS) + UNEMBEDDING)

@@ -1,0 +1,43 @@
+"""What is claimed of sonde in a job, held against its result."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.jobs import PEERS, Job
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Arguments:
+        text: what is claimed.
+        measured: what was found.
+        holds: whether it is so; `None` where there is nothing to hold it against.
+    """
+
+    text: str
+    measured: str
+    holds: bool | None
+
+
+def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
+    """Every claim of a job."""
+    rows = {row["subject"]: row for row in result["rows"]}
+    ours = rows["sonde"]["value"]
+    found = []
+    if job.at_most:
+        for subject in (name for name in rows if name.startswith("sonde")):
+            found.append(Claim(f"{subject} at most {job.at_most:g} s", f"{rows[subject]['value']:.3g} s", rows[subject]["value"] <= job.at_most))
+    if job.at_most_floors:
+        ratio = ours / result["floor"]
+        found.append(Claim(f"at most {job.at_most_floors:.2f} x the bare forward", f"{ratio:.3f} x", ratio <= job.at_most_floors))
+    if job.ahead:
+        best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["value"], default=None)
+        ratio = best["value"] / ours if best else 0.0
+        text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
+        found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
+    if job.memory_mb:
+        above = rows["sonde"]["peak_mb"] - rows["plain"]["peak_mb"]
+        found.append(Claim(f"peak memory within {job.memory_mb:g} MB of the plain forward's", f"{above:+.0f} MB", above <= job.memory_mb))
+    return found

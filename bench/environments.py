@@ -1,0 +1,47 @@
+"""Each peer in an environment of its own, made from PyPI at its first use."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.jobs import PEERS
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "bench" / ".environments"
+
+
+def versions() -> dict[str, dict[str, str]]:
+    """What is installed: `shared` by all peers, and the `peers`."""
+    return tomllib.loads((ROOT / "bench" / "peers.toml").read_text(encoding="utf-8"))
+
+
+def requirements(peer: str) -> list[str]:
+    """What pip is asked for."""
+    pinned = versions()
+    return [f"{name}=={version}" for name, version in (*pinned["shared"].items(), (peer, pinned["peers"][peer]))]
+
+
+def interpreter(subject: str) -> str:
+    """The Python that runs a subject; a peer's environment is made where there is none for the pinned versions.
+
+    Raises:
+        BenchError: the environment cannot be made.
+    """
+    if subject not in PEERS:
+        return sys.executable
+    folder, wanted = FOLDER / subject, requirements(subject)
+    python, receipt = folder / "bin" / "python", folder / "installed.txt"
+    if receipt.is_file() and receipt.read_text(encoding="utf-8").split() == wanted:
+        return str(python)
+    print(f"{subject}: installing {', '.join(wanted)} (once, some minutes)", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "--quiet", *wanted]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip() or "no word of why").splitlines()[-1]
+            raise BenchError(f"{subject} cannot be installed: {last}")
+    receipt.write_text("\n".join(wanted), encoding="utf-8")
+    return str(python)

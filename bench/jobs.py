@@ -1,0 +1,78 @@
+"""What is measured: the jobs, who does them, and what sonde claims about them."""
+
+from dataclasses import dataclass
+
+from bench import arithmetic
+
+PEERS = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
+
+# subject -> its module in bench/subjects, and the distribution whose version is told
+SUBJECTS = {
+    "plain": ("plain", "torch"),
+    "plain hooks": ("plain_hooks", "torch"),
+    "sonde": ("sonde", "sonde"),
+    "sonde --help": ("sonde_help", "sonde"),
+    **{peer: (peer.replace("-", "_"), peer) for peer in PEERS},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to do, by every subject that can.
+
+    Arguments:
+        id: its name on the command line.
+        task: what is done, in one line.
+        subjects: who does it.
+        function: its name in a subject's module.
+        repeats: how often each subject does it.
+        truth: the subject whose numbers the others must match; empty where no numbers come out.
+        flops: operations that cannot be avoided; 0 where the floor is another one.
+        floor_of: the subject whose cost is the floor, where arithmetic is not.
+        at_most: seconds that sonde may take; 0 where nothing is claimed.
+        at_most_floors: the same in multiples of the floor.
+        ahead: how many times the best peer must cost what sonde does.
+        memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
+    """
+
+    id: str
+    task: str
+    subjects: tuple[str, ...]
+    function: str
+    repeats: int = 5
+    truth: str = ""
+    flops: int = 0
+    floor_of: str = ""
+    at_most: float = 0.0
+    at_most_floors: float = 0.0
+    ahead: float = 0.0
+    memory_mb: float = 0.0
+
+
+JOBS = {
+    job.id: job
+    for job in (
+        Job(
+            "sweep-residual", "patch the residual stream entering each of 12 layers at each of 32 positions: 384 cells, logit difference",
+            ("plain", "sonde", *PEERS), "sweep_residual", 5, "plain", flops=arithmetic.sweep_residual(), at_most=8.5, ahead=7, memory_mb=100,
+        ),
+        Job(
+            "sweep-heads", "patch each of 144 heads at all of 32 positions, logit difference",
+            ("plain", "sonde", *PEERS), "sweep_heads", 5, "plain", flops=arithmetic.sweep_heads(), at_most=5.7, ahead=4, memory_mb=100,
+        ),
+        Job(
+            "grad-heads", "gradient of a logit difference at the outputs of all 144 heads, 1 x 128 tokens",
+            ("plain", "sonde", "nnsight", "transformer-lens"), "grad_heads", 9, "plain", flops=arithmetic.grad_heads(), at_most=0.70, ahead=2,
+        ),
+        Job(
+            "cache-all", "keep residual stream (pre, mid, post), q, k, v, z, pattern, MLP (pre, post) of all layers, 8 x 64 tokens",
+            ("plain", "plain hooks", "sonde", *PEERS), "cache_all", 9, "plain hooks", floor_of="plain", at_most_floors=1.10,
+        ),
+        Job(
+            "run-nothing", "a forward in which nothing is read, 8 x 64 tokens",
+            ("plain", "sonde"), "run_nothing", 15, "plain", floor_of="plain", at_most_floors=1.02,
+        ),
+        Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *PEERS), "imports", 7, at_most=0.4),
+        Job("wrap", "take a module that is in memory", ("sonde", *PEERS), "wrap", 7, at_most=0.05),
+    )
+}  # fmt: skip

@@ -1,0 +1,93 @@
+"""No library: the bare forward, and PyTorch's own hooks as one writes them by hand."""
+
+from typing import Any
+
+from bench.subjects import workload as w
+from bench.subjects.processes import importing
+from bench.subjects.trial import Trial
+
+
+def imports(device: str) -> Trial:
+    """An interpreter that does nothing."""
+    return importing("pass")
+
+
+def run_nothing(device: str) -> Trial:
+    """One forward."""
+    import torch
+
+    model, ids = w.model(device), w.tokens(w.CACHE_ROWS, w.CACHE_POSITIONS, device)
+
+    @torch.no_grad()
+    def run() -> Any:
+        return model(ids, use_cache=False).logits
+
+    return Trial(run, lambda logits: {"logits": logits})
+
+
+cache_all = run_nothing
+
+
+def sweep_residual(device: str) -> Trial:
+    """One hooked forward for each cell."""
+    return _sweep(device, w.RESIDUAL_CELLS, w.RESIDUAL_TIMES, lambda block: block, lambda cell: (slice(None), cell))
+
+
+def sweep_heads(device: str) -> Trial:
+    """One hooked forward for each cell."""
+    return _sweep(
+        device, w.HEAD_CELLS, w.HEAD_TIMES, lambda block: block.attn.c_proj, lambda head: (..., slice(head * w.D_HEAD, (head + 1) * w.D_HEAD))
+    )
+
+
+def _sweep(device: str, cells: list[tuple[int, int]], times: int, place: Any, part: Any) -> Trial:
+    """Patch a part of what enters one module of a block, one cell in each forward."""
+    import torch
+
+    model = w.model(device)
+    clean, corrupt = w.pair(device)
+    places, kept = [place(block) for block in model.transformer.h], []
+    handles = [module.register_forward_pre_hook(lambda module, args: kept.append(args[0].clone())) for module in places]
+    with torch.no_grad():
+        model(clean, use_cache=False)
+    for handle in handles:
+        handle.remove()
+
+    @torch.no_grad()
+    def run() -> Any:
+        found = []
+        for layer, cell in cells:
+
+            def patch(module: Any, args: Any, layer: int = layer, cell: int = cell) -> Any:
+                new = args[0].clone()
+                new[part(cell)] = kept[layer][part(cell)]
+                return (new, *args[1:])
+
+            handle = places[layer].register_forward_pre_hook(patch)
+            found.append(w.difference(model(corrupt, use_cache=False).logits)[0])
+            handle.remove()
+        return torch.stack(found)
+
+    return Trial(run, lambda found: {"cells": found}, times=times, note=f"{len(cells)} cells timed, times {times}")
+
+
+def grad_heads(device: str) -> Trial:
+    """`retain_grad` in hooks and `.backward()`, with weights that ask for gradients, as they do."""
+    model, ids = w.model(device, grad=True), w.tokens(1, w.GRAD_POSITIONS, device)
+
+    def run() -> Any:
+        kept = []
+
+        def keep(module: Any, args: Any) -> None:
+            args[0].retain_grad()
+            kept.append(args[0])
+
+        handles = [block.attn.c_proj.register_forward_pre_hook(keep) for block in model.transformer.h]
+        logits = model(ids, use_cache=False).logits
+        for handle in handles:
+            handle.remove()
+        model.zero_grad(set_to_none=True)
+        w.difference(logits).sum().backward()
+        return [z.grad for z in kept]
+
+    return Trial(run, lambda grads: {f"blocks.{i}": grad for i, grad in enumerate(grads)})

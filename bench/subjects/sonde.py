@@ -1,0 +1,85 @@
+"""sonde, which always does the whole job."""
+
+import subprocess
+import sys
+from typing import Any
+
+from bench.subjects import workload as w
+from bench.subjects.processes import importing
+from bench.subjects.trial import Trial
+
+
+def imports(device: str) -> Trial:
+    """`import sonde`; refused where that imports torch."""
+    light("sonde")
+    return importing("import sonde")
+
+
+def light(module: str) -> None:
+    """Raise where a module pulls in torch."""
+    subprocess.run([sys.executable, "-c", f"import sys, {module}; sys.exit('torch' in sys.modules and '{module} imports torch')"], check=True)
+
+
+def wrap(device: str) -> Trial:
+    """`sonde.load` of a module that is in memory."""
+    import copy
+
+    import sonde
+
+    model = w.model(device)
+    return Trial(sonde.load, before=lambda: copy.deepcopy(model))
+
+
+def run_nothing(device: str) -> Trial:
+    """`Model.run` that reads nothing and keeps the logits."""
+    import sonde
+
+    model, ids = sonde.load(w.model(device)), w.tokens(w.CACHE_ROWS, w.CACHE_POSITIONS, device)
+    return Trial(lambda: model.run(ids), lambda run: {"logits": run.logits})
+
+
+def cache_all(device: str) -> Trial:
+    """`Model.run` that reads all the sites of the job."""
+    import sonde
+
+    model, ids = sonde.load(w.model(device)), w.tokens(w.CACHE_ROWS, w.CACHE_POSITIONS, device)
+    read = [f"blocks.*.{site}" for site in w.CACHED]
+    return Trial(lambda: model.run(ids, read=read), lambda run: {**dict(run), "logits": run.logits})
+
+
+def grad_heads(device: str) -> Trial:
+    """`Model.grad` at every head's output."""
+    import sonde
+    from sonde.tasks import LogitDifference
+
+    model, ids = sonde.load(w.model(device, grad=True)), w.tokens(1, w.GRAD_POSITIONS, device)
+    metric = LogitDifference(w.TARGET, w.FOIL)
+    return Trial(
+        lambda: model.grad(ids, of=metric, at="blocks.*.attn.z"),
+        lambda grads: {f"blocks.{i}": grads[f"blocks.{i}.attn.z"].flatten(-2) for i in range(w.LAYERS)},
+    )
+
+
+def sweep_residual(device: str) -> Trial:
+    """Every layer and position."""
+    return _sweep(device, "resid_pre", "pos", w.SWEEP_POSITIONS, w.RESIDUAL_CELLS)
+
+
+def sweep_heads(device: str) -> Trial:
+    """Every layer and head."""
+    return _sweep(device, "attn.z", "head", w.HEADS, w.HEAD_CELLS)
+
+
+def _sweep(device: str, site: str, axis: str, n: int, checked: list[tuple[int, int]]) -> Trial:
+    import sonde
+    from sonde.tasks import LogitDifference
+
+    model, metric = sonde.load(w.model(device)), LogitDifference(w.TARGET, w.FOIL)
+    clean, corrupt = w.pair(device)
+    source = model.run(clean, read=f"blocks.*.{site}", logits=False)
+
+    def run() -> Any:
+        edits = [sonde.Patch(place, source) for place in model.sites(f"blocks.*.{site}").each(**{axis: range(n)})]
+        return model.sweep(corrupt, edits, metric=metric)
+
+    return Trial(run, lambda sweep: {"cells": sweep.values[[layer * n + cell for layer, cell in checked], 0]}, note=f"all {w.LAYERS * n} cells")

@@ -1,0 +1,97 @@
+"""bench/README.md, made from the results: nothing in it is written by hand but what stands in this file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.claims import claims
+from bench.jobs import JOBS
+
+FOLDER = Path(__file__).parent
+RESULTS, README = FOLDER / "results", FOLDER / "README.md"
+
+HEAD = """# Benchmarks
+
+Every claim of speed, measured beside the libraries that people use, in one run. `python -m bench readme` writes this page from `bench/results`.
+
+```sh
+python -m bench list              # the jobs
+python -m bench run all           # measure, keep the results, write this page: about 12 minutes
+python -m bench run ID --quick    # few repeats, nothing kept
+```
+
+- **The network** is a GPT-2 small with random weights from transformers, float32, one thread: the figures are about machinery, not about a model.
+- **Peers** (`bench/peers.toml`) are used in their documented way, each in an environment of its own that is made from PyPI at its first use.
+  A peer that makes one forward for each cell of a sweep is timed on some cells and multiplied; its row says so. sonde always does the whole job.
+- **Before it is timed** each subject's numbers are compared with those of hooks written by hand; *difference* is the largest one.
+  A subject whose numbers are others is not timed.
+- **Time** is processor seconds, which other programs on the machine disturb little: the median over repeats that take turns, in brackets the
+  least and the greatest repeat. *Peak memory* is that of the whole process during a repeat (resident, with weights and libraries).
+- **The floor** of a job is the arithmetic that it cannot avoid (`bench/arithmetic.py`) at the rate of matrix products measured in the same
+  run, or the bare forward.
+"""
+
+
+def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """What was measured last, in the order of the jobs."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    order = list(JOBS)
+    return sorted((result for result in found if result["job"] in JOBS), key=lambda result: order.index(result["job"]))
+
+
+def page(found: list[dict[str, Any]]) -> str:
+    """The page.
+
+    Arguments:
+        found: the results.
+    """
+    return "\n".join([HEAD, _summary(found), *(_section(result) for result in found)])
+
+
+def _summary(found: list[dict[str, Any]]) -> str:
+    lines = ["## Claims", "", "| job | claim | measured | holds |", "| --- | --- | --- | --- |"]
+    words = {True: "yes", False: "**no**", None: "not tested"}
+    for result in found:
+        for claim in claims(JOBS[result["job"]], result):
+            lines.append(f"| {result['job']} | {claim.text} | {claim.measured} | {words[claim.holds]} |")
+    return "\n".join([*lines, ""]) if found else "Nothing was measured yet.\n"
+
+
+def _section(result: dict[str, Any]) -> str:
+    lines = [
+        f"## {result['job']}",
+        "",
+        f"{JOBS[result['job']].task[0].upper()}{JOBS[result['job']].task[1:]}.",
+        f"{result['machine']}. {_floor(result)}",
+        "",
+    ]
+    ours = next(row["value"] for row in result["rows"] if row["subject"] == "sonde")
+    unit = result["rows"][0]["unit"]
+    lines += [f"| subject | version | {unit} | sonde is faster by | wall s | peak MB | difference | repeats | load | remarks |", "| --- " * 10 + "|"]
+    for row in result["rows"]:
+        low, high = row["interval"]
+        times = "" if row["subject"].startswith("sonde") else f"{row['value'] / ours:.2f} x"
+        difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
+        time = f"{row['value']:.3g} ({low:.3g} to {high:.3g})"
+        lines.append(
+            f"| {row['subject']} | {row['version']} | {time} | {times} | {row['wall_s']:.3g} | {row['peak_mb']:.0f} | {difference} "
+            f"| {row['repeats']} | {row['load']:.1f} | {row['note']} |"
+        )
+    lines += [f"\nNot measured: {subject} ({reason})." for subject, reason in result["missing"].items()]
+    return "\n".join([*lines, ""])
+
+
+def _floor(result: dict[str, Any]) -> str:
+    if result["gflop"] is not None:
+        return f"Floor: {result['floor']:.3g} s ({result['gflop']:g} GFLOP at {result['gflop_per_s']:.0f} GFLOP/s)."
+    return "" if result["floor"] is None else f"Floor: the bare forward, {result['floor']:.3g} s."
+
+
+def write(folder: Path = RESULTS, readme: Path = README) -> None:
+    """Write the page anew.
+
+    Arguments:
+        folder: with the results.
+        readme: the page.
+    """
+    readme.write_text(page(results(folder)), encoding="utf-8")
