@@ -331,7 +331,7 @@ class Model:
         a = self.architecture
         if not a.sites:
             return f"Model {self.name!r}: any module, sites by path ({len(self.site_names)})"
-        shape = f"{a.n_layers} blocks of {a.n_heads} heads, d_model {a.d_model}"
+        shape = f"{a.n_layers} blocks" + (f" of {a.n_heads} heads, d_model {a.d_model}" if a.n_heads else "")
         parameters = sum(p.numel() for p in self.module.parameters())
         return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites"
 

@@ -88,10 +88,12 @@ class _Stack:
         yield from self.before()
         for i in range(self.arch.n_layers):
             yield from self.chain(i)
-            yield from self.stream(i)
-            yield from self.attention(i)
-            yield from self.mlp(i)
-        yield from self.after()
+            if self.arch.law != "none":
+                yield from self.stream(i)
+                yield from self.attention(i)
+                yield from self.mlp(i)
+        if self.arch.law != "none":
+            yield from self.after()
 
     def before(self) -> Iterator[Equation]:
         names = [name for name in ("embed", "pos_embed", "type_embed") if name in self]
@@ -106,7 +108,7 @@ class _Stack:
     def chain(self, i: int) -> Iterator[Equation]:
         if i:
             before, after = f"blocks.{i - 1}.resid_post", f"blocks.{i}.resid_pre"
-            yield "resid_post = resid_pre of the next block", self.names(after), self[before], self[after]
+            yield "resid_post = resid_pre of the next block", self.names(after, before), self[before], self[after]
 
     def stream(self, i: int) -> Iterator[Equation]:
         """The residual law."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from sonde.access.architectures import bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5
+from sonde.access.architectures import bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5, unknown
 from sonde.access.architectures.base import Architecture, Point, SiteSpec
 
 FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
@@ -18,8 +18,10 @@ FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
 
 
 def describe(module: nn.Module) -> Architecture:
-    """The architecture of a module: a known family's vocabulary, or none (then sites are named by path)."""
+    """The architecture of a module: a known family's vocabulary, or little or none of it (then sites are named by path)."""
     describe_family = FAMILIES.get(getattr(getattr(module, "config", None), "model_type", ""))
+    if describe_family is None and unknown.is_language_model(module):
+        return unknown.describe(module)
     if describe_family is None:
         return Architecture(family="module", law="none", sites={}, settings={"module": repr(module)})
     return describe_family(module)

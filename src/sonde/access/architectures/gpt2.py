@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sonde.access.architectures.base import Architecture
-from sonde.access.architectures.parts import Parts, Sizes, settings
+from sonde.access.architectures.parts import Parts, Sizes, root, settings, unembedding
 from sonde.access.architectures.transformer import transformer
 from sonde.access.kernels import TransformersKernel
 
@@ -15,10 +15,10 @@ MODEL_TYPES = ("gpt2",)
 def describe(module: nn.Module) -> Architecture:
     """The vocabulary of a model of this family."""
     config: Any = module.config
-    root = "transformer." if hasattr(module, "transformer") else ""
+    at = root(module, "wte")
     parts = Parts(
-        embed=f"{root}wte", pos_embed=f"{root}wpe", blocks=f"{root}h", final_norm=f"{root}ln_f",
-        unembed="lm_head" if hasattr(module, "lm_head") else "",
+        embed=f"{at}wte", pos_embed=f"{at}wpe", blocks=f"{at}h", final_norm=f"{at}ln_f",
+        unembed=unembedding(module),
         attn="attn", attn_norm="ln_1", q="attn.c_attn", k="attn.c_attn", v="attn.c_attn", o="attn.c_proj", packing="fused",
         mlp="mlp", mlp_norm="ln_2", up="mlp.c_fc", down="mlp.c_proj",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sonde.access.architectures.base import Architecture, Law
-from sonde.access.architectures.parts import ROTATION, Parts, Sizes, settings
+from sonde.access.architectures.parts import ROTATION, Parts, Sizes, root, settings, unembedding
 from sonde.access.architectures.transformer import transformer
 from sonde.access.kernels import TransformersKernel
 
@@ -15,11 +15,11 @@ MODEL_TYPES = ("gpt_neox",)
 def describe(module: nn.Module) -> Architecture:
     """The vocabulary of a model of this family."""
     config: Any = module.config
-    root = "gpt_neox." if hasattr(module, "gpt_neox") else ""
+    at = root(module, "embed_in")
     qkv = "attention.query_key_value"
     parts = Parts(
-        embed=f"{root}embed_in", blocks=f"{root}layers", final_norm=f"{root}final_layer_norm", no_pos_embed=ROTATION,
-        unembed="lm_head" if hasattr(module, "lm_head") else "",
+        embed=f"{at}embed_in", blocks=f"{at}layers", final_norm=f"{at}final_layer_norm", no_pos_embed=ROTATION,
+        unembed=unembedding(module),
         attn="attention", attn_norm="input_layernorm", q=qkv, k=qkv, v=qkv, o="attention.dense", packing="grouped",
         mlp="mlp", mlp_norm="post_attention_layernorm", up="mlp.dense_h_to_4h", down="mlp.dense_4h_to_h",
     )  # fmt: skip

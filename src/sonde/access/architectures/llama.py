@@ -8,11 +8,11 @@ from typing import Any
 from torch import nn
 
 from sonde.access.architectures.base import Architecture
-from sonde.access.architectures.parts import ROTATION, Parts, Sizes, settings
+from sonde.access.architectures.parts import ROTATION, Parts, Sizes, root, settings, unembedding
 from sonde.access.architectures.transformer import transformer
 from sonde.access.kernels import TransformersKernel
 
-MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+MODEL_TYPES = ("llama", "ministral", "mistral", "qwen2", "qwen3", "seed_oss", "smollm3")
 DECIDING = ("hidden_act", "hidden_activation", "rms_norm_eps", "rope_parameters", "sliding_window", "layer_types")
 
 
@@ -27,13 +27,13 @@ def describe(module: nn.Module) -> Architecture:
 
 def llama_parts(module: Any, **others: Any) -> Parts:
     """The parts as Llama names them; `others` as `Parts`."""
-    root = "model." if hasattr(module, "model") else ""
-    names = {
-        "embed": f"{root}embed_tokens", "blocks": f"{root}layers", "final_norm": f"{root}norm",
-        "unembed": "lm_head" if hasattr(module, "lm_head") else "", "no_pos_embed": ROTATION,
+    at = root(module, "embed_tokens", "layers")
+    names: dict[str, Any] = {
+        "embed": f"{at}embed_tokens", "blocks": f"{at}layers", "final_norm": f"{at}norm",
+        "unembed": unembedding(module), "no_pos_embed": ROTATION,
         "attn": "self_attn", "q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "o": "self_attn.o_proj",
         "mlp": "mlp", "up": "mlp.up_proj", "gate": "mlp.gate_proj", "down": "mlp.down_proj",
-        "qk_norm": any(name.endswith("self_attn.q_norm") for name, _ in module.named_modules()),
+        "qk_norm": "q_norm" in module.get_submodule(f"{at}layers.0.self_attn")._modules,
     }  # fmt: skip
     return Parts(**(names | others))
 

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sonde.access.architectures.base import Architecture
-from sonde.access.architectures.parts import Parts, Sizes, settings
+from sonde.access.architectures.parts import Parts, Sizes, root, settings, unembedding
 from sonde.access.architectures.transformer import transformer
 from sonde.access.kernels import TransformersKernel
 
@@ -15,15 +15,15 @@ MODEL_TYPES = ("opt",)
 def describe(module: nn.Module) -> Architecture:
     """The vocabulary of a model of this family."""
     config: Any = module.config
-    root = next(path for path, part in module.named_modules() if type(part).__name__ == "OPTDecoder") + "."
-    decoder: Any = module.get_submodule(root[:-1])
-    table = f"{root}embed_tokens"
-    norm = f"{root}final_layer_norm" if decoder.final_layer_norm is not None else ""
+    at = root(module, "embed_tokens")
+    decoder: Any = module.get_submodule(at.removesuffix("."))
+    table = f"{at}embed_tokens"
+    norm = f"{at}final_layer_norm" if decoder.final_layer_norm is not None else ""
     narrow = decoder.project_in is not None
     parts = Parts(
-        table=table, embed=f"{root}project_in" if narrow else table, pos_embed=f"{root}embed_positions", blocks=f"{root}layers", final_norm=norm,
-        final=tuple(path for path in (norm, f"{root}project_out" if narrow else "") if path),
-        unembed="lm_head" if hasattr(module, "lm_head") else "",
+        table=table, embed=f"{at}project_in" if narrow else table, pos_embed=f"{at}embed_positions", blocks=f"{at}layers", final_norm=norm,
+        final=tuple(path for path in (norm, f"{at}project_out" if narrow else "") if path),
+        unembed=unembedding(module),
         attn="self_attn", attn_norm="self_attn_layer_norm", q="self_attn.q_proj", k="self_attn.k_proj", v="self_attn.v_proj", o="self_attn.out_proj",
         mlp_in="fc1", mlp_out="fc2", mlp_norm="final_layer_norm", up="fc1", down="fc2", folded=True,
     )  # fmt: skip

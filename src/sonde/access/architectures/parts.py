@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from torch import nn
+
 ROTATION = "positions enter by rotation of queries and keys; use 'attn.q_rot' and 'attn.k_rot'"
 
 
@@ -93,6 +95,18 @@ class Parts:
     norm_offset: float = 0.0
     no_pos_embed: str = "this model has none"
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def root(module: nn.Module, *children: str) -> str:
+    """The path, with its dot, of the first submodule that holds children of these names: a model may come with its head, or wrapped, or bare."""
+    path = next(path for path, part in module.named_modules() if all(child in part._modules for child in children))
+    return f"{path}." if path else ""
+
+
+def unembedding(module: Any) -> str:
+    """The path of the module that gives the logits; empty where there is none."""
+    head = module.get_output_embeddings()
+    return next((path for path, part in module.named_modules() if part is head), "")
 
 
 def settings(config: Any, *names: str) -> dict[str, Any]:
