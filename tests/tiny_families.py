@@ -35,7 +35,7 @@ DECODERS: dict[str, tuple[str, dict[str, object]]] = {
     "mistral": ("mistral", _LLAMA | {"sliding_window": 3, "head_dim": None}),
     "qwen2": ("qwen2", _LLAMA),
     "qwen3": ("qwen3", _LLAMA | {"head_dim": 6}),
-    "ministral": ("ministral", _LLAMA | {"head_dim": None, "sliding_window": 3}),
+    "ministral": ("ministral", _LLAMA | {"head_dim": 4, "sliding_window": 3}),
     "seed_oss": ("seed_oss", _LLAMA | {"head_dim": 6}),
     "smollm3": ("smollm3", _LLAMA | {"no_rope_layers": [1, 0]}),
     "gemma": ("gemma", _LLAMA | {"head_dim": 6}),
