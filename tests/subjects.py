@@ -20,10 +20,11 @@ def handle(make: Callable[[str], nn.Module], family: str) -> sonde.Model:
     return sonde.Model(module, name=family)
 
 
-SUBJECTS: dict[str, Callable[[], sonde.Model]] = {
+DECODER_SUBJECTS: dict[str, Callable[[], sonde.Model]] = {
     **{family: partial(handle, bare, family) for family in NATIVE},
     **{family: partial(handle, build, family) for family in DECODERS},
 }
+SUBJECTS = DECODER_SUBJECTS
 
 
 @cache
