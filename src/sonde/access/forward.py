@@ -187,7 +187,7 @@ def _keep_last(model: "Model", inputs: Inputs) -> RemovableHandle:
 
     def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = args[0]
-        last = torch.tensor(rows.last, device=hidden.device)
+        last = torch.tensor(rows.last_computed, device=hidden.device)
         return (hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1), *args[1:])
 
     return model.module.get_submodule(model.architecture.unembed).register_forward_pre_hook(hook)

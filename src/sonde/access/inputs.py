@@ -20,7 +20,7 @@ from sonde.access.tokens import Tokenizer
 from sonde.results import InputError, shown
 
 # texts, token ids by row, ids as a tensor (batch pos), or by name ids with their mask; for other modules their arguments, in order or by name
-Given = str | Sequence[str] | Sequence[Sequence[int]] | Tensor | tuple[Tensor, ...] | Mapping[str, Any]
+Given = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | Tensor | tuple[Tensor, ...] | Mapping[str, Any]
 
 # for each name where it is in each row: positions, or a text that stands there once; a text by itself stands in every row
 Spans = Mapping[str, str | Sequence[str | Sequence[int]]]
@@ -38,6 +38,7 @@ class Inputs:
         tokens: the text of each row's real tokens; empty without a tokenizer.
         notes: what was decided on the way.
         spans: named positions: a name to the positions in each row.
+        cached: how many columns at the beginning are not computed again, because their keys and values are kept.
     """
 
     args: tuple[Any, ...]
@@ -48,13 +49,14 @@ class Inputs:
     tokens: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
     spans: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    cached: int = 0
 
     @functools.cached_property
     def rows(self) -> Rows | None:
         """Where each row's tokens lie."""
         if self.mask is None:
             return None
-        return replace(rows_of(self.mask, self.tokens), ids=self.ids, spans=self.spans)
+        return replace(rows_of(self.mask, self.tokens), ids=self.ids, spans=self.spans, cached=self.cached)
 
     def repeat(self, times: int) -> "Inputs":
         """The whole batch, `times` over, stacked along the rows."""
@@ -174,9 +176,15 @@ def _token_rows(given: Given, tokenizer: Tokenizer | None, bos: bool | None) -> 
         raise InputError(f"{shown(given)} is no input: give a text, several texts, token ids by row, or ids as a tensor (batch pos)")
     if _holds_texts(given):
         return _texts([given] if isinstance(given, str) else given, tokenizer, bos)
-    items = list(given)
-    one_row = bool(items) and not isinstance(items[0], Sequence) and not getattr(items[0], "ndim", 0)
-    return [_whole(row) for row in ([items] if one_row else items)], ()
+    rows: Iterable[Any] = [given] if is_one(given) else given
+    return [_whole(row) for row in rows], ()
+
+
+def is_one(given: Given) -> bool:
+    """Whether this is one text or one row of ids, not several."""
+    if isinstance(given, str) or (isinstance(given, Tensor) and given.ndim == 1):
+        return True
+    return isinstance(given, Sequence) and bool(given) and not isinstance(given[0], Sequence) and not getattr(given[0], "ndim", 0)
 
 
 def _texts(texts: Sequence[Any], tokenizer: Tokenizer | None, bos: bool | None) -> tuple[list[list[int]], tuple[str, ...]]:

@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Float
@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
 from sonde.access.edits import Edit, PerRow
 from sonde.access.forward import Logits, Metric, forward, gradients
-from sonde.access.generate import When, continuation, following
-from sonde.access.inputs import Given, Inputs, Spans, prepare, with_spans
+from sonde.access.generate import continuations, following
+from sonde.access.inputs import Given, Inputs, Spans, is_one, prepare, with_spans
 from sonde.access.layouts import layout, refuse_batch_second
+from sonde.access.placing import When
 from sonde.access.proof import Identity, prove
 from sonde.access.run import Gradients, Run, Sweep
+from sonde.access.sampling import Sampling
 from sonde.access.selection import Rows
 from sonde.access.sites import Site, expand, is_glob, nearest
 from sonde.access.sweep import sweep
@@ -133,33 +135,56 @@ class Model:
         cells = [self._writes(edit) for edit in edits]
         return sweep(self, self.prepare(inputs, bos, spans), cells, metric, batch_size, verify, seed)
 
+    @overload
+    def generate(  # type: ignore[overload-overlap]
+        self, prompt: str | Sequence[int], edits: Edits = ..., when: When = ..., max_new_tokens: int = ..., temperature: float = ...,
+        top_k: int | None = ..., top_p: float | None = ..., seed: int = ..., bos: bool | None = ..., spans: Spans | None = ...,
+    ) -> str: ...  # fmt: skip
+    @overload
     def generate(
-        self, prompt: str | Sequence[int], edits: Edits = (), when: When = "all", max_new_tokens: int = 20, temperature: float = 0.0,
-        seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
-    ) -> str:  # fmt: skip
-        """The text that the model writes after a prompt; every token costs a whole forward (no key-value cache yet).
+        self, prompt: Given, edits: Edits = ..., when: When = ..., max_new_tokens: int = ..., temperature: float = ...,
+        top_k: int | None = ..., top_p: float | None = ..., seed: int = ..., bos: bool | None = ..., spans: Spans | None = ...,
+    ) -> list[str]: ...  # fmt: skip
+    def generate(
+        self, prompt: Given | Sequence[int], edits: Edits = (), when: When = "all", max_new_tokens: int = 20, temperature: float = 0.0,
+        top_k: int | None = None, top_p: float | None = None, seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
+    ) -> str | list[str]:  # fmt: skip
+        """The text that the model writes after a prompt, or after each of several.
+
+        Every token is computed once; its keys and values are kept. So an edit at a token is made once, and later tokens feel it through the cache.
 
         Arguments:
-            prompt: a text, or token ids.
+            prompt: a text or token ids; or several, which are written on side by side, each as it would be alone.
             edits: applied at absolute positions: the prompt's tokens keep their numbers while the text grows. Negative positions and texts of
                 tokens speak of the prompt, an open end such as `pos=3:` goes on through the new tokens.
-            when: apply them to "all" tokens, to those of the "prompt", or to the "new" ones.
-            max_new_tokens: how many are written at most; the end-of-sequence token ends the text before.
+            when: apply them to "all" tokens, to those of the "prompt", to the "new" ones, or in some steps: a list in which 0 is the step that
+                computes the prompt, and k the one that computes the token written k-th.
+            max_new_tokens: how many are written at most; the end-of-sequence token ends a text before.
             temperature: 0 takes the likeliest token, else tokens are drawn from the softmax of logits / temperature.
-            seed: of the draws.
+            top_k: draw among the so many likeliest tokens only.
+            top_p: draw among the fewest tokens that together hold this probability.
+            seed: of the draws; row i of several draws as a single prompt does under seed + i.
             bos, spans: as for `run`; spans name positions of the prompt.
 
         Returns:
-            What follows the prompt, without special tokens.
+            What follows the prompt, without special tokens; a list for several.
 
         Raises:
-            InputError: no tokenizer; a prompt that leaves no room for the new tokens. SiteUnavailable: an edit that could never apply.
+            InputError: no tokenizer; a prompt that leaves no room for the new tokens; a model that is no causal language model.
+            SiteUnavailable: an edit that could never apply. EditError: edits under which the logits are NaN.
+
+        >>> import sonde
+        >>> model = sonde.load("specimen:words")
+        >>> len(model.generate(["The key", "The keys on the cabinet"], max_new_tokens=2))
+        2
         """
         if self.tokenizer is None:
             raise InputError("generate writes text, and this model was loaded without a tokenizer: load it with tokenizer=")
-        prepared = self.prepare(prompt if isinstance(prompt, str) else [list(prompt)], bos, spans)
-        ids = continuation(self, prepared, self._writes(edits), when, max_new_tokens, temperature, seed)
-        return following(self.tokenizer, prepared, ids)
+        sampling = Sampling(temperature, top_k, top_p)
+        inputs = self.prepare(prompt, bos, spans)
+        written = continuations(self, inputs, self._writes(edits), when, max_new_tokens, sampling, seed)
+        texts = following(self.tokenizer, inputs, written)
+        return texts[0] if is_one(prompt) else texts
 
     @contextlib.contextmanager
     def edited(self, edits: Edits) -> Iterator["Model"]:

@@ -117,7 +117,7 @@ class Run(Readings):
             raise UnknownSite(f"the model's output has {self.logits.ndim} axes, so it has no last position; use run.logits")
         if self._last or self.inputs.rows is None:
             return self.logits[:, -1]
-        last = torch.tensor(self.inputs.rows.last, device=self.logits.device)
+        last = torch.tensor(self.inputs.rows.last_computed, device=self.logits.device)
         return self.logits[torch.arange(len(last), device=last.device), last]
 
     @property

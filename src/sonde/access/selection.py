@@ -55,6 +55,11 @@ class Rows:
         """The column of each row's last real token."""
         return tuple(start + length - 1 for start, length in zip(self.starts, self.lengths, strict=True))
 
+    @property
+    def last_computed(self) -> tuple[int, ...]:
+        """The same in tensors that begin after the cached columns."""
+        return tuple(column - self.cached for column in self.last)
+
     def alike(self, other: "Rows") -> bool:
         """Whether the columns of both mean the same positions; a single row stands for all."""
         if self.ragged or other.ragged:

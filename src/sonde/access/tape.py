@@ -7,7 +7,7 @@ nothing.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -211,10 +211,11 @@ class Tape:
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             mask, cache = kwargs.get("attention_mask"), kwargs.get("past_key_values")
-            self.rows = rows_of(mask.bool()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
+            cached = 0 if cache is None else cache.get_seq_length()
+            self.rows = replace(rows_of(mask.bool()), cached=cached) if isinstance(mask, Tensor) and mask.ndim == 2 else None
             if self.rows is None and cache is not None:  # earlier tokens count, though they are not computed again
                 batch, length, *_ = entering(args, kwargs).shape
-                self.rows = Rows((0,) * batch, (cache.get_seq_length() + length,) * batch)
+                self.rows = Rows((0,) * batch, (cached + length,) * batch, cached=cached)
 
         # a hook on the module itself keeps a sweep inside from replaying, so it is there only where positions are counted
         if not any(axis in POSITION_AXES for at in self._points.values() for site in at.sites for axis, _ in site.select):

@@ -1,0 +1,221 @@
+"""A generation with kept keys and values, against whole forwards over the text so far: the same logits under edits at every kind of site."""
+
+import contextlib
+
+import pytest
+import torch
+from tiny_models import FAMILIES, VOCAB
+from tokenizers import Tokenizer as Backend
+from tokenizers import models, pre_tokenizers
+
+import sonde
+from sonde.access import Tokenizer
+from sonde.access.selection import POSITION_AXES
+from sonde.results import EditError, InputError, SiteUnavailable
+
+PROMPTS = [[5, 9, 3], [7, 2], [1, 4, 8, 6, 2]]
+NEW = 3
+WIDE = torch.linspace(-2, 2, 16)
+
+
+def words():
+    backend = Backend(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return Tokenizer(backend)
+
+
+@contextlib.contextmanager
+def logits_seen(module):
+    """The logits of every call of the module, at the newest token."""
+    seen = []
+    handle = module.register_forward_hook(
+        lambda module, args, output: seen.append((output if isinstance(output, torch.Tensor) else output.logits)[:, -1])
+    )
+    yield seen
+    handle.remove()
+
+
+def text(ids):
+    return "".join(f" w{i}" for i in ids)
+
+
+def step_of(place, prompt):
+    return max(0, place - prompt + 1)
+
+
+def whole_forwards(model, prompt, edit, steps, new=NEW):
+    """Ids and the logits after each step; the edit is made anew in each forward, at those of its positions whose step is meant."""
+    ids, logits = list(prompt), []
+    axes = model.locate(edit.site.name).axes
+    own = "query" if "query" in axes else "pos"
+    for _ in range(new):
+        select = dict(edit.site.select)
+        for axis in POSITION_AXES:
+            if axis in axes and (axis in select or axis == own):
+                chosen = select.get(axis, slice(None))
+                places = range(len(ids))[chosen] if isinstance(chosen, slice) else [chosen % len(prompt) if chosen < 0 else chosen]
+                places = [p for p in places if p < len(ids) and (axis != own or step_of(p, len(prompt)) in steps)]
+                select[axis] = places[0] if places and isinstance(chosen, int) else tuple(places)
+        made = [type(edit)(sonde.Site(edit.site.name, tuple(select.items())), *EDITS[edit.site.name][1:])] if () not in select.values() else []
+        logits.append(model.run([ids], edits=made).logits[0, -1])
+        ids.append(logits[-1].argmax().item())
+    return ids[len(prompt) :], torch.stack(logits)
+
+
+# a strong edit of every kind of site
+EDITS = {
+    "embed": (sonde.Add, WIDE),
+    "pos_embed": (sonde.Scale, -1.0),
+    "blocks.0.resid_pre": (sonde.Add, WIDE),
+    "blocks.0.attn.norm.scale": (sonde.Scale, 0.5),
+    "blocks.1.attn.in": (sonde.Add, WIDE),
+    "blocks.0.attn.q": (sonde.Scale, -2.0),
+    "blocks.0.attn.k": (sonde.Scale, -2.0),
+    "blocks.0.attn.v": (sonde.Scale, -2.0),
+    "blocks.0.attn.q_rot": (sonde.Scale, -2.0),
+    "blocks.1.attn.k_rot": (sonde.Scale, -2.0),
+    "blocks.0.attn.scores": (sonde.Scale, -1.5),
+    "blocks.1.attn.pattern": (sonde.Scale, 0.2),
+    "blocks.0.attn.z": (sonde.Scale, -2.0),
+    "blocks.0.attn.result": (sonde.Add, WIDE),
+    "blocks.0.resid_mid": (sonde.Add, WIDE),
+    "blocks.0.mlp.post": (sonde.Scale, -2.0),
+    "blocks.1.mlp.out": (sonde.Scale, -2.0),
+    "final_norm": (sonde.Add, WIDE),
+    "logits": (sonde.Add, torch.linspace(-2, 2, VOCAB)),
+}
+
+
+# every site in some families, every family at some sites: a third of all pairs
+CASES = [(family, name) for i, family in enumerate(FAMILIES) for j, name in enumerate(EDITS) if (i + j) % 3 == 0]
+
+
+@pytest.fixture(scope="module")
+def speakers(loaded):
+    return {
+        family: sonde.Model(model.module, words())
+        for family, model in loaded.items()
+        if model.architecture.causal and model.architecture.unembed and model.architecture.family != "module"
+    }
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request, speakers):
+    family, name = request.param
+    if family not in speakers or name not in speakers[family].architecture.sites:
+        pytest.skip("no such site in this family")
+    return speakers[family], name
+
+
+def edit_of(model, name, select):
+    if "query" in model.architecture.sites[name].axes and "pos" in select:
+        select = {"query": select["pos"], "key": 0}
+    kind, *values = EDITS[name]
+    return kind(sonde.Site(name).at(**select), *values)
+
+
+def test_every_site_as_in_whole_forwards(case):
+    model, name = case
+    for select, when, steps in (({}, "prompt", [0]), ({}, "new", [1, 2]), ({"pos": slice(2, None)}, "all", range(NEW)), ({"pos": 1}, [0, 2], [0, 2])):
+        edit = edit_of(model, name, select)
+        with logits_seen(model.module) as cached:
+            written = model.generate(PROMPTS[0], edit, when=when, max_new_tokens=NEW)
+        ids, logits = whole_forwards(model, PROMPTS[0], edit, steps)
+        assert written == text(ids)
+        if name != "logits":  # which are edited after they were seen
+            assert torch.allclose(torch.cat(cached), logits, atol=1e-4 * logits.abs().max())
+
+
+def test_several_prompts_as_each_alone(case):
+    """Rows of different length, padded on the left: positions are those of each row."""
+    model, name = case
+    for select, when in (({}, "all"), ({"pos": -1}, "all"), ({"pos": (1, 5)}, "all"), ({"pos": slice(1, None)}, "new")):
+        edit = edit_of(model, name, select)
+        with logits_seen(model.module) as together:
+            written = model.generate(PROMPTS, edit, when=when, max_new_tokens=NEW)
+        for row, prompt in enumerate(PROMPTS):
+            with logits_seen(model.module) as alone:
+                assert model.generate(prompt, edit, when=when, max_new_tokens=NEW) == written[row]
+            for batch, single in zip(together, alone, strict=False):  # alone, a text that has ended is not written on
+                assert torch.allclose(batch[row], single[0], atol=1e-4 * single.abs().max())
+
+
+def test_rows_may_be_edited_by_themselves(speakers):
+    model = speakers["llama"]
+    alone = [model.generate(prompt, max_new_tokens=NEW) for prompt in PROMPTS]
+    edit = sonde.Add("blocks.0.resid_post[batch=1]", WIDE)
+    steered = model.generate(PROMPTS[1], sonde.Add("blocks.0.resid_post", WIDE), max_new_tokens=NEW)
+    assert model.generate(PROMPTS, edit, max_new_tokens=NEW) == [alone[0], steered, alone[2]]
+    assert steered != alone[1]
+    third = sonde.Scale("blocks.0.attn.z[pos=4]", -2.0)
+    together = model.generate(PROMPTS, sonde.PerRow([[], sonde.Add("blocks.0.resid_post", WIDE), third]), max_new_tokens=NEW)
+    assert together == [alone[0], steered, model.generate(PROMPTS[2], third, max_new_tokens=NEW)]
+    with pytest.raises(InputError, match="there is no row 3; there are 3 prompts"):
+        model.generate(PROMPTS, sonde.Zero("embed[batch=3]"), max_new_tokens=NEW)
+
+
+def test_a_patch_takes_each_row_from_its_own_row(speakers):
+    model, site = speakers["gpt2"], "blocks.0.resid_post"
+    others = [[8, 8, 1], [6, 3], [2, 2, 9, 9, 4]]
+    source = model.run(others, read=site)
+    for selected in (site, f"{site}[pos=-1]", f"{site}[pos=[0,1]]"):
+        written = model.generate(PROMPTS, sonde.Patch(selected, source), when="prompt", max_new_tokens=NEW)
+        for row, prompt in enumerate(PROMPTS):
+            patch = sonde.Patch(selected, model.run([others[row]], read=site))
+            assert model.generate(prompt, patch, when="prompt", max_new_tokens=NEW) == written[row]
+            assert written[row] == text(greedy(model, prompt, patch, NEW))
+
+
+def greedy(model, prompt, patch, new):
+    """Whole forwards in which only the prompt's tokens are patched."""
+    ids, length = list(prompt), len(prompt)
+    index = dict(patch.site.select).get("pos", slice(None))
+    places = [length - 1] if index == -1 else list(index) if isinstance(index, tuple) else list(range(length))
+    for _ in range(new):
+        now = sonde.Patch(sonde.Site(patch.site.name).at(pos=places), patch.source)
+        ids.append(model.run([ids], edits=now).last_logits[0].argmax().item())
+    return ids[length:]
+
+
+def test_a_patch_counts_from_the_end_of_its_own_source(speakers):
+    """As in a run: -1 is the last token of the prompt here, and the last token of the source there."""
+    model, site = speakers["native"], "blocks.0.resid_post[pos=-1]"
+    longer = model.run([[1, 2, 3, 4, 5, 6]], read="blocks.0.resid_post")
+    first = model.run([PROMPTS[0]], edits=sonde.Patch(site, longer)).last_logits.argmax().item()
+    assert model.generate(PROMPTS[0], sonde.Patch(site, longer), max_new_tokens=1) == text([first])
+
+
+def test_a_mean_by_position_fits_no_row_of_another_length(speakers):
+    """Padding stands on the left: the same table would mean other positions in a shorter row."""
+    mean = sonde.Mean("blocks.0.resid_post", torch.zeros(5, 16))
+    with pytest.raises(EditError, match=r"a mean of shape \(5, 16\) does not fit"):
+        speakers["native"].generate(PROMPTS, mean, when="prompt", max_new_tokens=1)
+
+
+def test_a_row_that_would_never_be_edited_is_named(speakers):
+    with pytest.raises(SiteUnavailable, match="would never apply in row 1: steps 0 to 2 compute no such position"):
+        speakers["native"].generate(PROMPTS, sonde.Zero("embed[pos=4]"), max_new_tokens=NEW)
+
+
+@pytest.mark.parametrize("when", [[], [3], [-1], ["prompt"], [0.5]])
+def test_steps_that_are_not_there(speakers, when):
+    with pytest.raises(InputError, match=r"the steps are 0 \(the prompt\) to 2 \(the token that was written 2th\)"):
+        speakers["native"].generate([1, 2], sonde.Zero("embed"), when=when, max_new_tokens=NEW)
+
+
+def test_the_work_is_one_token_a_step(speakers):
+    for model in speakers.values():
+        lengths = []
+        handle = model.block(0).register_forward_pre_hook(lambda module, args, seen=lengths: seen.append(args[0].shape[1]))
+        model.generate(PROMPTS[2], max_new_tokens=4)
+        handle.remove()
+        assert lengths[:1] == [5] and set(lengths[1:]) <= {1}
+
+
+def test_nothing_is_left_behind(speakers):
+    for model in speakers.values():
+        before = model.run([PROMPTS[0]]).logits
+        model.generate(PROMPTS, sonde.Zero("blocks.0.attn.pattern[head=0]"), max_new_tokens=NEW)
+        with pytest.raises(EditError):
+            model.generate(PROMPTS, sonde.Scale("blocks.0.resid_post", float("inf")), max_new_tokens=NEW)
+        assert torch.equal(model.run([PROMPTS[0]]).logits, before)
