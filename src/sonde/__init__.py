@@ -35,7 +35,7 @@ _HOMES = {
     "SondeError": "sonde.results",
     "Verdict": "sonde.results",
 }
-_PACKAGES = ("access", "attribution", "evidence", "jobs", "lens", "nn", "patching", "report", "results", "specimens", "tasks", "views")
+_PACKAGES = ("access", "attribution", "bases", "evidence", "jobs", "lens", "nn", "patching", "report", "results", "specimens", "tasks", "views")
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
 

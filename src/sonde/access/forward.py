@@ -38,7 +38,8 @@ def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Seque
     logits = logits_kept(model, logits, [*sites, *(w.site for w in writes)])
     record = record or needs_recording(model, writes)
     # a module outside the vocabulary may be called again later in the forward, which only the whole forward shows
-    stop = logits is False and all(site.name in model.architecture.sites for site in (*sites, *(w.site for w in writes)))
+    specs = [model.locate(site.name) for site in (*sites, *(w.site for w in writes))]
+    stop = logits is False and all((spec.base or spec).name in model.architecture.sites for spec in specs)
     for copy in (False, True):
         tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=stop, copy=copy, batch=inputs.batch)
         for write in writes:

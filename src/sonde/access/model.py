@@ -5,6 +5,7 @@ knows no method.
 """
 
 import contextlib
+import copy
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
+from sonde.access.attachments import attachment
+from sonde.access.basis import Basis
 from sonde.access.edits import Edit, PerRow
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import continuations, following
@@ -56,6 +59,7 @@ class Model:
         self.architecture: Architecture = describe(module)
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.name = name or type(module).__name__
+        self.attached: dict[str, SiteSpec] = {}  # coordinates as sites, by name
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
         self._refuted: dict[str, Identity] | None = None  # the sites whose equations failed; nothing before the first use
         self._hashed: tuple[list[tuple[int, int]], str] | None = None
@@ -205,18 +209,56 @@ class Model:
             yield self
         tape.finish()
 
+    def attach(self, site: str | Site, basis: Basis, name: str) -> "Model":
+        """A new handle on the same module, on which the coordinates of a site in a basis are sites too.
+
+        The coordinates are called `site.name`, with an axis `feature`, and what they leave out `site.name.error`. They are read, edited, swept and
+        differentiated as every site is; writing the one keeps the other. Attaching alone changes nothing.
+
+        Arguments:
+            site: where; a whole site.
+            basis: coordinates of the site's last axis, or of its channels.
+            name: what the coordinates are called.
+
+        Returns:
+            The handle; this one stays as it is.
+
+        Raises:
+            InputError: a name that is none, or taken. UnknownSite: no such site. SiteUnavailable: one that the basis does not fit.
+
+        >>> from sonde.bases import Subspace
+        >>> from sonde.nn.transformer import Transformer, TransformerConfig
+        >>> model = Model(Transformer(TransformerConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=50, n_ctx=8, d_mlp=32)))
+        >>> model = model.attach("blocks.0.resid_post", Subspace.random(16, 3), name="plane")
+        >>> model.run([[3, 1, 4]], read="blocks.0.resid_post.plane")["blocks.0.resid_post.plane"].shape
+        torch.Size([1, 3, 3])
+        """
+        found = self._expand(site)
+        if len(found) != 1 or found[0].select or found[0].name in self.attached:
+            raise InputError(f"{str(site)!r}: a basis is attached to one whole site of the model itself; select among the coordinates afterwards")
+        base = self.locate(found[0].name)
+        attached = {spec.name: spec for spec in attachment(base, basis, name, self.architecture, len(self.attached))}
+        for taken in attached:
+            if taken in self.site_names:
+                raise InputError(f"{taken!r} is a site already: choose another name= for the basis")
+        other = copy.copy(self)
+        other.attached, other.verified = {**self.attached, **attached}, set()
+        other.__dict__.pop("site_names", None)
+        return other
+
     # places
 
     @functools.cached_property
     def site_names(self) -> list[str]:
-        """The names of the vocabulary in the order of the computation, then every module's input and output by path."""
+        """The names of the vocabulary in the order of the computation, then every module's input and output by path; coordinates after their site."""
         paths = [f"{path}:{port}" for path, _ in self.module.named_modules() if path for port in ("in", "out")]
-        return [*self.architecture.sites, *paths]
+        return [name for own in (*self.architecture.sites, *paths) for name in (own, *self._coordinates_of(own))]
 
     def sites(self, pattern: str = "*") -> Sites:
         """The sites that match a name or a glob; without one, the whole vocabulary (by path where there is none)."""
         if pattern == "*":
-            return Sites((Site(name) for name in (self.architecture.sites or self.site_names)), self._place)
+            vocabulary = [name for own in self.architecture.sites for name in (own, *self._coordinates_of(own))]
+            return Sites(map(Site, vocabulary or self.site_names), self._place)
         found = self._expand(pattern)
         for site in found:
             self.locate(site.name)
@@ -226,7 +268,7 @@ class Model:
         """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
         if not isinstance(name, str):
             raise UnknownSite(f"{shown(name)} is no site: give its name as a text")
-        known = self.architecture.sites.get(name)
+        known = self.attached.get(name) or self.architecture.sites.get(name)
         if known is not None:
             return known
         path, colon, port = name.rpartition(":")
@@ -361,6 +403,10 @@ class Model:
         return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites"
 
     # inside
+
+    def _coordinates_of(self, name: str) -> list[str]:
+        """The sites of the bases that are attached to a site."""
+        return [spec.name for spec in self.attached.values() if spec.base is not None and spec.base.name == name]
 
     def _expand(self, where: Where) -> list[Site]:
         sites = expand(where, self.site_names, self.architecture.why_not)

@@ -112,9 +112,10 @@ def sweep(
 def _enter(model: "Model", writes: Sequence[Write]) -> _Cell:
     """Where a cell enters; the residual stream leaving a block is the one entering the next."""
     arch, moved, others, entries = model.architecture, [], [], []
-    for write in writes:
-        spec = model.locate(write.site.name)
-        leaving = spec.name in arch.sites and spec.name.endswith(".resid_post") and spec.block + 1 < arch.n_layers
+    specs = [model.locate(write.site.name) for write in writes]
+    coordinates = {spec.point for spec in specs if spec.base is not None}  # what is written after the stream, at the same point
+    for write, spec in zip(writes, specs, strict=True):
+        leaving = spec.name in arch.sites and spec.name.endswith(".resid_post") and spec.block + 1 < arch.n_layers and spec.point not in coordinates
         # a hook of the user's on entering the next block comes between
         if leaving and not model.block(spec.block + 1)._forward_pre_hooks:
             name = f"blocks.{spec.block + 1}.resid_pre"

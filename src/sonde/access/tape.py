@@ -106,21 +106,33 @@ class _Passing:
         raw: the tensor as the module will go on with it.
         firing: what else is at hand.
         remembered: values that were written and that their view can't see in `raw`.
+        coordinates: the coordinates and the error that were written last; those of other bases are computed anew.
     """
 
     raw: Tensor
     firing: Firing
     remembered: dict[str, Tensor] = field(default_factory=dict)
+    coordinates: dict[str, Tensor] = field(default_factory=dict)
 
     def value(self, spec: SiteSpec) -> Tensor:
         """The site's value as it is now."""
-        return self.remembered[spec.name] if spec.name in self.remembered else spec.view.get(self.raw, self.firing)
+        for known in (self.coordinates, self.remembered):
+            if spec.name in known:
+                return known[spec.name]
+        return spec.view.get(self.raw if spec.base is None else self.value(spec.base), self.firing)
 
     def change(self, spec: SiteSpec, old: Tensor, new: Tensor) -> None:
         """Let the module go on with another value of the site."""
+        if spec.base is not None:
+            x = self.value(spec.base)
+            kept = {name: self.coordinates[name] if name in self.coordinates else view.get(x, self.firing) for name, view in spec.beside.items()}
+            self.change(spec.base, x, spec.view.put(x, old, new, self.firing))
+            self.coordinates = {spec.name: new, **kept}
+            return
         packed = spec.view.put(self.raw, old, new, self.firing)
         # what the model reads next may rely on the memory layout it is used to
         self.raw = packed.contiguous() if self.raw.is_contiguous() else packed
+        self.coordinates = {}
         if not spec.view.sees_changes:
             self.remembered[spec.name] = new
 

@@ -59,6 +59,8 @@ class SiteSpec:
         block: the index of the block that it belongs to; -1 before the blocks, the number of blocks after them.
         rank: order among the sites of one point: an edit of a lower rank is seen by those of a higher one.
         layout: how the tensors of a module outside the vocabulary lie.
+        base: the site whose value the view unpacks, instead of the tensor itself; for coordinates in a basis.
+        beside: the site's counterpart, coordinates or their error: by name, how it is computed; a change of the one keeps the other.
     """
 
     name: str
@@ -67,8 +69,10 @@ class SiteSpec:
     view: View
     meaning: str
     block: int
-    rank: int = 0
+    rank: float = 0
     layout: Layout = ANY
+    base: "SiteSpec | None" = None
+    beside: Mapping[str, View] = field(default_factory=dict)
 
     def axes_of(self, value: Tensor, batch: int | None) -> tuple[str, ...]:
         """The names of the axes of the site's tensor, in a forward over so many rows (where that is known)."""
