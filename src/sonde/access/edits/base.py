@@ -4,6 +4,7 @@ Every edit takes the site first. `new(old)` computes the replacement out of plac
 through it. An edit that must know more, such as which tokens the rows hold, has `new_at(old, place)` beside it.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from sonde.access.basis import Basis
 from sonde.access.selection import Resolved, Rows
 from sonde.access.sites import Site
-from sonde.results import EditError, content_hash
+from sonde.results import EditError, content_hash, shown
 
 Value = float | int | Tensor
 
@@ -104,14 +105,16 @@ class SiteEdit:
 
 def checked(value: Any, edit: SiteEdit) -> Value:
     """The value as a number or a tensor; NaN is refused, because it would run through the whole model and come out as an answer."""
-    if not isinstance(value, int | float | Tensor):
-        try:
-            value = torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
-            raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): {value!r:.60} is no number and no tensor") from None
-    if torch.as_tensor(value).isnan().any():
-        raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): the value holds NaN; give finite numbers")
-    return value  # type: ignore[no-any-return]
+    named = f"{type(edit).__name__}({str(edit.site)!r})"
+    try:
+        given = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise EditError(f"{named}: {shown(value, limit=60)} is no number and no tensor") from None
+    if given.is_complex() or given.is_meta:
+        raise EditError(f"{named}: a value of {given.dtype} on device {given.device} can't be written; give real numbers")
+    if given.isnan().any():
+        raise EditError(f"{named}: the value holds NaN; give finite numbers")
+    return value if isinstance(value, int | float | Tensor) else given
 
 
 def fit(value: Value, old: Tensor, edit: SiteEdit) -> Tensor:
@@ -119,11 +122,20 @@ def fit(value: Value, old: Tensor, edit: SiteEdit) -> Tensor:
     exact = isinstance(value, int) or (isinstance(value, Tensor) and not value.is_floating_point())
     if not old.is_floating_point() and not exact:
         raise EditError(f"{edit}: the site holds whole numbers ({old.dtype}); edit a site after them, such as the embedding's output")
-    value = torch.as_tensor(value, dtype=old.dtype, device=old.device)
+    fitting = torch.as_tensor(value, dtype=old.dtype, device=old.device)
+    if old.is_floating_point() and _overflows(value, fitting):
+        raise EditError(f"{edit}: the value is beyond the largest {old.dtype}, {torch.finfo(old.dtype).max:.3g}, and would be infinite; give less")
     try:
-        return value.expand(old.shape)
+        return fitting.expand(old.shape)
     except RuntimeError:
-        raise EditError(f"{edit}: a value of shape {tuple(value.shape)} does not fit the site, which has {tuple(old.shape)} here") from None
+        raise EditError(f"{edit}: a value of shape {tuple(fitting.shape)} does not fit the site, which has {tuple(old.shape)} here") from None
+
+
+def _overflows(value: Value, fitted: Tensor) -> bool:
+    """Whether a finite value became infinite in a narrower type."""
+    if isinstance(value, Tensor):
+        return value.dtype != fitted.dtype and bool((fitted.isinf() & value.isfinite().to(fitted.device)).any())
+    return torch.finfo(fitted.dtype).max < abs(value) < math.inf
 
 
 def drops_batch(site: Site) -> bool:

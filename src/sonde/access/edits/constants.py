@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sonde.access.edits.base import SiteEdit, Value, checked, drops_batch, fit
 from sonde.access.sites import Site
-from sonde.results import EditError
+from sonde.results import EditError, shown
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -160,6 +160,8 @@ class Apply(SiteEdit):
 
     def __init__(self, site: str | Site, fn: Callable[[Tensor], Tensor]) -> None:
         super().__init__(site)
+        if not callable(fn):
+            raise EditError(f"Apply({str(self.site)!r}): {shown(fn)} is no function; use Set for a constant")
         object.__setattr__(self, "fn", fn)
 
     def new(self, old: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from sonde.access.basis import Basis, moved
 from sonde.access.edits.base import Place, SiteEdit, Value, checked, fit
 from sonde.access.selection import POSITION_AXES
 from sonde.access.sites import Site
-from sonde.results import EditError
+from sonde.results import EditError, shown
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -99,7 +99,7 @@ class Clamp(SiteEdit):
 def chosen(dims: Sequence[int] | None, basis: Basis | int | None, edit: SiteEdit) -> tuple[int, ...] | None:
     """The coordinates that are meant; raises `EditError` for one that is not there, or is there twice."""
     if basis is not None and not isinstance(basis, int | Basis):
-        raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): {basis!r:.60} is no basis; give one of sonde.bases, such as sonde.bases.Neurons")
+        raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): {shown(basis)} is no basis; give one of sonde.bases, such as sonde.bases.Neurons")
     if dims is None:
         return None
     size = basis.size if isinstance(basis, Basis) else basis

@@ -12,7 +12,7 @@ from sonde.access.edits.base import Place, SiteEdit, drops_batch, fit
 from sonde.access.edits.coordinates import chosen, encoded, fitting, picked
 from sonde.access.selection import POSITION_AXES, Rows
 from sonde.access.sites import Site
-from sonde.results import EditError
+from sonde.results import EditError, shown
 
 if TYPE_CHECKING:
     from sonde.access.run import Run
@@ -36,6 +36,8 @@ class FromRun(SiteEdit):
         super().__init__(site)
         object.__setattr__(self, "source", source)
         object.__setattr__(self, "at", None if at is None else Site.parse(at))
+        if not hasattr(source, "inputs"):
+            raise EditError(f"{type(self).__name__}({str(self.site)!r}): {shown(source)} is no run; give what model.run returned")
         source[self.taken]  # refuse at once what was not read, not in the middle of a run
 
     @property
