@@ -134,10 +134,10 @@ def test_a_family_that_transformers_does_not_know(folder):
     refused(folder, "can't be read as a model: ", "mammoth")
 
 
-def test_a_model_that_is_no_language_model(tmp_path):
+def test_weights_of_another_model(tmp_path):
     ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8).save_pretrained(tmp_path)
     save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors")
-    refused(tmp_path, "can't be read as a model: ")
+    refused(tmp_path, "lack 24 tensors, first 'embeddings.cls_token': these files do not hold this whole model")
 
 
 def test_pickled_weights_are_never_opened(folder):
@@ -204,11 +204,15 @@ def test_weights_that_are_left_out_are_told(tmp_path):
         sonde.load(tmp_path)
 
 
-def test_a_part_of_a_model_is_no_language_model(tmp_path):
-    """A BERT body has no head; transformers would put a random one on it."""
-    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=20, is_decoder=True)
-    BertModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
-    refused(tmp_path, "lack", "tensors, first", "these files do not hold this whole language model")
+def test_a_body_is_not_given_a_head(tmp_path):
+    """transformers would put a random head on a BERT that was saved without one."""
+    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=20)
+    body = BertModel(config)
+    body.save_pretrained(tmp_path)
+    assert torch.equal(sonde.load(tmp_path).run(IDS).logits, body.eval()(IDS).last_hidden_state)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "architectures": ["BertForMaskedLM"]}))
+    refused(tmp_path, "lack", "tensors, first", "these files do not hold this whole model")
 
 
 def test_code_beside_a_model_is_never_run(tmp_path):

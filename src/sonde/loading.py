@@ -5,6 +5,7 @@ a tokenizer that is missing is an error or absent, not drawn at random.
 """
 
 import contextlib
+import inspect
 import json
 import os
 import warnings
@@ -24,10 +25,13 @@ SPECIMEN = "specimen:"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tekken.json")
 
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+
 
 def load(
-    source: str | os.PathLike[str] | nn.Module, tokenizer: Any = None, dtype: torch.dtype | None = None, device: str | torch.device | None = None
-) -> Model:
+    source: str | os.PathLike[str] | nn.Module, tokenizer: Any = None, dtype: torch.dtype | None = None, device: str | torch.device | None = None,
+    processor: Any = None,
+) -> Model:  # fmt: skip
     """Open a model.
 
     Arguments:
@@ -35,6 +39,7 @@ def load(
         tokenizer: for a module: its tokenizer, if it has one. Otherwise the one beside the weights is used.
         dtype: of the weights; by default float32 for specimens, as stored for others.
         device: where to put it; a module stays where it is.
+        processor: for a module: its image processor, if it has one. Otherwise the one beside the weights is used (it needs Pillow).
 
     Returns:
         The handle. A module given by the user is used as it is: not copied, not moved, not changed.
@@ -48,15 +53,15 @@ def load(
     if isinstance(source, nn.Module):
         if dtype is not None or device is not None:
             raise LoadError("a module is used as it is: move or convert it yourself, then load it without dtype and device")
-        return Model(source, tokenizer)
+        return Model(source, tokenizer, processor=processor)
     if not isinstance(source, str | os.PathLike) or not str(source):
         raise LoadError(f"{shown(source)} is no model: give the name of one, a folder, or a torch module")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise LoadError(f"dtype={dtype!r} is no type for weights: give torch.float32, torch.bfloat16 or another floating-point type")
     model = _open(os.fspath(source), dtype)
     _refuse_broken(model)
-    if tokenizer is not None:
-        model = Model(model.module, tokenizer, model.name)
+    if tokenizer is not None or processor is not None:
+        model = Model(model.module, tokenizer or model.tokenizer, model.name, processor or model.processor)
     if device is not None:
         try:
             model.module.to(device)
@@ -123,19 +128,46 @@ def _native(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
 
 
 def _transformers(source: str, name: str, dtype: torch.dtype | None, local: bool) -> Model:
-    import transformers
-
     options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
     with _quiet():
         try:
-            module, info = transformers.AutoModelForCausalLM.from_pretrained(
+            module, info = _class(source, options).from_pretrained(
                 source, use_safetensors=True, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
         except Exception as error:
             raise LoadError(_why(source, error)) from None
         _refuse_incomplete(name, info)
         tokenizer = _tokenizer(source, options)
-    return Model(module.eval(), tokenizer, name)
+        processor = _processor(source, options) if "pixel_values" in inspect.signature(module.forward).parameters else None
+    return Model(module.eval(), tokenizer, name, processor)
+
+
+def _class(source: str, options: dict[str, Any]) -> Any:
+    """The class that opens a model: the one that its configuration names, and with its head for a stack that was saved without one."""
+    import transformers
+    from transformers.models.auto import modeling_auto as known
+
+    config = transformers.AutoConfig.from_pretrained(source, **options)
+    named = next(iter(config.architectures or ()), "")
+    writes = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if writes and (named.endswith("Model") or not named):
+        return transformers.AutoModelForCausalLM
+    found = getattr(transformers, named, None) if named else transformers.AutoModel
+    return found or transformers.AutoModelForCausalLM  # which says what it does not know
+
+
+def _processor(source: str, options: dict[str, Any]) -> Any:
+    """The image processor beside a model; `None` where there is none, or no Pillow for it: such a model takes tensors."""
+    import transformers
+
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(source, **options)
+    except ImportError:
+        return None
+    except Exception as error:
+        if any((Path(source) / file).is_file() for file in PROCESSOR_FILES):
+            raise LoadError(f"the image processor in {source} can't be read: {_first_line(error)}") from None
+        return None
 
 
 def _tokenizer(source: str, options: dict[str, Any]) -> Any:
@@ -156,7 +188,7 @@ def _refuse_incomplete(name: str, info: dict[str, Any]) -> None:
     """transformers fills what a file lacks with random numbers; a model with such weights explains nothing."""
     missing = sorted(info["missing_keys"])
     if missing:
-        raise LoadError(f"the weights of {name} lack {len(missing)} tensors, first {missing[0]!r}: these files do not hold this whole language model")
+        raise LoadError(f"the weights of {name} lack {len(missing)} tensors, first {missing[0]!r}: these files do not hold this whole model")
     wrong = sorted(info["mismatched_keys"])
     if wrong:
         tensor, stored, expected = wrong[0]

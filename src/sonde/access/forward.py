@@ -86,8 +86,8 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
     held, values = {}, {}
     for (site, leaf), grad in zip(tape.leaves.items(), grads, strict=True):
         # no path from the site to the metric: the gradient is zero, not missing
-        held[site] = Held(torch.zeros_like(leaf.value) if grad is None else grad, leaf.axes)
-        values[site] = Held(leaf.value.detach(), leaf.axes)
+        held[site] = Held(torch.zeros_like(leaf.value) if grad is None else grad, leaf.axes, of_tokens=leaf.of_tokens)
+        values[site] = Held(leaf.value.detach(), leaf.axes, of_tokens=leaf.of_tokens)
     return Gradients(held, Readings(values, inputs.rows), value.detach(), run)
 
 
@@ -209,6 +209,8 @@ def _finish(
     others = {w.edit.source.kernel for w in writes if isinstance(w.edit, FromRun)} - {kernel, ""}
     if others:
         notes.append(f"a patch comes from a run under another attention kernel ({', '.join(sorted(others))}): equal to rounding only")
+    if arch.sites and "logits" not in arch.sites and logits is not False:
+        notes.append("this model has no head: run.logits is what it returns first")
     if was_training:
         notes.append("the module was in training mode: it ran in evaluation mode and was put back")
     return Run(tape.held, None if logits is False else unwrap(output), inputs, kernel, tuple(notes), last=logits == "last")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sonde.access.architectures import Architecture
+from sonde.access.images import IMAGES, named, pixels
 from sonde.access.selection import Rows, rows_of
 from sonde.access.sites import Site, Span
 from sonde.access.tokens import Tokenizer
@@ -78,15 +79,19 @@ class Inputs:
         return replace(self, args=tuple(map(copied, self.args)), kwargs={name: copied(value) for name, value in self.kwargs.items()})
 
 
-def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None = None) -> Inputs:
+def prepare(
+    given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None = None, processor: Any = None
+) -> Inputs:
     """Make one padded batch of what the user gave.
 
     Arguments:
-        given: texts, token ids by row, ids as a tensor (batch pos), `{"input_ids": ..., "attention_mask": ...}`; tensors for other modules.
+        given: texts, token ids by row, ids as a tensor (batch pos), `{"input_ids": ..., "attention_mask": ...}`; images; both, by name; tensors for
+            other modules.
         architecture: of the model.
         tokenizer: for texts.
         device: of the model.
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does. For texts only.
+        processor: for images that are no tensors.
 
     Raises:
         InputError: what does not fit the model.
@@ -95,13 +100,43 @@ def prepare(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
         raise InputError(f"bos={shown(bos)}: use True, False, or None for the tokenizer's default")
     if bos is not None and not _holds_texts(given):
         raise InputError(f"bos={bos} speaks of texts, and these inputs are taken as they are; put the token into them, or leave bos out")
-    if architecture.family == "module":
+    if architecture.family == "module" or _arguments(given, architecture):
         return _plain(given, device)
+    if architecture.images is None:
+        return _tokens(given, architecture, tokenizer, device, bos)
+    if architecture.d_vocab:
+        return _images_and_texts(given, architecture, tokenizer, device, processor)
+    others = {name: value for name, value in given.items() if name not in IMAGES} if isinstance(given, Mapping) else {}
+    values, notes = pixels(named(given) if isinstance(given, Mapping) else given, architecture.images, processor, device)
+    return Inputs((values,), others, values.shape[0], notes=notes)
+
+
+def _arguments(given: Given, architecture: Architecture) -> bool:
+    """Whether these are a module's own arguments, where no vocabulary says what it takes."""
+    return not architecture.sites and isinstance(given, Mapping) and not set(given) <= {"input_ids", "attention_mask"}
+
+
+def _images_and_texts(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, processor: Any) -> Inputs:
+    """Inputs of two towers. The rows of the batch are the images; the texts may be fewer or more."""
+    assert architecture.images is not None
+    images, texts = (named(given), {k: v for k, v in given.items() if k not in IMAGES}) if isinstance(given, Mapping) else (None, {})
+    if images is None or not texts:
+        raise InputError("this model compares images with texts: give both by name, as in {'images': ..., 'text': ...}")
+    values, notes = pixels(images, architecture.images, processor, device)
+    tokens = _tokens(texts["text"] if set(texts) == {"text"} else texts, architecture, tokenizer, device, None)
+    kwargs = {"input_ids": tokens.ids, "pixel_values": values, **tokens.kwargs}
+    return Inputs((), kwargs, values.shape[0], tokens.ids, tokens.mask, tokens.tokens, (*notes, *tokens.notes))
+
+
+def _tokens(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None) -> Inputs:
+    """Rows of tokens, padded on the right and masked."""
     rows, notes = _token_rows(given, tokenizer, bos)
+    pad = 0 if tokenizer is None or tokenizer.pad_id is None else tokenizer.pad_id
+    if architecture.fills_rows:
+        rows, notes = _filled(rows, notes, architecture, _holds_texts(given), pad)
     _refuse_rows(rows, architecture)
     lengths = [len(row) for row in rows]
     longest = max(lengths)
-    pad = 0 if tokenizer is None or tokenizer.pad_id is None else tokenizer.pad_id
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
     mask = torch.arange(longest, device=device)[None, :] < torch.tensor(lengths, device=device)[:, None]
     kwargs: dict[str, Any] = {}
@@ -145,6 +180,18 @@ def _positions(rows: Rows, row: int, entry: str | Sequence[int], site: Site) -> 
         found = f"{len(places)} times, at {', '.join(str(place[0]) for place in places)}" if places else "nowhere"
         raise InputError(f"{site}: {entry!r} stands in row {row} {found}; give the positions as numbers")
     return tuple(places[0])
+
+
+def _filled(
+    rows: list[list[int]], notes: tuple[str, ...], architecture: Architecture, texts: bool, pad: int
+) -> tuple[list[list[int]], tuple[str, ...]]:  # fmt: skip
+    """Rows for a model that reads its last column, whatever it holds: texts are filled up with padding, as its own processor does."""
+    if texts:
+        filled = [row + [pad] * (architecture.n_ctx - len(row)) for row in rows]
+        return filled, (*notes, f"texts filled up to {architecture.n_ctx} tokens: this family reads padding as tokens")
+    if len({len(row) for row in rows}) > 1:
+        raise InputError(f"this model reads its last column: give rows of one length, filled up to {architecture.n_ctx} as its processor does")
+    return rows, notes
 
 
 def _holds_texts(given: Given) -> bool:

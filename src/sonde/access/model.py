@@ -47,9 +47,10 @@ class Model:
         module: any `nn.Module`. Known families (GPT-2, Llama, `sonde.nn`) get the whole vocabulary of sites; every module has sites by path.
         tokenizer: a transformers tokenizer, a `tokenizers.Tokenizer`, or a `sonde.access.Tokenizer`.
         name: what to call it in reports.
+        processor: a transformers image processor, which makes tensors of pictures.
     """
 
-    def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = ""):
+    def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = "", processor: Any = None):
         if not isinstance(module, nn.Module):
             raise InputError(f"{shown(module)} is no torch module: sonde.load opens a model by its name or folder")
         if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules()):
@@ -58,6 +59,7 @@ class Model:
         self.module = module
         self.architecture: Architecture = describe(module)
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        self.processor = processor
         self.name = name or type(module).__name__
         self.attached: dict[str, SiteSpec] = {}  # coordinates as sites, by name
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
@@ -72,7 +74,8 @@ class Model:
         """One forward.
 
         Arguments:
-            inputs: a text, several texts, token ids by row, ids as a tensor (batch pos); tensors for other modules.
+            inputs: a text, several texts, token ids by row, ids as a tensor (batch pos); images (batch channel row col), pictures, or
+                `{"images": ..., "text": ...}`; for other modules a tensor, several in a tuple, or by name.
             read: the sites to keep: names, globs such as `blocks.*.resid_post`, selections.
             edits: what to write where, in order; `PerRow` gives each row its own.
             logits: all of them, those at each row's `"last"` real token, or none: then the forward ends after the last site.
@@ -333,7 +336,7 @@ class Model:
         >>> all(identity.holds for identity in model.prove())
         True
         """
-        return prove(self, seed) if self.architecture.n_layers else []
+        return prove(self, seed) if self.architecture.sites else []
 
     def prepare(self, inputs: Given, bos: bool | None = None, spans: Spans | None = None) -> Inputs:
         """The batch that a verb makes of its inputs.
@@ -342,7 +345,8 @@ class Model:
             inputs, bos, spans: as for `run`.
         """
         with torch.inference_mode(False):
-            return with_spans(prepare(inputs, self.architecture, self.tokenizer, self.device, bos), spans or {})
+            batch = prepare(inputs, self.architecture, self.tokenizer, self.device, bos, self.processor)
+            return with_spans(batch, spans or {})
 
     # facts
 
@@ -398,7 +402,8 @@ class Model:
         a = self.architecture
         if not a.sites:
             return f"Model {self.name!r}: any module, sites by path ({len(self.site_names)})"
-        shape = f"{a.n_layers} blocks" + (f" of {a.n_heads} heads, d_model {a.d_model}" if a.n_heads else "")
+        of = " of {0.n_heads} heads, d_model {0.d_model}"
+        shape = " and ".join(f"{stack.n_layers} blocks" + (of.format(stack) if stack.n_heads else "") for stack in a.towers or (a,))
         parameters = sum(p.numel() for p in self.module.parameters())
         return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites"
 
@@ -459,7 +464,9 @@ class Model:
         blocks = self.architecture.blocks
         inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", point.module) if blocks else None
         lies = layout(self.module, module, point.port, point.item)
-        return SiteSpec(name, (), point, lies.view, "by path", int(inside[1]) if inside else -1, layout=lies)
+        towers = [tower for tower in self.architecture.towers if tower.blocks.partition(".")[0] == point.module.partition(".")[0]]
+        of_tokens = not any(tower.images for tower in towers)
+        return SiteSpec(name, (), point, lies.view, "by path", int(inside[1]) if inside else -1, layout=lies, of_tokens=of_tokens)
 
     def _block_exists(self, name: str) -> bool:
         found = re.match(r"blocks\.(\d+)\.", name)

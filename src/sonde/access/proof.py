@@ -60,9 +60,7 @@ class Identity:
 
 def prove(model: "Model", seed: int = 0) -> list[Identity]:
     """Hold every equation against one forward over random tokens; see `Model.prove`."""
-    shape = ROWS, min(POSITIONS, model.context or POSITIONS)
-    ids = torch.randint(model.architecture.d_vocab, shape, generator=torch.Generator().manual_seed(seed))
-    inputs, specs = model.prepare(ids), model.architecture.sites.values()
+    inputs, specs = model.prepare(_drawn(model, seed)), model.architecture.sites.values()
     try:
         run = forward(model, inputs, [Site(spec.name) for spec in specs], (), logits=True)
     except SiteUnavailable:  # a kernel of the user's own, under which scores and patterns can't be recorded
@@ -73,6 +71,16 @@ def prove(model: "Model", seed: int = 0) -> list[Identity]:
     with evaluation(model.module), torch.no_grad():
         equations = [equation for stack in model.architecture.towers or (model.architecture,) for equation in _Stack(model, run, stack).equations()]
     return [Identity(name, tuple(sites), _difference(left, right), bound) for name, sites, left, right in equations]
+
+
+def _drawn(model: "Model", seed: int) -> Tensor | dict[str, Tensor]:
+    """Random inputs: tokens, images or both."""
+    arch, generator = model.architecture, torch.Generator().manual_seed(seed)
+    tokens = torch.randint(max(1, arch.d_vocab), (ROWS, min(POSITIONS, model.context or POSITIONS)), generator=generator)
+    if arch.images is None:
+        return tokens
+    pixels = torch.randn(ROWS, arch.images.channels, arch.images.rows, arch.images.cols, generator=generator)
+    return {"pixel_values": pixels, "input_ids": tokens} if arch.d_vocab else pixels
 
 
 @dataclass
@@ -97,7 +105,14 @@ class _Stack:
 
     def before(self) -> Iterator[Equation]:
         names = [name for name in ("embed", "pos_embed", "type_embed") if name in self]
-        if not names:
+        if self.arch.images is not None and "pos_embed" in self:
+            # the special tokens before the patches are parameters, which no site gives
+            after, said = self.arch.specials, "embed + pos_embed"
+            entering, stream = self["embed"] + self["pos_embed"][:, after:], self["blocks.0.resid_pre"][:, after:]
+            if self.arch.embed_norm:
+                entering, said = self.apply(self.arch.embed_norm, entering), f"norm({said})"
+            yield f"{said} = the first resid_pre at the patches", self.names("embed", "pos_embed"), entering, stream
+        if self.arch.images is not None or not names:
             return
         entering, said = sum((self[name] for name in names[1:]), self[names[0]]), " + ".join(names)
         if self.arch.embed_norm:

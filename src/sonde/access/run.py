@@ -49,9 +49,10 @@ class Readings:
             raise SiteUnavailable(f"{str(found)!r} was changed in place since it was read (by you, or by training); run again, or read a clone")
         if found.select:  # stored with exactly this selection
             return held.value
+        rows = self._rows if held.of_tokens else None
         if held.weight is not None:
-            return _head_results(held, wanted, self._rows)
-        return take(held.value, resolve(wanted, held.axes, held.value.shape, self._rows))
+            return _head_results(held, wanted, rows)
+        return take(held.value, resolve(wanted, held.axes, held.value.shape, rows))
 
     def _find(self, wanted: Site) -> tuple[Site, Held]:
         for site in (wanted, wanted.whole()):

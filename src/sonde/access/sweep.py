@@ -193,6 +193,8 @@ def _stack(value: Any, batch: int, times: int) -> Any:
 
 def _cells_per_pass(model: "Model", inputs: Inputs, logits: Logits, record: bool, batch_size: int | Literal["auto"]) -> int:
     """How many cells are stacked into one pass."""
+    if model.architecture.rows_meet:
+        return 1
     if isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size >= 1:
         rows = batch_size
     elif batch_size != "auto":

@@ -64,11 +64,13 @@ class Held:
         value: the tensor; for heads' results z, from which they are formed when they are asked for.
         axes: the names of the site's axes.
         weight: for heads' results the output projection by head, h e d.
+        of_tokens: whether its positions are those of the rows of tokens.
     """
 
     value: Tensor
     axes: tuple[str, ...]
     weight: Tensor | None = None
+    of_tokens: bool = True
     versions: tuple[int, ...] = field(init=False)  # of the tensors when they were read
 
     def __post_init__(self) -> None:
@@ -291,7 +293,8 @@ class Tape:
         if point in self._fired and self.once:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
         hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
-        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows else self.batch))
+        of_tokens = self.rows is not None and all(spec.of_tokens for spec in self._specs(at))
+        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows and of_tokens else self.batch))
         for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
             self._write(spec, writes, passing)
         for spec, site in sorted(at.leaves, key=lambda entry: entry[0].rank):
@@ -310,30 +313,32 @@ class Tape:
         batch = passing.firing.batch
         axes, new = spec.axes_of(old, batch), old.clone()
         for write in writes:
-            for lines in self._lines(write, axes, old.shape[0], batch):
-                self._write_part(write, axes, new if lines == slice(None) else new[lines], passing, lines)
+            for lines in self._lines(spec, write, axes, old.shape[0], batch):
+                self._write_part(spec, write, axes, new if lines == slice(None) else new[lines], passing, lines)
             if isinstance(write.edit, Backward) and not torch.is_grad_enabled():
                 self.notes.append(f"{write.edit!r} changes gradients only, and here none are taken")
         if isinstance(spec.view, Pattern) and spec.view.opened(new, passing.firing):
             self.notes.append(f"{spec.name}: what was written lets queries see keys that the mask hides")
         passing.change(spec, old, new)
 
-    def _lines(self, write: Write, axes: tuple[str, ...], entries: int, batch: int | None) -> list[slice]:
+    def _lines(self, spec: SiteSpec, write: Write, axes: tuple[str, ...], entries: int, batch: int | None) -> list[slice]:
         """The rows that are written at once: all that are meant, or one by one where the selection has another length in each of them."""
         write.refuse_other_count(batch or entries)
-        lines = slice(None) if write.rows in (None, slice(0, batch)) else write.rows
+        lines = slice(None) if write.rows in (None, slice(0, self.batch)) else write.rows
         if lines != slice(None) and batch not in (None, entries):
             raise Unstackable(
                 f"{str(write.site)!r} has {entries} entries along its first axis in a forward over {batch} rows, so edits of some "
                 "rows can't be told apart there: sweep with batch_size=1"
             )
-        if self.rows is None or "batch" in dict(write.site.select) or not uneven(write.site, axes, self.rows.part(lines)):
+        rows = self._rows(spec)
+        if rows is None or "batch" in dict(write.site.select) or not uneven(write.site, axes, rows.part(lines)):
             return [lines]
         return [slice(i, i + 1) for i in range(*lines.indices(entries))]
 
-    def _write_part(self, write: Write, axes: tuple[str, ...], part: Tensor, passing: _Passing, lines: slice) -> None:
+    def _write_part(self, spec: SiteSpec, write: Write, axes: tuple[str, ...], part: Tensor, passing: _Passing, lines: slice) -> None:
         """Let the edit change some rows of a copy of the site's value."""
-        rows = self.rows and self.rows.part(lines)
+        rows = self._rows(spec)
+        rows = rows and rows.part(lines)
         resolved = resolve(write.site, axes, part.shape, rows)
         before = take(part, resolved).clone()  # a copy, which no later edit changes under the hands of whoever keeps it
         with unwatched():
@@ -352,11 +357,11 @@ class Tape:
         if not value.is_floating_point():
             raise SiteUnavailable(f"{str(site)!r} holds whole numbers ({value.dtype}), which have no gradient; use a site after it, such as 'embed'")
         axes = spec.axes_of(value, passing.firing.batch)
-        resolved = resolve(site, axes, value.shape, self.rows)
+        resolved = resolve(site, axes, value.shape, self._rows(spec))
         part = take(value, resolved)
         # before the first leaf there is no graph yet; after it, the graph must go on through this one
         part = part.clone() if part.requires_grad else part.detach().clone().requires_grad_()
-        self.leaves[site] = Held(part, axes)
+        self.leaves[site] = Held(part, axes, of_tokens=spec.of_tokens)
         new = value.clone()
         put(new, part, resolved)
         passing.change(spec, value, new)
@@ -366,15 +371,21 @@ class Tape:
     def _read(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
         if isinstance(spec.view, HeadResults) and not site.select and spec.name not in passing.remembered:
             z_bphe = spec.view.z(passing.firing)
-            self.held[site] = Held(z_bphe.clone() if self.copy else z_bphe, spec.axes, spec.view.weight(passing.firing.module))
+            kept = z_bphe.clone() if self.copy else z_bphe
+            self.held[site] = Held(kept, spec.axes, spec.view.weight(passing.firing.module), spec.of_tokens)
             return
         value = passing.value(spec)
         axes = spec.axes_of(value, passing.firing.batch)
-        part = take(value, resolve(site, axes, value.shape, self.rows))
+        part = take(value, resolve(site, axes, value.shape, self._rows(spec)))
         # a part that is a view would keep the whole tensor alive
-        self.held[site] = Held(part.clone() if self.copy or (site.select and part._is_view()) else part, axes)
+        kept = part.clone() if self.copy or (site.select and part._is_view()) else part
+        self.held[site] = Held(kept, axes, of_tokens=spec.of_tokens)
 
     # sites
+
+    def _rows(self, spec: SiteSpec) -> Rows | None:
+        """Where the tokens lie along the positions of a site; the positions of an image are all real."""
+        return self.rows if spec.of_tokens else None
 
     def _spec(self, site: Site) -> SiteSpec:
         spec = self.locate(site.name)

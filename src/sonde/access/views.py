@@ -179,6 +179,20 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
+class Patches:
+    """The patches of an image in a map, as a convolution gives them: b d row col as b p d, row by row."""
+
+    sees_changes: ClassVar[bool] = True
+    block: ClassVar[str] = ""
+
+    def get(self, raw: Tensor, firing: Firing) -> Tensor:
+        return raw.flatten(2).transpose(1, 2)
+
+    def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
+        return new.transpose(1, 2).reshape(raw.shape)
+
+
+@dataclass(frozen=True)
 class Scores:
     """The softmax's input, b h q k, with the mask in it: an edit changes what a query makes of a key, never whether it may see it.
 

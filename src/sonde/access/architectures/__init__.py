@@ -7,12 +7,31 @@ from collections.abc import Callable
 
 from torch import nn
 
-from sonde.access.architectures import bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5, unknown
-from sonde.access.architectures.base import Architecture, Point, SiteSpec
+from sonde.access.architectures import (
+    bert,
+    bloom,
+    clip,
+    distilbert,
+    falcon,
+    gemma,
+    gpt2,
+    gpt_neox,
+    gptj,
+    llama,
+    native,
+    olmo2,
+    opt,
+    phi,
+    phi3,
+    t5,
+    unknown,
+    vit,
+)  # fmt: skip
+from sonde.access.architectures.base import Architecture, Images, Point, SiteSpec
 
 FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
     model_type: family.describe
-    for family in (bert, bloom, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5)
+    for family in (bert, bloom, clip, distilbert, falcon, gemma, gpt2, gpt_neox, gptj, llama, native, olmo2, opt, phi, phi3, t5, vit)
     for model_type in family.MODEL_TYPES
 }
 
@@ -27,4 +46,4 @@ def describe(module: nn.Module) -> Architecture:
     return describe_family(module)
 
 
-__all__ = ["FAMILIES", "Architecture", "Point", "SiteSpec", "describe"]
+__all__ = ["FAMILIES", "Architecture", "Images", "Point", "SiteSpec", "describe"]

@@ -47,6 +47,21 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Images:
+    """The images that a network takes.
+
+    Arguments:
+        channels, rows, cols: their size.
+        resizable: whether it takes other sizes, too.
+    """
+
+    channels: int
+    rows: int
+    cols: int
+    resizable: bool = False
+
+
+@dataclass(frozen=True)
 class SiteSpec:
     """Where a named site is, how it is unpacked there, and what it means.
 
@@ -61,6 +76,7 @@ class SiteSpec:
         layout: how the tensors of a module outside the vocabulary lie.
         base: the site whose value the view unpacks, instead of the tensor itself; for coordinates in a basis.
         beside: the site's counterpart, coordinates or their error: by name, how it is computed; a change of the one keeps the other.
+        of_tokens: whether positions there are those of the rows of tokens (if the inputs have any), and not those of an image.
     """
 
     name: str
@@ -73,6 +89,7 @@ class SiteSpec:
     layout: Layout = ANY
     base: "SiteSpec | None" = None
     beside: Mapping[str, View] = field(default_factory=dict)
+    of_tokens: bool = True
 
     def axes_of(self, value: Tensor, batch: int | None) -> tuple[str, ...]:
         """The names of the axes of the site's tensor, in a forward over so many rows (where that is known)."""
@@ -98,6 +115,10 @@ class Architecture:
         softcap: the bound c of logits that the model caps smoothly, c tanh(logits / c); 0 where it does not.
         logit_scale: what the unembedding's output is multiplied by.
         causal: whether a position sees only itself and what comes before it.
+        images: the images that it takes; `None` where it takes none.
+        specials: how many positions stand before the patches of an image.
+        fills_rows: whether texts are filled up to the whole context with padding that counts as tokens.
+        rows_meet: whether the rows of a batch are compared with one another, so that no two edits may share a forward.
         kernel: how attention is computed and recorded.
         call: what every forward is called with, such as `use_cache=False`.
         settings: what else decides what the weights compute, such as the activation: part of the model's hash.
@@ -118,6 +139,10 @@ class Architecture:
     softcap: float = 0.0
     logit_scale: float = 1.0
     causal: bool = True
+    images: Images | None = None
+    specials: int = 0
+    fills_rows: bool = False
+    rows_meet: bool = False
     kernel: Kernel | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -22,5 +22,16 @@ def text_head(module: nn.Module, masked: Mapping[str, Any]) -> dict[str, Any] | 
         "ForTokenClassification": {"unembed": "classifier"},
         "Model": {},
     }
+    return _named(module, kinds)
+
+
+def image_head(module: nn.Module) -> dict[str, Any] | None:
+    """The head of an image encoder, in the terms of `Parts`; `None` for one that is neither a classifier nor absent."""
+    kinds = {"ForImageClassificationWithTeacher": {"head": "cls_classifier"}, "ForImageClassification": {"head": "classifier"}, "Model": {}}
+    return _named(module, kinds)
+
+
+def _named(module: nn.Module, kinds: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """What belongs to the ending of the name of the module's class, or of one that it inherits from."""
     names = [cls.__name__ for cls in type(module).__mro__ if not cls.__name__.endswith("PreTrainedModel")]
     return next((parts for name in names for kind, parts in kinds.items() if name.endswith(kind)), None)

@@ -61,6 +61,8 @@ class Parts:
         qk_norm: queries and keys go through a norm of their own.
         folded: the MLP takes the positions of all rows one after the other, (batch pos) d_model.
         norm_offset: what norms add to their weight.
+        patches: `embed` gives the patches of an image instead of tokens: in a list, or in a map of rows and columns.
+        specials: what stands before the patches, position by position.
         no_pos_embed: why there are no position embeddings.
         reasons: further sites (without their block) that this family has not, and why.
     """
@@ -93,6 +95,8 @@ class Parts:
     qk_norm: bool = False
     folded: bool = False
     norm_offset: float = 0.0
+    patches: Literal["", "list", "map"] = ""
+    specials: tuple[str, ...] = ()
     no_pos_embed: str = "this model has none"
     reasons: Mapping[str, str] = field(default_factory=dict)
 

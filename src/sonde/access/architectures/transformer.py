@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sonde.access.architectures.base import Architecture, Law, Point, Port, SiteSpec, unindexed
+from sonde.access.architectures.base import Architecture, Images, Law, Point, Port, SiteSpec, unindexed
 from sonde.access.architectures.parts import Parts, Sizes
 from sonde.access.kernels import Kernel
-from sonde.access.views import Broadcast, Folded, HeadFirst, HeadResults, Heads, NormScale, Part, Pattern, ResidMid, Scores, View, Whole
+from sonde.access.views import Broadcast, Folded, HeadFirst, HeadResults, Heads, NormScale, Part, Patches, Pattern, ResidMid, Scores, View, Whole
 
 RESID = ("batch", "pos", "d_model")
 HEADS = ("batch", "pos", "head", "d_head")
@@ -18,13 +18,15 @@ PATTERN = ("batch", "head", "query", "key")
 RESULTS = ("batch", "pos", "head", "d_model")
 MLP = ("batch", "pos", "d_mlp")
 NORM = ("batch", "pos")
+PATCHES = ("batch", "patch", "d_model")
 LOGITS = ("batch", "pos", "vocab")
 CLASSES = ("batch", "class")
 
 
 def transformer(
     family: str, law: Law, module: nn.Module, parts: Parts, sizes: Sizes, kernel: Kernel, settings: Mapping[str, Any], prefix: str = "",
-    causal: bool = True, softcap: float = 0.0, logit_scale: float = 1.0, logits: tuple[str, ...] = LOGITS,
+    causal: bool = True, softcap: float = 0.0, logit_scale: float = 1.0, logits: tuple[str, ...] = LOGITS, images: Images | None = None,
+    fills_rows: bool = False,
 ) -> Architecture:  # fmt: skip
     """The architecture of one stack of blocks.
 
@@ -39,6 +41,8 @@ def transformer(
         causal: whether a position sees only itself and what comes before it.
         softcap, logit_scale: what happens to the logits after the unembedding.
         logits: the names of the axes of the model's output.
+        images: the images that it takes.
+        fills_rows: whether texts are filled up to the whole context.
     """
     collected = _Sites(law, module, parts, sizes, kernel, prefix)
     collected.before()
@@ -49,7 +53,8 @@ def transformer(
     return Architecture(
         family=family, law=law, sites={s.name: s for s in collected.specs}, unavailable=collected.missing, prefix=prefix, blocks=parts.blocks,
         embed=parts.table or parts.embed, embed_norm=parts.embed_norm, final=final, unembed=parts.unembed, softcap=softcap, logit_scale=logit_scale,
-        causal=causal, kernel=kernel, call=kernel.call, settings=settings, **vars(sizes),
+        causal=causal, images=images, specials=len(parts.specials), fills_rows=fills_rows, kernel=kernel,
+        call=kernel.call, settings=settings, **vars(sizes),
     )  # fmt: skip
 
 
@@ -77,7 +82,8 @@ class _Sites:
     ) -> None:  # fmt: skip
         name = self.prefix + name
         if unindexed(name) not in self.missing:
-            self.specs.append(SiteSpec(name, axes, Point(path, port), view or Whole(), meaning, block, rank))
+            place, images = Point(path, port), bool(self.parts.patches)
+            self.specs.append(SiteSpec(name, axes, place, view or Whole(), meaning, block, rank, of_tokens=not images))
 
     def lack(self, name: str, reason: str) -> None:
         self.missing.setdefault(self.prefix + name, reason)
@@ -97,7 +103,10 @@ class _Sites:
 
     def before(self) -> None:
         parts = self.parts
-        if parts.embed:
+        if parts.patches:
+            view = Patches() if parts.patches == "map" else Whole()
+            self.site("embed", PATCHES, parts.embed, "out", "patch embeddings, row by row, without any special token", view)
+        elif parts.embed:
             self.site("embed", RESID, parts.embed, "out", "token embeddings")
         if parts.pos_embed:
             self.site("pos_embed", RESID, parts.pos_embed, "out", "position embeddings", Broadcast())
@@ -114,7 +123,7 @@ class _Sites:
 
     def block(self, i: int) -> None:
         parts, b, path = self.parts, f"blocks.{i}.", f"{self.parts.blocks}.{i}"
-        self.site(f"{b}resid_pre", RESID, path, "in", "residual stream entering the block", block=i)
+        self.site(f"{b}resid_pre", RESID, path, "in", f"residual stream entering the block{self._positions}", block=i)
         if parts.attn_norm and self.law != "post":
             self.scale(f"{b}attn.norm.scale", f"{path}.{parts.attn_norm}", i)
         elif not parts.attn_norm:
@@ -236,6 +245,14 @@ class _Sites:
             self.scale(f"{b}mlp.post_norm.scale", out, i)
         elif self.law == "post":
             self.scale(f"{b}mlp.norm.scale", f"{path}.{parts.mlp_norm}", i)
+
+    @property
+    def _positions(self) -> str:
+        """What the positions of an image are."""
+        if not self.parts.patches:
+            return ""
+        before = [f"{kind} token" for kind in self.parts.specials]
+        return f"; pos: {', '.join([*before, 'patches row by row'])}"
 
     @property
     def _normed(self) -> str:
