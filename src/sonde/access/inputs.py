@@ -174,7 +174,12 @@ def with_spans(inputs: Inputs, spans: Spans) -> Inputs:
 def _positions(rows: Rows, row: int, entry: str | Sequence[int], site: Site) -> tuple[int, ...]:
     """Where a span is in one row."""
     if not isinstance(entry, str):
-        return tuple(column - rows.starts[row] for column in rows.columns(row, tuple(_whole(entry)), site))
+        positions = tuple(column - rows.starts[row] for column in rows.columns(row, tuple(_whole(entry)), site))
+        if len(set(positions)) < len(positions):
+            raise InputError(f"{site}: {tuple(entry)} names a position twice in row {row}")
+        return positions
+    if not rows.tokens:
+        raise InputError(f"{site}: without a tokenizer {entry!r} can't be found; give the positions as numbers")
     places = rows.places(row, entry)
     if len(places) != 1:
         found = f"{len(places)} times, at {', '.join(str(place[0]) for place in places)}" if places else "nowhere"
