@@ -98,15 +98,16 @@ class Clamp(SiteEdit):
 
 def chosen(dims: Sequence[int] | None, basis: Basis | int | None, edit: SiteEdit) -> tuple[int, ...] | None:
     """The coordinates that are meant; raises `EditError` for one that is not there, or is there twice."""
+    named = f"{type(edit).__name__}({str(edit.site)!r})"
     if basis is not None and not isinstance(basis, int | Basis):
-        raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): {shown(basis)} is no basis; give one of sonde.bases, such as sonde.bases.Neurons")
+        raise EditError(f"{named}: {shown(basis)} is no basis; give one of sonde.bases, such as sonde.bases.Neurons")
     if dims is None:
         return None
     size = basis.size if isinstance(basis, Basis) else basis
     numbers = tuple(int(dim) for dim in dims)
     if not numbers or len(set(numbers)) < len(numbers) or not all(dim >= 0 and (size is None or dim < size) for dim in numbers):
         there = "" if size is None else f" from 0 to {size - 1}"
-        raise EditError(f"{type(edit).__name__}({str(edit.site)!r}): dims={numbers} are no coordinates; give different whole numbers{there}")
+        raise EditError(f"{named}: dims={numbers} are no coordinates; give different whole numbers{there}")
     return numbers
 
 
