@@ -124,8 +124,11 @@ def _ruled(value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
 
 def _elementwise(module: nn.Module, entering: Tensor, raw: Tensor) -> bool:
     """Whether the module gives every entry for itself: its entries in another order give the same outputs in that order."""
-    with torch.no_grad():
-        backwards = type(module).forward(module, entering.flatten().flip(0))  # not the module itself, whose hooks would fire again
+    try:
+        with torch.no_grad():
+            backwards = type(module).forward(module, entering.flatten().flip(0))  # not the module itself, whose hooks would fire again
+    except (RuntimeError, ValueError, IndexError, TypeError):  # it needs the axes that were given up
+        return False
     if not isinstance(backwards, Tensor) or backwards.shape != (raw.numel(),):
         return False
     return torch.allclose(backwards.flip(0).view(raw.shape), raw, rtol=10 * torch.finfo(raw.dtype).eps, atol=1e-6)
