@@ -135,6 +135,23 @@ def test_means_speak_of_the_selected_part_of_one_row(model, ids):
             model.run(square, edits=[sonde.Mean(site, stats)])
 
 
+def test_means_of_groups(model, ids):
+    """Each row gets the mean of its own template."""
+    z = model.run(ids, read="blocks.0.attn.z")["blocks.0.attn.z"]
+    means = torch.stack([z.mean((0, 1)), 2 * z.mean((0, 1))])
+    rows = ids[[0, 1, 0]]
+    read = model.run(rows, edits=sonde.Mean("blocks.0.attn.z", means, groups=[1, 0, 1]), read="blocks.0.attn.z")["blocks.0.attn.z"]
+    assert torch.equal(read, means[[1, 0, 1]].unsqueeze(1).expand(3, 7, *z.shape[2:]))
+    by_position = torch.stack([z.mean(0)[:, 1], z[0, :, 1]])
+    read = model.run(rows, edits=sonde.Mean(SITE, by_position, groups=[0, 0, 1]), read=SITE)[SITE]
+    assert torch.equal(read, by_position[[0, 0, 1]])
+    assert sonde.Mean(SITE, by_position, groups=[0, 0, 1]) != sonde.Mean(SITE, by_position, groups=[0, 1, 1])
+    with pytest.raises(EditError, match="there are 2 groups for 3 rows; give one for each row of the batch"):
+        model.run(rows, edits=sonde.Mean("blocks.0.attn.z", means, groups=[0, 1]))
+    with pytest.raises(EditError, match=r"so groups are 0 to 1"):
+        sonde.Mean("blocks.0.attn.z", means, groups=[0, 1, 2])
+
+
 def test_a_mask_for_attention_may_be_minus_infinity(model, ids):
     """Infinity is meant where scores are concerned; NaN never is."""
     run = model.run(ids, edits=[sonde.Set("blocks.0.attn.scores[query=-1, key=2]", -torch.inf)], read="blocks.0.attn.pattern")

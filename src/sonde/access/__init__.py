@@ -2,7 +2,27 @@
 
 from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.basis import Basis
-from sonde.access.edits import Add, Apply, Clamp, Detach, Edit, GradRule, Mean, Noise, Patch, PerRow, Project, Scale, Set, Swap, Zero
+from sonde.access.edits import (
+    Add,
+    Apply,
+    Clamp,
+    Detach,
+    Edit,
+    GradRule,
+    Mean,
+    Noise,
+    Patch,
+    PerRow,
+    Project,
+    Scale,
+    Set,
+    Swap,
+    Zero,
+    load_edits,
+    pack_edits,
+    save_edits,
+    unpack_edits,
+)
 from sonde.access.forward import Metric
 from sonde.access.model import Model
 from sonde.access.proof import Identity
@@ -41,4 +61,8 @@ __all__ = [
     "Sweep",
     "Tokenizer",
     "Zero",
+    "load_edits",
+    "pack_edits",
+    "save_edits",
+    "unpack_edits",
 ]

@@ -58,7 +58,7 @@ class Subspace:
             raise InputError(f"these {rows.shape[0]} directions of {rows.shape[-1]} entries depend on one another: leave some out")
         q, r = torch.linalg.qr(double)
         q = q * r.diagonal().sign()
-        return Subspace(q.to(rows.dtype if rows.is_floating_point() else torch.float32), tuple(names))
+        return Subspace(q.to(rows.dtype if rows.is_floating_point() else torch.float32).contiguous(), tuple(names))
 
     @staticmethod
     def random(width: int, size: int, seed: int = 0) -> "Subspace":

@@ -7,6 +7,7 @@ from sonde.access.edits.coordinates import Clamp, Project
 from sonde.access.edits.noise import Noise
 from sonde.access.edits.rows import PerRow
 from sonde.access.edits.runs import FromRun, Patch, Swap
+from sonde.access.edits.saving import load_edits, pack_edits, save_edits, unpack_edits
 
 __all__ = [
     "Add",
@@ -29,4 +30,8 @@ __all__ = [
     "SiteEdit",
     "Swap",
     "Zero",
+    "load_edits",
+    "pack_edits",
+    "save_edits",
+    "unpack_edits",
 ]
