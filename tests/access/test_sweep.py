@@ -1,6 +1,9 @@
 """A planned sweep equals one plain hooked forward per edit, whatever is swept."""
 
 import copy
+import dataclasses
+import importlib
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,8 +13,12 @@ from tiny_models import CONTEXT, FAMILIES, HEADS, LAYERS, VOCAB, LogitDifference
 
 import sonde
 from sonde.access import Run
-from sonde.access import sweep as engine
 from sonde.results import InputError, SondeError
+from sonde.tasks import LogitDifference as TokenDifference
+from sonde.tasks import LogProbability
+
+engine = importlib.import_module("sonde.access.engine.sweep")
+replay = engine.replay
 
 BATCHES = {
     "one": [[3, 1, 0, 4, 7]],
@@ -26,7 +33,13 @@ def whole(run):
     return (run.logits.log_softmax(-1) * torch.linspace(-1, 1, VOCAB)).sum(-1)[:, 0]
 
 
-METRICS = {"last": LogitDifference(), "whole": whole}
+METRICS = {
+    "last": LogitDifference(),
+    "whole": whole,
+    "two tokens": TokenDifference(3, 5),
+    "second position": TokenDifference(3, 5, pos=1),
+    "probability": LogProbability(7, pos=-2),
+}
 
 
 def plainly(model, rows, cells, metric, record):
@@ -103,17 +116,110 @@ def test_equals_one_plain_forward_per_edit(loaded, case, batch_size, metric):
 
 
 def test_the_plan_of_a_grid(model, metric):
-    """Cells that enter at block l skip the l blocks below it: a grid costs about half."""
+    """Cells that enter at block l skip the blocks below it, those at position p the columns left of it, and the last block computes one column."""
+    length = 5
     ids = [[3, 1, 0, 4, 7]] * 2
+    edits = [sonde.Zero(site) for site in model.sites("blocks.*.resid_pre").each(pos=range(length))]
+    made = model.sweep(ids, edits, metric, batch_size=2)  # one cell a pass: every cell computes its own columns only
+    plan = made.plan
+    assert (plan.cells, plan.skipped, plan.replayed, plan.plain, plan.passes) == (10, 0, 10, 0, 10)
+    suffixes = [length - pos for pos in range(length)]
+    # a quarter of the last block's work on the columns that are not read is left, except for cells that write in it
+    narrow = sum(int(0.75 * 2 * (suffix - 1)) for suffix in suffixes)
+    assert plan.block_tokens == 2 * sum(suffixes) * LAYERS + 2 * sum(suffixes) * (LAYERS - 1) - narrow
+    assert plan.naive_block_tokens == 10 * 2 * length * LAYERS
+    assert plan.operations < plan.naive_operations
+    assert model.plan(ids, edits, metric, batch_size=2) == plan
+    whole = [sonde.Zero(f"blocks.{LAYERS - 1}.resid_post"), sonde.Zero("final_norm"), sonde.Zero("embed")]
+    assert (model.plan(ids, whole, metric).replayed, model.plan(ids, whole, metric).plain) == (2, 1)
+
+
+def test_a_plan_is_printed_with_operations_and_memory(model, metric):
+    text = str(model.plan([[3, 1, 0, 4, 7]], [sonde.Zero(site) for site in model.sites("blocks.*.resid_pre").each(pos=range(5))], metric))
+    assert "10 cells: 0 can't matter, 10 enter at their block, 0 need a whole forward" in text
+    assert "tokens x blocks instead of 100" in text
+    assert "operations instead of" in text
+    assert "MiB at the fullest" in text
+
+
+def test_cells_that_rewrite_what_is_there_cost_nothing(model, metric):
+    """A patch left of the first token that differs is the unedited forward; the control is the same patch from other tokens."""
+    clean, corrupt = [[3, 1, 0, 4, 7]], [[3, 1, 9, 4, 7]]
+    source = model.run(clean, read=["blocks.*.resid_pre", "blocks.*.attn.z"])
+    edits = [sonde.Patch(site, source) for site in model.sites("blocks.*.resid_pre").each(pos=range(5))]
+    sweep = model.sweep(corrupt, edits, metric, verify=True)
+    grid = sweep.values.view(LAYERS, 5)
+    assert (grid[:, :2] == sweep.base).all()
+    assert (grid[:, 2] != sweep.base).all()
+    # left of position 2 nothing differs, and entering the first block the later tokens are the same
+    assert sweep.plan.skipped == 2 * LAYERS + 2
+    other = model.run([[8, 2, 9, 4, 7]], read="blocks.*.resid_pre")
+    assert model.plan(corrupt, [sonde.Patch(site, other) for site in model.sites("blocks.*.resid_pre").each(pos=range(2))], metric).skipped == 0
+    same = [sonde.Scale("blocks.0.attn.z", 1.0), sonde.Add("blocks.1.attn.z[head=2]", 0.0)]
+    assert model.plan(corrupt, [*same, same], metric).skipped == 3
+    assert model.plan(corrupt, [sonde.Apply("blocks.0.attn.z", lambda old: old)], metric).skipped == 0  # a function is not called to find out
+    # a patch of all positions begins where it first differs
+    heads = [sonde.Patch(f"blocks.0.attn.z[head={head}]", source) for head in range(HEADS)]
+    assert (
+        model.plan(corrupt, heads, metric).block_tokens
+        < model.plan(corrupt, [sonde.Patch(e.site, other) for e in heads[:0]] or [sonde.Zero(edit.site) for edit in heads], metric).block_tokens
+    )
+
+
+def test_cells_right_of_what_the_metric_reads_cost_nothing(model):
+    ids, metric = [[3, 1, 0, 4, 7]], TokenDifference(3, 5, pos=1)
     edits = [sonde.Zero(site) for site in model.sites("blocks.*.resid_pre").each(pos=range(5))]
-    plan = model.sweep(ids, edits, metric).plan
-    assert (plan.cells, plan.replayed, plan.plain) == (10, 10, 0)
-    assert plan.block_rows == 5 * 2 * LAYERS + 5 * 2 * (LAYERS - 1)
-    assert plan.naive_block_rows == 10 * 2 * LAYERS
-    assert plan.passes == 2
-    assert model.sweep(ids, edits, metric, batch_size=4).plan.passes == 6
-    last = model.sweep(ids, [sonde.Zero(f"blocks.{LAYERS - 1}.resid_post"), sonde.Zero("final_norm"), sonde.Zero("embed")], metric).plan
-    assert (last.replayed, last.plain) == (2, 1)
+    sweep = model.sweep(ids, edits, metric, verify=True)
+    assert sweep.plan.skipped == 3 * LAYERS
+    assert (sweep.values.view(LAYERS, 5)[:, 2:] == sweep.base).all()
+    assert model.plan(ids, edits, whole).skipped == 0  # a metric that does not say what it reads may read anything
+
+
+def test_only_the_logits_that_a_metric_reads_are_formed(model, monkeypatch):
+    """A metric that asks for two tokens sees two rows of the unembedding in every pass; one that takes the logits sees all."""
+    seen = []
+    edits = [sonde.Zero(f"blocks.{LAYERS - 1}.attn.z[head={head}]") for head in range(HEADS)]
+    ids = [[3, 1, 0, 4, 7]]
+    two, all_of_them = TokenDifference(3, 5), LogitDifference()
+    expected = model.sweep(ids, edits, all_of_them).values
+    unembed = model.module.get_submodule(model.architecture.unembed)
+    forward = unembed.forward
+    monkeypatch.setattr(unembed, "forward", lambda hidden: (seen.append(hidden.shape), forward(hidden))[1])
+    values = model.sweep(ids, edits, two, verify=False).values
+    formed = len(seen)
+    model.sweep(ids, edits, all_of_them, verify=False)
+    assert torch.allclose(values, expected, atol=1e-5)
+    assert formed == 1 < len(seen) - formed == 1 + len(edits)  # the unedited forward's own; and once more for every cell
+
+
+def test_an_interrupted_sweep_goes_on(model, ids, tmp_path):
+    """What was finished is kept; the values are those of an uninterrupted sweep, bit for bit."""
+    metric, edits = TokenDifference(3, 5), [sonde.Zero(f"blocks.{i}.attn.z[head={head}]") for i in range(LAYERS) for head in range(HEADS)]
+    expected = model.sweep(ids, edits, metric, batch_size=2, verify=False)
+
+    @dataclasses.dataclass(frozen=True)
+    class Interrupted(TokenDifference):
+        calls: ClassVar[list] = []
+
+        def __call__(self, run):
+            self.calls.append(run)
+            if len(self.calls) == 4:
+                raise KeyboardInterrupt
+            return super().__call__(run)
+
+    folder = tmp_path / "sweep"
+    with pytest.raises(KeyboardInterrupt):
+        model.sweep(ids, edits, Interrupted(3, 5), batch_size=2, verify=False, folder=folder)
+    assert len(list(folder.iterdir())) == 2  # the base and two passes were measured
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.module.modules())
+    again = model.sweep(ids, edits, Interrupted(3, 5), batch_size=2, verify=False, folder=folder)
+    assert torch.equal(again.values, expected.values)
+    assert len(Interrupted.calls) == 4 + 1 + len(edits) - 2
+    with pytest.raises(SondeError, match="holds pieces of another job"):
+        model.sweep(ids, edits[::-1], Interrupted(3, 5), batch_size=2, folder=folder)
+    for unknown in ([sonde.Apply("embed", torch.sin)], metric), (edits, LogitDifference()):
+        with pytest.raises(InputError, match="can't be recognised when a sweep is resumed"):
+            model.sweep(ids, *unknown, folder=folder)
 
 
 def test_a_replay_calls_no_block_below_its_entry(model, ids, metric):
@@ -127,27 +233,30 @@ def test_a_replay_calls_no_block_below_its_entry(model, ids, metric):
 
 
 def test_a_wrong_replay_is_caught(model, ids, metric, monkeypatch):
-    """The control of the verification: a replay that forgets one row's arguments, or one block."""
-    replay = engine._replay
+    """The control of the verification, for every kind of shortcut: a replay that is off by a hundredth, and one that skips what matters."""
+    fresh, zero = sonde.Model(model.module), sonde.Zero("blocks.1.attn.z")
 
     def spoilt(*args):
-        run = replay(*args)
-        return Run({}, run.logits * 1.01, run.inputs, run.kernel, run.notes, last=True)
+        runs, notes = replay(*args)
+        return [Run({}, run.logits * 1.01, run.inputs, run.kernel, (), run.columns) for run in runs], notes
 
-    monkeypatch.setattr(engine, "_replay", spoilt)
-    fresh = sonde.Model(model.module)
-    with pytest.raises(
-        SondeError, match=r"the planned sweep gives .* where a plain forward gives .* please report this model family, and use a plain run"
-    ):
-        fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)
-    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=False)
-    monkeypatch.undo()
-    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)
-    assert fresh.verified == {"replayed"}
-    monkeypatch.setattr(engine, "_replay", spoilt)
-    fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric)  # by default once per model
-    with pytest.raises(SondeError, match="the planned sweep gives"):
-        fresh.sweep(ids, [sonde.Zero("blocks.1.attn.z")], metric, verify=True)
+    message = r"the planned sweep gives .* where a plain forward gives .* please report this model family, and use a plain run"
+    for edit, kind in (zero, "replayed"), (sonde.Zero("blocks.1.attn.z[pos=2]"), "columns"):
+        monkeypatch.setattr(engine, "replay", spoilt)
+        with pytest.raises(SondeError, match=message):
+            fresh.sweep(ids, [edit], metric)
+        fresh.sweep(ids, [edit], metric, verify=False)
+        monkeypatch.undo()
+        fresh.sweep(ids, [edit], metric)
+        assert kind in fresh.verified
+        monkeypatch.setattr(engine, "replay", spoilt)
+        fresh.sweep(ids, [edit], metric)  # by default once per model
+        with pytest.raises(SondeError, match="the planned sweep gives"):
+            fresh.sweep(ids, [edit], metric, verify=True)
+        monkeypatch.undo()
+    monkeypatch.setattr(engine, "changes_from", lambda *args: None)
+    with pytest.raises(SondeError, match=message):
+        fresh.sweep(ids, [zero], metric)
 
 
 class Coupled(torch.nn.Module):
@@ -271,7 +380,7 @@ def test_long_rows_are_cut_into_passes_by_memory(model, metric, monkeypatch):
     rows = [list(range(CONTEXT))] * 2
     edits = [sonde.Zero(f"blocks.0.attn.z[head={head}]") for head in range(HEADS)]
     free = model.sweep(rows, edits, metric)
-    monkeypatch.setattr(engine, "rows_within", lambda needed: 4)
+    monkeypatch.setattr(engine, "tokens_within", lambda *args: 4 * CONTEXT)
     tight = model.sweep(rows, edits, metric)
     assert (free.plan.passes, tight.plan.passes) == (1, 2)
     assert torch.allclose(free.values, tight.values, atol=1e-5)

@@ -1,11 +1,11 @@
 """Metrics against closed forms."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from small_models import words
 
+from sonde.access.inputs import Inputs
+from sonde.access.run import Run
 from sonde.results import InputError
 from sonde.tasks import KL, Logit, LogitDifference, LogProbability, unit_of
 
@@ -14,9 +14,12 @@ LOGITS = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0))
 
 def run(lengths=(5, 5, 5)):
     """A run as a metric sees it: logits of rows of these lengths, padded on the right."""
-    mask = torch.arange(5)[None, :] < torch.tensor(lengths)[:, None]
-    last = LOGITS[torch.arange(3), torch.tensor(lengths) - 1]
-    return SimpleNamespace(logits=LOGITS, last_logits=last, mask=mask)
+    return of(LOGITS, torch.arange(5)[None, :] < torch.tensor(lengths)[:, None])
+
+
+def of(logits, mask=None):
+    """A run that has nothing but logits."""
+    return Run({}, logits, Inputs((), {}, len(logits), mask=mask), "", ())
 
 
 def test_values_are_those_of_the_definitions():
@@ -42,7 +45,7 @@ def test_positions_count_each_rows_real_tokens():
     assert torch.equal(Logit(0)(ragged), torch.stack([LOGITS[0, 4, 0], LOGITS[1, 2, 0], LOGITS[2, 3, 0]]))
     assert torch.equal(Logit(0, pos=-2)(ragged), torch.stack([LOGITS[0, 3, 0], LOGITS[1, 1, 0], LOGITS[2, 2, 0]]))
     assert torch.equal(Logit(0, pos=1)(ragged), LOGITS[:, 1, 0])
-    with pytest.raises(InputError, match=r"position 3 is outside a row of 3 tokens; use -3 to 2"):
+    with pytest.raises(InputError, match=r"position 3 is outside row 1, which has 3 tokens \(0 to 2, or -3 to -1\)"):
         Logit(0, pos=3)(ragged)
 
 
@@ -55,7 +58,7 @@ def test_a_metric_for_some_examples_gives_their_values():
         LogitDifference(1, foils=[4, 5, 6]),
     ):
         whole = metric(run())
-        some = SimpleNamespace(logits=LOGITS[[2, 0]], last_logits=LOGITS[[2, 0], -1], mask=torch.ones(2, 5).bool())
+        some = of(LOGITS[[2, 0]], torch.ones(2, 5).bool())
         assert torch.equal(metric.select([2, 0])(some), whole[[2, 0]])
 
 
@@ -71,7 +74,7 @@ def test_only_the_declared_rows_matter():
     metric = LogitDifference([5, 1, 2], [1, 3, 3])
     other = torch.full_like(LOGITS, 99.0)
     other[..., metric.rows] = LOGITS[..., metric.rows]
-    changed = SimpleNamespace(logits=other, last_logits=other[:, -1], mask=None)
+    changed = of(other)
     assert torch.equal(metric(changed), metric(run()))
 
 

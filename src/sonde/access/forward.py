@@ -213,4 +213,5 @@ def _finish(
         notes.append("this model has no head: run.logits is what it returns first")
     if was_training:
         notes.append("the module was in training mode: it ran in evaluation mode and was put back")
-    return Run(tape.held, None if logits is False else unwrap(output), inputs, kernel, tuple(notes), last=logits == "last")
+    columns = inputs.rows.last if logits == "last" and inputs.rows is not None else None
+    return Run(tape.held, None if logits is False else unwrap(output), inputs, kernel, tuple(notes), columns)

@@ -7,30 +7,32 @@ knows no method.
 import contextlib
 import copy
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
 from sonde.access.attachments import attachment
 from sonde.access.basis import Basis
 from sonde.access.edits import Edit, PerRow
+from sonde.access.engine import planned, sweep
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import continuations, following
 from sonde.access.inputs import Given, Inputs, Spans, is_one, prepare, with_spans
 from sonde.access.layouts import layout, refuse_batch_second
 from sonde.access.placing import When
 from sonde.access.proof import Identity, prove
-from sonde.access.run import Gradients, Run, Sweep
+from sonde.access.run import Gradients, Plan, Run, Sweep
 from sonde.access.sampling import Sampling
 from sonde.access.selection import Rows
 from sonde.access.sites import Site, expand, is_glob, nearest
-from sonde.access.sweep import sweep
 from sonde.access.table import Place, Sites
 from sonde.access.tape import Tape, Write
 from sonde.access.tokens import Tokenizer
@@ -119,28 +121,48 @@ class Model:
 
     def sweep(
         self, inputs: Given, edits: Iterable[Edits], metric: Metric, batch_size: int | Literal["auto"] = "auto",
-        verify: bool | None = None, seed: int = 0, bos: bool | None = None, spans: Spans | None = None,
+        verify: bool | None = None, seed: int = 0, folder: str | os.PathLike[str] | None = None, bos: bool | None = None,
+        spans: Spans | None = None,
     ) -> Sweep:  # fmt: skip
         """The metric under many edits, one at a time.
 
         Arguments:
             inputs, bos, spans: as for `run`.
             edits: each entry one edit, or a list of edits that are made together.
-            metric: from a `Run` to one number per example. One that declares `pos = -1` reads the last token only, which saves work.
+            metric: from a `Run` to one number per example. One that declares `pos` reads the logits of that position only, and one that asks
+                for `run.token_logits` those of some tokens only; both save work.
             batch_size: rows per pass.
-            verify: repeat one cell as a plain forward and compare; by default once per model.
-            seed: of the draw of that cell.
+            verify: repeat a cell of every kind of shortcut as a plain forward and compare; by default once per model.
+            seed: of the draw of these cells.
+            folder: keep finished passes here, so that the sweep goes on where it was interrupted.
 
         Returns:
             `values[edit, example]`, `base[example]` and the plan that was followed.
 
         Raises:
-            InputError: no edit; a metric that is not one number per example; and what `run` raises.
+            InputError: no edit; a metric that is not one number per example; with a folder, an edit or a metric that is no data; and what `run`
+                raises. SondeError: the folder holds another sweep.
         """
         if isinstance(edits, Edit | PerRow | str) or not isinstance(edits, Iterable):
             raise InputError(f"a sweep takes a list of edits; got {shown(edits)}")
         cells = [self._writes(edit) for edit in edits]
-        return sweep(self, self.prepare(inputs, bos, spans), cells, metric, batch_size, verify, seed)
+        place = None if folder is None else Path(folder)
+        return sweep(self, self.prepare(inputs, bos, spans), cells, metric, batch_size, verify, seed, place)
+
+    def plan(
+        self, inputs: Given, edits: Iterable[Edits], metric: Metric, batch_size: int | Literal["auto"] = "auto", bos: bool | None = None,
+        spans: Spans | None = None,
+    ) -> Plan:  # fmt: skip
+        """What a sweep would do and cost, at the price of one forward: the unedited one, which tells the cells that can't matter.
+
+        Arguments:
+            inputs, edits, metric, batch_size, bos, spans: as for `sweep`.
+
+        Raises:
+            InputError: as for `sweep`.
+        """
+        cells = [self._writes(edit) for edit in edits]
+        return planned(self, self.prepare(inputs, bos, spans), cells, metric, batch_size)
 
     @overload
     def generate(  # type: ignore[overload-overlap]
@@ -307,14 +329,46 @@ class Model:
         Returns:
             Logits, (..., vocab); batch 1 vocab where `rows` is given.
         """
+        hidden = self.final(hidden)
+        if rows is not None:
+            last = torch.tensor(rows.last, device=hidden.device)
+            hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
+        return self.read_out(hidden)
+
+    def final(self, hidden: Float[Tensor, "*position d_model"]) -> Float[Tensor, "*position d_model"]:
+        """What the unembedding reads: the model's own final norm of the residual stream.
+
+        Arguments:
+            hidden: the residual stream, (..., d_model).
+
+        Raises:
+            SiteUnavailable: a model without unembedding.
+        """
         if not self.architecture.unembed:
             raise SiteUnavailable(f"{self.name} has no unembedding; load the language model around it")
         for path in self.architecture.final:
             hidden = self.module.get_submodule(path)(hidden)
-        if rows is not None:
-            last = torch.tensor(rows.last, device=hidden.device)
-            hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
-        logits = self.module.get_submodule(self.architecture.unembed)(hidden)
+        return hidden
+
+    def read_out(self, normed: Float[Tensor, "*position d_model"], tokens: Int[Tensor, " token"] | None = None) -> Float[Tensor, "*position vocab"]:
+        """The model's own unembedding.
+
+        Arguments:
+            normed: what `final` gives, (..., d_model).
+            tokens: form the logits of these tokens only.
+
+        Returns:
+            Logits, (..., vocab) or (..., token).
+        """
+        unembed = self.module.get_submodule(self.architecture.unembed)
+        hooked = unembed._forward_hooks or unembed._forward_pre_hooks
+        if tokens is not None and type(unembed) is nn.Linear and not hooked:
+            tokens = tokens.to(normed.device)
+            bias = None if unembed.bias is None else unembed.bias[tokens]
+            logits = nn.functional.linear(normed, unembed.weight[tokens], bias)
+        else:
+            logits = unembed(normed)
+            logits = logits if tokens is None else logits[..., tokens.to(logits.device)]
         assert isinstance(logits, Tensor)
         scale, cap = self.architecture.logit_scale, self.architecture.softcap
         logits = logits if scale == 1 else logits * scale

@@ -1,6 +1,6 @@
 """What a forward leaves behind: the sites that were read, the logits, and what was decided on the way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from sonde.access.inputs import Inputs
 from sonde.access.selection import Rows, resolve, take
 from sonde.access.sites import Site, nearest
 from sonde.access.tape import Held
-from sonde.results import SiteUnavailable, UnknownSite
+from sonde.results import InputError, SiteUnavailable, UnknownSite
 
 
 class Readings:
@@ -88,14 +88,16 @@ class Run(Readings):
         inputs: the batch that was run.
         kernel: the attention kernel that was used.
         notes: what was decided: special tokens, padding, kernel.
+        columns: the column of each row that the logits are of, where they are of one only.
     """
 
     def __init__(
-        self, held: Mapping[Site, Held], logits: Tensor | None, inputs: Inputs, kernel: str, notes: tuple[str, ...], last: bool = False
+        self, held: Mapping[Site, Held], logits: "Tensor | Readout | None", inputs: Inputs, kernel: str, notes: tuple[str, ...],
+        columns: Sequence[int] | None = None,
     ):  # fmt: skip
         super().__init__(held, inputs.rows)
-        self.inputs, self.kernel, self.notes = inputs, kernel, notes
-        self._logits, self._last = logits, last
+        self.inputs, self.kernel, self.notes, self.columns = inputs, kernel, notes, columns
+        self._logits = logits
 
     @property
     def tokens(self) -> list[list[str]]:
@@ -107,19 +109,68 @@ class Run(Readings):
         """Batch pos vocab; with `logits="last"` batch 1 vocab; for other modules whatever they return."""
         if self._logits is None:
             raise UnknownSite("this run kept no logits: ask for logits=True or logits='last'")
+        if isinstance(self._logits, Readout):
+            self._logits = self._logits.logits()
         return self._logits
 
     @property
     def last_logits(self) -> Float[Tensor, "batch vocab"]:
         """The logits at each row's last real token."""
-        if self.logits.ndim < 3:  # a classifier's, which have no positions
+        return self.logits_at(-1)
+
+    def logits_at(self, pos: int) -> Float[Tensor, "batch vocab"]:
+        """The logits at one position of each row, counted in its real tokens.
+
+        Arguments:
+            pos: the position; a classifier's logits have none, and are given as they are.
+
+        Raises:
+            InputError: a row is shorter. UnknownSite: the run kept the logits of another position only.
+        """
+        columns = self._columns(pos)
+        if self.logits.ndim < 3:
             return self.logits
         if self.logits.ndim > 3:
             raise UnknownSite(f"the model's output has {self.logits.ndim} axes, so it has no last position; use run.logits")
-        if self._last or self.inputs.rows is None:
-            return self.logits[:, -1]
-        last = torch.tensor(self.inputs.rows.last_computed, device=self.logits.device)
-        return self.logits[torch.arange(len(last), device=last.device), last]
+        if self.columns is not None:
+            return self.logits[:, 0]
+        if columns is None:
+            return self.logits[:, pos]
+        assert self.inputs.rows is not None
+        here = torch.tensor(columns, device=self.logits.device) - self.inputs.rows.cached
+        return self.logits[torch.arange(len(columns), device=self.logits.device), here]
+
+    def token_logits(self, tokens: Int[Tensor, "#batch"], pos: int = -1) -> Float[Tensor, " batch"]:
+        """The logit of one token in each row; where logits are formed on asking, only these are.
+
+        Arguments:
+            tokens: token ids, one for each row, or one for all.
+            pos: the position, counted in each row's real tokens.
+
+        Raises:
+            InputError: another number of tokens than rows; a row that is shorter. UnknownSite: as for `logits_at`.
+        """
+        if len(tokens) not in (1, self.inputs.batch):
+            raise InputError(
+                f"the metric has {len(tokens)} target tokens and the run {self.inputs.batch} rows; give one for each row, or one for all"
+            )
+        if isinstance(self._logits, Readout) and self.columns is not None:
+            self._columns(pos)
+            wanted, place = tokens.unique(return_inverse=True)
+            found, at = self._logits.logits(wanted)[:, 0], place
+        else:
+            found, at = self.logits_at(pos), tokens
+        return found.gather(1, at.to(found.device).expand(len(found))[:, None]).squeeze(1)
+
+    def _columns(self, pos: int) -> Sequence[int] | None:
+        """The column that a position is in each row; `None` where there are no rows of tokens."""
+        rows = self.inputs.rows
+        if rows is None:
+            return None
+        columns = tuple(rows.columns(row, pos, Site("logits"))[0] for row in range(len(rows.lengths)))
+        if self.columns is not None and columns != tuple(self.columns):
+            raise UnknownSite(f"this run kept the logits of one position in each row, which is not position {pos}: ask for logits=True")
+        return columns
 
     @property
     def ids(self) -> Int[Tensor, "batch pos"]:
@@ -134,10 +185,27 @@ class Run(Readings):
         return self.inputs.mask
 
     def __repr__(self) -> str:
-        logits = "none" if self._logits is None else " x ".join(map(str, self._logits.shape))
+        logits = "none" if self._logits is None else " x ".join(map(str, self.logits.shape))
         return "\n".join(
             [f"Run of {self.inputs.batch} rows, logits {logits}, {len(self)} sites read", *self._repr_lines(), *(f"  note: {n}" for n in self.notes)]
         )
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Logits that are formed when they are asked for.
+
+    Arguments:
+        normed: what the unembedding reads, b p d.
+        unembed: from there to the logits of some tokens, or of all.
+    """
+
+    normed: Tensor
+    unembed: Callable[[Tensor, Tensor | None], Tensor]
+
+    def logits(self, tokens: Tensor | None = None) -> Tensor:
+        """The logits of some tokens, b p token; of all without them."""
+        return self.unembed(self.normed, tokens)
 
 
 class Gradients(Readings):
@@ -182,28 +250,40 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a sweep is computed.
+    """How a sweep is computed, and what it costs.
 
     Arguments:
         cells: the number of edits.
+        skipped: how many can't matter: they write what is there already, or right of what the metric reads.
         replayed: how many enter at a block and skip everything below it.
         plain: how many need a whole forward.
         passes: the number of batches that are run.
-        block_rows: how many rows pass through how many blocks in all: the work, in rows x blocks (a network without blocks counts as one).
-        naive_block_rows: the same for one whole forward per edit.
+        block_tokens: how many tokens pass through how many blocks in all: the work, in tokens x blocks.
+        naive_block_tokens: the same for one whole forward per edit.
+        operations: floating-point operations of the passes, counted from the sizes of the weights; the unedited forward comes on top.
+        naive_operations: the same for one whole forward with all logits per edit.
+        memory: bytes that are held at the fullest moment, besides the model.
     """
 
     cells: int
+    skipped: int
     replayed: int
     plain: int
     passes: int
-    block_rows: int
-    naive_block_rows: int
+    block_tokens: int
+    naive_block_tokens: int
+    operations: int
+    naive_operations: int
+    memory: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.cells} cells: {self.replayed} enter at their block, {self.plain} need a whole forward; "
-            f"{self.passes} passes, {self.block_rows} rows x blocks instead of {self.naive_block_rows}"
+        less = f" ({self.naive_operations / self.operations:.1f} times less)" if self.operations else ""
+        return "\n".join(
+            [
+                f"{self.cells} cells: {self.skipped} can't matter, {self.replayed} enter at their block, {self.plain} need a whole forward",
+                f"{self.passes} passes, {self.block_tokens:,} tokens x blocks instead of {self.naive_block_tokens:,}",
+                f"{self.operations:.2e} operations instead of {self.naive_operations:.2e}{less}, {self.memory / 2**20:.0f} MiB at the fullest",
+            ]
         )
 
 

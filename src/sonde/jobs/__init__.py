@@ -1,6 +1,7 @@
-"""What long computations share: progress and a memory budget."""
+"""What long computations share: progress, a memory budget, and work in pieces that can be resumed."""
 
 from sonde.jobs.memory import available, rows_within
 from sonde.jobs.progress import track
+from sonde.jobs.shards import Executor, InProcess, shards
 
-__all__ = ["available", "rows_within", "track"]
+__all__ = ["Executor", "InProcess", "available", "rows_within", "shards", "track"]

@@ -52,7 +52,7 @@ class Logit(_TokenMetric):
     unit: ClassVar[str] = "logits"
 
     def __call__(self, run: Run) -> Float[Tensor, " batch"]:
-        return _picked(logits_at(run, self.pos), self.targets)
+        return run.token_logits(_ids(self.targets), self.pos)
 
 
 class LogProbability(_TokenMetric):
@@ -62,7 +62,7 @@ class LogProbability(_TokenMetric):
     rows = None  # the normaliser needs them all
 
     def __call__(self, run: Run) -> Float[Tensor, " batch"]:
-        return _picked(logits_at(run, self.pos).log_softmax(-1), self.targets)
+        return _picked(run.logits_at(self.pos).log_softmax(-1), self.targets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +93,7 @@ class LogitDifference(_TokenMetric):
         return replace(self, targets=_some(self.targets, examples), foils=_some(self.foils, examples))
 
     def __call__(self, run: Run) -> Float[Tensor, " batch"]:
-        logits = logits_at(run, self.pos)
-        return _picked(logits, self.targets) - _picked(logits, self.foils)
+        return run.token_logits(_ids(self.targets), self.pos) - run.token_logits(_ids(self.foils), self.pos)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,22 +114,9 @@ class KL:
         return replace(self, reference=self.reference[list(examples)])
 
     def __call__(self, run: Run) -> Float[Tensor, " batch"]:
-        mine = logits_at(run, self.pos).log_softmax(-1)
+        mine = run.logits_at(self.pos).log_softmax(-1)
         theirs = self.reference.log_softmax(-1)
         return (theirs.exp() * (theirs - mine)).sum(-1)
-
-
-def logits_at(run: Run, pos: int) -> Float[Tensor, "batch vocab"]:
-    """A run's logits at one position of each row, counted in its real tokens; raises `InputError` where a row is shorter."""
-    if pos == -1:
-        return run.last_logits
-    if run.mask is None:
-        return run.logits[:, pos]
-    lengths = run.mask.sum(1)
-    if not bool((-lengths <= pos).all() and (lengths > pos).all()):
-        raise InputError(f"position {pos} is outside a row of {int(lengths.min())} tokens; use -{int(lengths.min())} to {int(lengths.min()) - 1}")
-    columns = run.mask.int().argmax(1) + (pos % lengths)
-    return run.logits[torch.arange(len(columns), device=columns.device), columns]
 
 
 def unit_of(metric: object) -> str:
