@@ -260,7 +260,8 @@ class Plan:
         passes: the number of batches that are run.
         block_tokens: how many tokens pass through how many blocks in all: the work, in tokens x blocks.
         naive_block_tokens: the same for one whole forward per edit.
-        operations: floating-point operations of the passes, counted from the sizes of the weights; the unedited forward comes on top.
+        operations: floating-point operations of the passes, counted from the sizes of the weights (0 where these are not known); the unedited
+            forward comes on top.
         naive_operations: the same for one whole forward with all logits per edit.
         memory: bytes that are held at the fullest moment, besides the model.
     """
@@ -277,13 +278,13 @@ class Plan:
     memory: int
 
     def __str__(self) -> str:
-        less = f" ({self.naive_operations / self.operations:.1f} times less)" if self.operations else ""
-        return "\n".join(
-            [
-                f"{self.cells} cells: {self.skipped} can't matter, {self.replayed} enter at their block, {self.plain} need a whole forward",
-                f"{self.passes} passes, {self.block_tokens:,} tokens x blocks instead of {self.naive_block_tokens:,}",
-                f"{self.operations:.2e} operations instead of {self.naive_operations:.2e}{less}, {self.memory / 2**20:.0f} MiB at the fullest",
-            ]
+        cells = f"{self.cells} cells: {self.skipped} can't matter, {self.replayed} enter at their block, {self.plain} need a whole forward"
+        if not self.naive_operations:  # the sizes of other modules are not known
+            return f"{cells}; {self.passes} passes"
+        less = f", {self.naive_operations / self.operations:.1f} times less" if self.operations else ""
+        return (
+            f"{cells}\n{self.passes} passes, {self.block_tokens:,} tokens x blocks instead of {self.naive_block_tokens:,}\n"
+            f"{self.operations:.2e} operations instead of {self.naive_operations:.2e}{less}; {self.memory / 2**20:.0f} MiB at the fullest"
         )
 
 
