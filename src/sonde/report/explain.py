@@ -58,8 +58,8 @@ def explain(
     >>> explanation.target, explanation.foil
     (' are', ' is')
     """
-    if not model.architecture.sites or model.tokenizer is None:
-        raise InputError(f"{model.name} is no language model of a known family with its tokenizer, so there is no next token to explain")
+    if not model.architecture.unembed or not model.architecture.causal or model.tokenizer is None:
+        raise InputError(f"{model.name} is no causal language model of a known family with its tokenizer, so there is no next token to explain")
     started = time.perf_counter()
     material = gather(model, prompt, target, foil, corrupt, bos, seed)
     sections: dict[str, Section] = {}
