@@ -28,7 +28,7 @@ from sonde.access.generate import continuations, following
 from sonde.access.inputs import Given, Inputs, Spans, is_one, prepare, with_spans
 from sonde.access.layouts import layout, refuse_batch_second
 from sonde.access.placing import When
-from sonde.access.proof import Identity, prove
+from sonde.access.proof import Identity, first_use, prove
 from sonde.access.run import Gradients, Plan, Run, Sweep
 from sonde.access.sampling import Sampling
 from sonde.access.selection import Rows
@@ -375,9 +375,9 @@ class Model:
         return torch.tanh(logits / cap) * cap if cap else logits
 
     def prove(self, seed: int = 0) -> list[Identity]:
-        """Hold the equations between the sites of the vocabulary against one forward over random tokens.
+        """Hold the equations between the sites of the vocabulary against a forward over random tokens, and what edits reach against some more.
 
-        The first use of the vocabulary does so too, and refuses the sites that a failed equation vouches for.
+        The first use of the vocabulary holds the equations too, and refuses the sites that a failed one vouches for.
 
         Arguments:
             seed: of the tokens.
@@ -476,8 +476,13 @@ class Model:
         """At the first use of the vocabulary hold its equations against the model; refuse what failed."""
         used = [name for name in names if name in self.architecture.sites]
         # a hook of the user's may stand between two sites, which says nothing of either
-        if used and self._refuted is None and not any(m._forward_hooks or m._forward_pre_hooks for m in self.module.modules()):
-            self._refuted = {site: identity for identity in self.prove() if not identity.holds for site in identity.sites}
+        if (
+            used
+            and self._refuted is None
+            and self.architecture.n_layers
+            and not any(m._forward_hooks or m._forward_pre_hooks for m in self.module.modules())
+        ):
+            self._refuted = {site: identity for identity in first_use(self) if not identity.holds for site in identity.sites}
         for name in used:
             if self._refuted and name in self._refuted:
                 raise SiteUnavailable(

@@ -5,7 +5,7 @@ would still have the right shapes. So the first use of the vocabulary runs a few
 site whose equation fails is not offered.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.forward import evaluation, forward
 from sonde.access.kernels import PORTS
 from sonde.access.outputs import unwrap
+from sonde.access.reach import Equation, reaches
 from sonde.access.run import Run
 from sonde.access.sites import Site
-from sonde.access.views import Folded, NormScale
+from sonde.access.views import Firing, Folded, NormScale, View
 from sonde.results import SiteUnavailable
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 ROWS, POSITIONS = 2, 6
 BOUND, BOUND_HALF = 1e-3, 5e-2  # relative to the largest entry, in single and in half precision: what rounding explains, many times over
-
-# the equation, the sites that it vouches for, and its two sides
-Equation = tuple[str, Sequence[str], Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,16 @@ class Identity:
 
 
 def prove(model: "Model", seed: int = 0) -> list[Identity]:
-    """Hold every equation against one forward over random tokens; see `Model.prove`."""
+    """The whole battery; see `Model.prove`."""
+    return _identities(model, seed, whole=True)
+
+
+def first_use(model: "Model", seed: int = 0) -> list[Identity]:
+    """The equations that one forward tells."""
+    return _identities(model, seed, whole=False)
+
+
+def _identities(model: "Model", seed: int, whole: bool) -> list[Identity]:
     inputs, specs = model.prepare(_drawn(model, seed)), model.architecture.sites.values()
     try:
         run = forward(model, inputs, [Site(spec.name) for spec in specs], (), logits=True)
@@ -67,9 +74,12 @@ def prove(model: "Model", seed: int = 0) -> list[Identity]:
         run = forward(model, inputs, [Site(spec.name) for spec in specs if spec.point.port not in PORTS], (), logits=True)
     if run.logits.isnan().any():  # broken weights make every equation fail, and no site wrong
         return []
-    bound = BOUND_HALF if run.logits.dtype in (torch.float16, torch.bfloat16) else BOUND
+    stacks = model.architecture.towers or (model.architecture,)
     with evaluation(model.module), torch.no_grad():
-        equations = [equation for stack in model.architecture.towers or (model.architecture,) for equation in _Stack(model, run, stack).equations()]
+        equations = [equation for stack in stacks for equation in _Stack(model, run, stack).equations()]
+    if whole:
+        equations += [equation for stack in stacks for equation in reaches(model, inputs, run, stack)]
+    bound = BOUND_HALF if run.logits.dtype in (torch.float16, torch.bfloat16) else BOUND
     return [Identity(name, tuple(sites), _difference(left, right), bound) for name, sites, left, right in equations]
 
 
@@ -149,6 +159,8 @@ class _Stack:
     def attention(self, i: int) -> Iterator[Equation]:
         b = f"blocks.{i}.attn."
         z, out = self[f"{b}z"], self[f"{b}out"]
+        for name in ("q", "k", "v"):
+            yield from self.read(f"{b}{name}", f"{b}in")
         if f"{b}pattern" in self:
             scores, pattern = self[f"{b}scores"], self[f"{b}pattern"]
             yield "softmax(scores) = pattern", self.names(f"{b}scores", f"{b}pattern"), scores.float().softmax(-1), pattern
@@ -163,7 +175,18 @@ class _Stack:
     def mlp(self, i: int) -> Iterator[Equation]:
         b = f"blocks.{i}.mlp."
         if f"{b}post" in self:
+            for name in ("pre", "gate"):
+                yield from self.read(f"{b}{name}", f"{b}in")
             yield from self.projected("down", f"{b}post", self[f"{b}post"], f"{b}out", f"{b}post_norm.scale")
+
+    def read(self, name: str, entering: str) -> Iterator[Equation]:
+        """A projection's output, unpacked, is what it makes of the branch's input."""
+        if name in self:
+            view, projection = self.view(name), self.module(name)
+            raw = self.apply(projection, self[entering])
+            unpacked = view.get(raw, Firing(self.model.module.get_submodule(projection), self[entering], None, len(raw)))
+            kind = name.split(".", 2)[2]
+            yield f"{kind} = its projection of {entering.split('.', 2)[2]}", self.names(name, entering), unpacked, self[name]
 
     def projected(self, symbol: str, entering: str, value: Tensor, leaving: str, scale: str) -> Iterator[Equation]:
         """What is added to the stream is the projection's output, or what a norm or a layer scale makes of it."""
@@ -192,8 +215,7 @@ class _Stack:
         norm, hidden = self.model.module.get_submodule(self.module(scale)), entering.float()
         centred = hidden - hidden.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else hidden
         weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
-        view = self.spec(scale).view
-        view = view.view if isinstance(view, Folded) else view
+        view = self.view(scale)
         assert isinstance(view, NormScale)
         normed = centred / self[scale].unsqueeze(-1) * (1 if weight is None else weight + view.offset) + (0 if bias is None else bias)
         yield "the norm of what enters / its scale = what leaves", self.names(scale, leaving), normed, self[leaving]
@@ -211,6 +233,11 @@ class _Stack:
 
     def spec(self, name: str) -> SiteSpec:
         return self.arch.sites[self.arch.prefix + name]
+
+    def view(self, name: str) -> View:
+        """How the tensor at a site is unpacked, its positions by row."""
+        view = self.spec(name).view
+        return view.view if isinstance(view, Folded) else view
 
     def module(self, name: str) -> str:
         """The path of the module at a site."""
