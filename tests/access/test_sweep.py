@@ -384,3 +384,13 @@ def test_long_rows_are_cut_into_passes_by_memory(model, metric, monkeypatch):
     tight = model.sweep(rows, edits, metric)
     assert (free.plan.passes, tight.plan.passes) == (1, 2)
     assert torch.allclose(free.values, tight.values, atol=1e-5)
+
+
+def test_what_does_not_fit_into_memory_is_computed_plainly(model, ids, metric, monkeypatch):
+    edits = [sonde.Zero("blocks.1.attn.z"), sonde.Zero("blocks.0.attn.z[pos=2]")]
+    free = model.sweep(ids, edits, metric)
+    monkeypatch.setattr(engine, "free_bytes", lambda model: 100)
+    tight = model.sweep(ids, edits, metric)
+    assert (free.plan.plain, tight.plan.plain) == (0, 2)
+    assert torch.allclose(free.values, tight.values, atol=1e-5)
+    assert any("what entered each block does not fit into memory" in note for note in tight.notes)

@@ -1,4 +1,4 @@
-"""Which cells go through the model together: the batches of a sweep, under a memory budget, and what they cost.
+"""Which cells go through the model together: the batches of a sweep.
 
 A pass computes the columns from the earliest start of its cells on, and each cell joins it at its own block. Putting two cells together saves calls
 and makes the matrices fatter; it costs columns that only one of them needs.
@@ -8,12 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
 from sonde.access.engine.cells import PLAIN, Cell
 from sonde.access.inputs import Inputs
-from sonde.access.run import Plan
-from sonde.jobs import rows_within
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 CALL = {"cpu": 16}
 CALL_ELSEWHERE = 1024
 
-WORKING_SET = 64 * 2**20  # bytes of activations on a CPU: more is no faster, once matrices are fat, and leaves its caches
 ROWS_PER_PASS = 16  # where the sizes are not known, or the inputs are no tokens
 
 
@@ -95,61 +90,6 @@ def _alike(cells: Sequence[Cell], depth: int, batch: int, call: int) -> list[lis
             work = 0
         work += batch * sum(depth - cell.entry for cell in members)
     return groups
-
-
-def tokens_within(model: "Model", inputs: Inputs, record: bool) -> int:
-    """How many tokens fit into a pass: what a block takes for them must stay within the working set, and within the memory that is free."""
-    if inputs.ids is None:
-        return 0
-    length = inputs.ids.shape[1]
-    if not model.architecture.d_model:
-        return ROWS_PER_PASS * length
-    arch, size = model.architecture, next(model.module.parameters()).element_size()
-    per_token = size * (8 * arch.d_model + 5 * arch.d_mlp + (4 * arch.n_heads * length if record else 0))
-    if model.device.type == "cuda":
-        return max(1, torch.cuda.mem_get_info(model.device)[0] // 4 // per_token)
-    return max(1, min(WORKING_SET, rows_within(1)) // per_token)
-
-
-def predicted(
-    model: "Model", cells: int, found: Sequence[Pass], inputs: Inputs, narrow: bool, record: bool, reused: int, logits: int
-) -> Plan:  # fmt: skip
-    """What the passes will cost, counted before they run.
-
-    Arguments:
-        model, inputs: what is swept.
-        cells: how many were asked for; those that are in no pass can't matter.
-        found: the passes.
-        narrow: the last block computes one column only.
-        record: attention is computed by the recording function.
-        reused: columns whose keys and values are kept.
-        logits: rows of the unembedding that one cell's metric reads, times positions.
-    """
-    length = inputs.ids.shape[1] if inputs.ids is not None else 1
-    depth, batch = max(1, model.n_layers), inputs.batch
-    tokens = rows = peak = 0
-    for one in found:
-        columns = length - one.start
-        blocks = sum(depth - max(cell.entry, 0) for cell in one.cells)
-        tokens += batch * columns * blocks
-        if narrow and all(cell.entry > PLAIN and cell.last < depth - 1 for cell in one.cells):
-            # of the last block's work on the other columns a quarter is left: their keys and values
-            tokens -= int(0.75 * batch * (columns - 1) * len(one.cells))
-        rows += len(one.cells)
-        peak = max(peak, batch * columns * len(one.cells))
-    arch = model.architecture
-    weights = sum(p.numel() for p in model.block(0).parameters() if p.ndim > 1) if model.n_layers else 0
-    attention = 2 * arch.n_heads * arch.d_head * length  # scores and mixing, for a query that sees half of the keys
-    operations = 2 * tokens * (weights + attention // 2) + 2 * rows * batch * logits * arch.d_model
-    naive = 2 * cells * batch * length * (depth * (weights + attention // 2) + arch.d_model * arch.d_vocab)
-    size = next((p.element_size() for p in model.module.parameters()), 4)
-    per_token = 8 * arch.d_model + 5 * arch.d_mlp + (4 * arch.n_heads * length if record else 0)
-    kept = batch * length * arch.d_model * (depth + 1) + 2 * batch * reused * arch.n_kv_heads * arch.d_head * depth
-    plain = sum(cell.entry == PLAIN for one in found for cell in one.cells)
-    return Plan(
-        cells=cells, skipped=cells - rows, replayed=rows - plain, plain=plain, passes=len(found), block_tokens=tokens,
-        naive_block_tokens=cells * batch * length * depth, operations=operations, naive_operations=naive, memory=size * (peak * per_token + kept),
-    )  # fmt: skip
 
 
 def checked(batch_size: int | Literal["auto"]) -> int | Literal["auto"]:

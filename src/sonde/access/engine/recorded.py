@@ -6,7 +6,6 @@ family itself would reuse.
 """
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,13 +125,12 @@ def recording(model: "Model", recorded: Recorded, first: int, entries: Sequence[
 
 def cache_name(block: nn.Module) -> str:
     """What a block calls its cache; empty where it takes none."""
-    return next((name for name in CACHE_NAMES if name in _signature(type(block)).parameters), "")
+    return next((name for name in CACHE_NAMES if name in _signature(block).parameters), "")
 
 
-@functools.cache
-def _signature(block: type[nn.Module]) -> inspect.Signature:
+def _signature(block: nn.Module) -> inspect.Signature:
     """The arguments of the class's own forward, whatever wraps that of an object."""
-    return inspect.signature(block.forward)
+    return inspect.signature(type(block).forward)
 
 
 def sliceable(recorded: Recorded) -> str:
@@ -191,7 +189,7 @@ def _stacked(value: Any, batch: int, times: int, name: str = "") -> Any:
 
 def _named(block: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """A call's arguments by name, in the order of the signature."""
-    bound = _signature(type(block)).bind(block, *args, **kwargs)
+    bound = _signature(block).bind(block, *args, **kwargs)
     given = dict(list(bound.arguments.items())[1:])  # without the block itself
     for name, parameter in bound.signature.parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from sonde.access.edits import Apply
 from sonde.access.engine.cells import PLAIN, Cell, changes_from, enter, needs_values
-from sonde.access.engine.passes import WORKING_SET, Pass, checked, passes, predicted, tokens_within
+from sonde.access.engine.costs import WORKING_SET, free_bytes, kept_bytes, predicted, tokens_within
+from sonde.access.engine.passes import Pass, checked, passes
 from sonde.access.engine.recorded import Recorded, cache_name, recording, sliceable
 from sonde.access.engine.replay import replay
 from sonde.access.forward import Logits, Metric, evaluation, forward, logits_for, logits_kept, measured, needs_recording
@@ -103,7 +104,7 @@ def _prepare(model: "Model", inputs: Inputs, given: Sequence[Sequence[Write]], m
     batch_size = checked(batch_size)
     every = [write for cell in given for write in cell]
     logits, record = logits_kept(model, logits_for(metric), [write.site for write in every]), needs_recording(model, every)
-    why_plain = _why_plain(model)
+    why_plain = _why_plain(model, inputs)
     cells = [enter(model, i, writes, not why_plain) for i, writes in enumerate(given)]
     entries = sorted({cell.entry for cell in cells if cell.entry != PLAIN})
     recorded, rows = Recorded(), inputs.rows
@@ -125,11 +126,10 @@ def _prepare(model: "Model", inputs: Inputs, given: Sequence[Sequence[Write]], m
         mattering.append(replace(cell, start=start if keep else 0))
     narrow = not why_all and columns is not None and len(set(columns)) == 1
     found = passes(model, mattering, inputs, batch_size, tokens_within(model, inputs, record), narrow)
-    reused = max((one.start for one in found), default=0)
     tokens = getattr(metric, "rows", None)
     read = model.architecture.d_vocab if tokens is None else len(tokens)
     wide = inputs.ids.shape[1] if columns is None and inputs.ids is not None else 1
-    plan = predicted(model, len(cells), found, inputs, narrow, record, reused, read * wide)
+    plan = predicted(model, len(cells), found, inputs, narrow, record, read * wide)
     notes = list(base.notes)
     if why_plain and model.n_layers:
         notes.append(f"every cell is a whole forward: {why_plain}")
@@ -157,14 +157,17 @@ def _columns(metric: Metric, inputs: Inputs) -> tuple[int, ...] | None:
     return tuple(inputs.rows.columns(row, pos, Site("logits"))[0] for row in range(inputs.batch))
 
 
-def _why_plain(model: "Model") -> str:
-    """Why no cell may enter at its block: what there is besides blocks, final norm and unembedding; nothing where there is no such thing."""
+def _why_plain(model: "Model", inputs: Inputs) -> str:
+    """Why no cell may enter at its block: what there is besides blocks, final norm and unembedding, or no memory to keep what entered them; nothing
+    where there is no such thing."""
     if not model.n_layers or not model.architecture.unembed:
         return "this module has no known stack of blocks that ends in an unembedding"
     parts = model.architecture.blocks.split(".")
     around = [model.module.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
     if any(module._forward_hooks or module._forward_pre_hooks for module in around):
         return "a hook of your own is on a module around the blocks"
+    if kept_bytes(model, inputs) > free_bytes(model):
+        return "what entered each block does not fit into memory; give fewer examples at a time"
     return ""
 
 
