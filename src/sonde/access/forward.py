@@ -13,7 +13,8 @@ from sonde.access.inputs import Inputs
 from sonde.access.outputs import unwrap
 from sonde.access.run import Gradients, Readings, Run
 from sonde.access.sites import Site
-from sonde.access.tape import Held, Stop, Tape, Write
+from sonde.access.tape import Held, Stop, Tape
+from sonde.access.writes import Write
 from sonde.results import InputError, SiteUnavailable, SondeError, shown
 
 if TYPE_CHECKING:

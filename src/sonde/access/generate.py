@@ -18,8 +18,8 @@ from sonde.access.inputs import Inputs
 from sonde.access.placing import Placed, When, steps_of
 from sonde.access.sampling import Sampling
 from sonde.access.selection import rows_of
-from sonde.access.tape import Write
 from sonde.access.tokens import Tokenizer
+from sonde.access.writes import Write
 from sonde.jobs import track
 from sonde.results import EditError, InputError
 

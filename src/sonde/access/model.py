@@ -34,8 +34,9 @@ from sonde.access.sampling import Sampling
 from sonde.access.selection import Rows
 from sonde.access.sites import Site, expand, is_glob, nearest
 from sonde.access.table import Place, Sites
-from sonde.access.tape import Tape, Write
+from sonde.access.tape import Tape
 from sonde.access.tokens import Tokenizer
+from sonde.access.writes import Write
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
 Where = str | Site | Iterable[str | Site]

@@ -15,7 +15,7 @@ from sonde.access.architectures import SiteSpec
 from sonde.access.edits import Edit, FromRun
 from sonde.access.selection import POSITION_AXES, Rows
 from sonde.access.sites import Index, Site, Span
-from sonde.access.tape import Write
+from sonde.access.writes import Write
 from sonde.results import InputError, SiteUnavailable
 
 When = Literal["all", "prompt", "new"] | Sequence[int]

@@ -18,8 +18,8 @@ from sonde.access.forward import forward
 from sonde.access.inputs import Inputs
 from sonde.access.run import Run
 from sonde.access.sites import Site
-from sonde.access.tape import Write
 from sonde.access.views import hidden
+from sonde.access.writes import Write
 
 if TYPE_CHECKING:
     from sonde.access.model import Model

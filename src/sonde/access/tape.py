@@ -14,46 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec
-from sonde.access.edits import Backward, Edit, Place, PlacedEdit
-from sonde.access.kernels import PORTS, listening, unwatched
+from sonde.access.edits import Backward
+from sonde.access.kernels import PORTS, listening
 from sonde.access.outputs import entering, reenter, rewrap, unwrap
-from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take, uneven
+from sonde.access.passing import AtPoint, Passing
+from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
 from sonde.access.views import Firing, HeadResults, Pattern
-from sonde.results import EditError, SiteUnavailable
+from sonde.access.writes import Write, write_into
+from sonde.results import SiteUnavailable
 
 
 class Stop(BaseException):
     """Everything asked for has been seen: the rest of the forward is not needed. Not an `Exception`, so that no model code swallows it."""
-
-
-class Unstackable(SiteUnavailable):
-    """Cells of a sweep can't share a forward: a tensor does not have one entry for each of its rows."""
-
-
-@dataclass(frozen=True)
-class Write:
-    """An edit at a site; `rows` limits it to a part of the batch (one cell of a sweep, one row), which must have `of` rows (0: any number)."""
-
-    site: Site
-    edit: Edit
-    rows: slice | None = None
-    of: int = 0
-
-    def within(self, cell: slice) -> "Write":
-        """The same in one of several batches that are stacked into one; raises `EditError` where it is meant for another number of rows."""
-        batch = cell.stop - cell.start
-        self.refuse_other_count(batch)
-        start, stop, _ = (self.rows or slice(None)).indices(batch)
-        return Write(self.site, self.edit, slice(cell.start + start, cell.start + stop))
-
-    def refuse_other_count(self, batch: int) -> None:
-        """Raise `EditError` where the write is meant for another number of rows."""
-        if self.of not in (0, batch):
-            raise EditError(f"{self.edit!r} is meant for one of {self.of} rows, and the batch has {batch}; give PerRow one entry for each row")
-
-    def __str__(self) -> str:
-        return f"{self.edit!r} in row {self.rows.start}" if self.of and self.rows else repr(self.edit)
 
 
 @dataclass(frozen=True)
@@ -85,60 +58,6 @@ class Held:
         return tuple(tensor._version for tensor in (self.value, self.weight) if tensor is not None and not tensor.is_inference())
 
 
-@dataclass
-class _AtPoint:
-    """What happens where the forward passes one point, in this order."""
-
-    writes: dict[str, tuple[SiteSpec, list[Write]]] = field(default_factory=dict)  # by the site's name
-    leaves: list[tuple[SiteSpec, Site]] = field(default_factory=list)
-    reads: list[tuple[SiteSpec, Site]] = field(default_factory=list)
-    block: str = ""  # this is where the hidden state enters this block, which other views need
-
-    @property
-    def sites(self) -> list[Site]:
-        """The sites that are meant to be seen here."""
-        return [write.site for _, writes in self.writes.values() for write in writes] + [site for _, site in self.leaves + self.reads]
-
-
-@dataclass
-class _Passing:
-    """The tensor at a point while writes, leaves and reads take their turns.
-
-    Arguments:
-        raw: the tensor as the module will go on with it.
-        firing: what else is at hand.
-        remembered: values that were written and that their view can't see in `raw`.
-        coordinates: the coordinates and the error that were written last; those of other bases are computed anew.
-    """
-
-    raw: Tensor
-    firing: Firing
-    remembered: dict[str, Tensor] = field(default_factory=dict)
-    coordinates: dict[str, Tensor] = field(default_factory=dict)
-
-    def value(self, spec: SiteSpec) -> Tensor:
-        """The site's value as it is now."""
-        for known in (self.coordinates, self.remembered):
-            if spec.name in known:
-                return known[spec.name]
-        return spec.view.get(self.raw if spec.base is None else self.value(spec.base), self.firing)
-
-    def change(self, spec: SiteSpec, old: Tensor, new: Tensor) -> None:
-        """Let the module go on with another value of the site."""
-        if spec.base is not None:
-            x = self.value(spec.base)
-            kept = {name: self.coordinates[name] if name in self.coordinates else view.get(x, self.firing) for name, view in spec.beside.items()}
-            self.change(spec.base, x, spec.view.put(x, old, new, self.firing))
-            self.coordinates = {spec.name: new, **kept}
-            return
-        packed = spec.view.put(self.raw, old, new, self.firing)
-        # what the model reads next may rely on the memory layout it is used to
-        self.raw = packed.contiguous() if self.raw.is_contiguous() else packed
-        self.coordinates = {}
-        if not spec.view.sees_changes:
-            self.remembered[spec.name] = new
-
-
 class Tape:
     """The reads and writes of one forward.
 
@@ -162,7 +81,7 @@ class Tape:
         self.held: dict[Site, Held] = {}
         self.leaves: dict[Site, Held] = {}
         self.notes: list[str] = []
-        self._points: dict[Point, _AtPoint] = {}
+        self._points: dict[Point, AtPoint] = {}
         self._fired: set[Point] = set()
         self._blocks: dict[str, Tensor] = {}
         self._paths: dict[int, str] = {}
@@ -294,7 +213,7 @@ class Tape:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
         hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
         of_tokens = self.rows is not None and all(spec.of_tokens for spec in self._specs(at))
-        passing = _Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows and of_tokens else self.batch))
+        passing = Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows and of_tokens else self.batch))
         for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
             self._write(spec, writes, passing)
         for spec, site in sorted(at.leaves, key=lambda entry: entry[0].rank):
@@ -308,51 +227,18 @@ class Tape:
             raise Stop
         return passing.raw
 
-    def _write(self, spec: SiteSpec, writes: Sequence[Write], passing: _Passing) -> None:
+    def _write(self, spec: SiteSpec, writes: Sequence[Write], passing: Passing) -> None:
         old = passing.value(spec)
-        batch = passing.firing.batch
-        axes, new = spec.axes_of(old, batch), old.clone()
+        axes, new = spec.axes_of(old, passing.firing.batch), old.clone()
         for write in writes:
-            for lines in self._lines(spec, write, axes, old.shape[0], batch):
-                self._write_part(spec, write, axes, new if lines == slice(None) else new[lines], passing, lines)
+            write_into(new, write, axes, passing.firing, passing.raw, self._rows(spec), self.batch)
             if isinstance(write.edit, Backward) and not torch.is_grad_enabled():
                 self.notes.append(f"{write.edit!r} changes gradients only, and here none are taken")
         if isinstance(spec.view, Pattern) and spec.view.opened(new, passing.firing):
             self.notes.append(f"{spec.name}: what was written lets queries see keys that the mask hides")
         passing.change(spec, old, new)
 
-    def _lines(self, spec: SiteSpec, write: Write, axes: tuple[str, ...], entries: int, batch: int | None) -> list[slice]:
-        """The rows that are written at once: all that are meant, or one by one where the selection has another length in each of them."""
-        write.refuse_other_count(batch or entries)
-        lines = slice(None) if write.rows in (None, slice(0, self.batch)) else write.rows
-        if lines != slice(None) and batch not in (None, entries):
-            raise Unstackable(
-                f"{str(write.site)!r} has {entries} entries along its first axis in a forward over {batch} rows, so edits of some "
-                "rows can't be told apart there: sweep with batch_size=1"
-            )
-        rows = self._rows(spec)
-        if rows is None or "batch" in dict(write.site.select) or not uneven(write.site, axes, rows.part(lines)):
-            return [lines]
-        return [slice(i, i + 1) for i in range(*lines.indices(entries))]
-
-    def _write_part(self, spec: SiteSpec, write: Write, axes: tuple[str, ...], part: Tensor, passing: _Passing, lines: slice) -> None:
-        """Let the edit change some rows of a copy of the site's value."""
-        rows = self._rows(spec)
-        rows = rows and rows.part(lines)
-        resolved = resolve(write.site, axes, part.shape, rows)
-        before = take(part, resolved).clone()  # a copy, which no later edit changes under the hands of whoever keeps it
-        with unwatched():
-            if isinstance(write.edit, PlacedEdit):
-                entering, raw = (t[lines] if t is not None and t.ndim else t for t in (passing.firing.entering, passing.raw))
-                after = write.edit.new_at(before, Place(axes, part.shape, rows, resolved, passing.firing.module, entering, raw))
-            else:
-                after = write.edit.new(before)
-        if not isinstance(after, Tensor) or after.shape != before.shape or after.dtype != before.dtype:
-            got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, Tensor) else type(after).__name__
-            raise EditError(f"{write.edit}: the new value is {got}, the site holds {before.dtype} {tuple(before.shape)}")
-        put(part, after, resolved)
-
-    def _make_leaf(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
+    def _make_leaf(self, spec: SiteSpec, site: Site, passing: Passing) -> None:
         value = passing.value(spec)
         if not value.is_floating_point():
             raise SiteUnavailable(f"{str(site)!r} holds whole numbers ({value.dtype}), which have no gradient; use a site after it, such as 'embed'")
@@ -368,7 +254,7 @@ class Tape:
         if not spec.axes:  # a module of no known family may overwrite its activations, which a leaf forbids
             passing.raw = passing.raw.clone()
 
-    def _read(self, spec: SiteSpec, site: Site, passing: _Passing) -> None:
+    def _read(self, spec: SiteSpec, site: Site, passing: Passing) -> None:
         if isinstance(spec.view, HeadResults) and not site.select and spec.name not in passing.remembered:
             z_bphe = spec.view.z(passing.firing)
             kept = z_bphe.clone() if self.copy else z_bphe
@@ -393,9 +279,9 @@ class Tape:
             self._at(Point(spec.view.block, "in")).block = spec.view.block
         return spec
 
-    def _specs(self, at: _AtPoint) -> Iterator[SiteSpec]:
+    def _specs(self, at: AtPoint) -> Iterator[SiteSpec]:
         yield from (spec for spec, _ in at.writes.values())
         yield from (spec for spec, _ in at.leaves + at.reads)
 
-    def _at(self, point: Point) -> _AtPoint:
-        return self._points.setdefault(point, _AtPoint())
+    def _at(self, point: Point) -> AtPoint:
+        return self._points.setdefault(point, AtPoint())

@@ -10,7 +10,7 @@ from sonde.access.edits import Add, Mean, Patch, Scale, Set, Zero
 from sonde.access.run import Run
 from sonde.access.selection import POSITION_AXES, Rows, uneven
 from sonde.access.sites import Site
-from sonde.access.tape import Write
+from sonde.access.writes import Write
 
 if TYPE_CHECKING:
     from sonde.access.model import Model

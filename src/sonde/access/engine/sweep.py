@@ -24,7 +24,7 @@ from sonde.access.forward import Logits, Metric, evaluation, forward, logits_for
 from sonde.access.inputs import Inputs
 from sonde.access.run import Plan, Run, Sweep
 from sonde.access.sites import Site
-from sonde.access.tape import Write
+from sonde.access.writes import Write
 from sonde.jobs import shards
 from sonde.results import InputError, SondeError, content_hash
 
