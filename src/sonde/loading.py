@@ -129,7 +129,7 @@ def _native(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
 
 def _transformers(source: str, name: str, dtype: torch.dtype | None, local: bool) -> Model:
     options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
-    with _quiet():
+    with quiet():
         try:
             module, info = _class(source, options).from_pretrained(
                 source, use_safetensors=True, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
@@ -199,7 +199,7 @@ def _refuse_incomplete(name: str, info: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and warnings of transformers inside this context; its settings are put back."""
     from transformers.utils import logging
 

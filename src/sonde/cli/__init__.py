@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import sonde
-from sonde.cli import explain
+from sonde.cli import explain, models
 from sonde.results import SondeError
 
-COMMANDS = (explain,)
+COMMANDS = (explain, models)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -27,7 +27,7 @@ from sonde.access.architectures import (
     unknown,
     vit,
 )  # fmt: skip
-from sonde.access.architectures.base import Architecture, Images, Point, SiteSpec
+from sonde.access.architectures.base import Architecture, Images, Point, SiteSpec, unindexed
 
 FAMILIES: dict[str, Callable[[nn.Module], Architecture]] = {
     model_type: family.describe
@@ -46,4 +46,4 @@ def describe(module: nn.Module) -> Architecture:
     return describe_family(module)
 
 
-__all__ = ["FAMILIES", "Architecture", "Images", "Point", "SiteSpec", "describe"]
+__all__ = ["FAMILIES", "Architecture", "Images", "Point", "SiteSpec", "describe", "unindexed"]
