@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from small_models import words
 from tiny_models import LogitDifference, bare, logits_of
 
 import sonde
@@ -66,7 +67,7 @@ def test_attaching_changes_nothing_and_reading_encodes(model, ids, basis):
     assert torch.equal(run[FEATURES], basis.encode(x))
     assert torch.allclose(basis.decode(run[FEATURES]) + run[ERROR], x, atol=1e-5)
     assert run.axes(FEATURES) == ("batch", "pos", "feature") and run.axes(ERROR) == ("batch", "pos", "d_model")
-    assert m.hash == model.hash and m.module is model.module
+    assert m.hash == model.hash and m.module is model.module and FEATURES in repr(m)
     with pytest.raises(UnknownSite, match=r"is no site of this model; nearest"):
         model.run(ids, read=FEATURES)  # the old handle stays as it was
 
@@ -231,7 +232,7 @@ def test_the_table_shows_them(attached):
     names = [site.name for site in attached.sites()]
     assert names.index(FEATURES) == names.index(SITE) + 1 and names.index(ERROR) == names.index(SITE) + 2
     assert [str(site) for site in attached.sites("blocks.*.resid_post.*")] == [FEATURES]
-    assert attached.prove() and all(identity.holds for identity in attached.prove())
+    assert all(identity.holds for identity in attached.prove())
 
 
 def test_the_module_itself_under_coordinates(ids):
@@ -244,6 +245,20 @@ def test_the_module_itself_under_coordinates(ids):
     with m.edited(edit), torch.enable_grad():
         model.module(ids).sum().backward()
     assert model.module.embed.weight.grad is not None
+
+
+def test_generation_under_coordinates():
+    """As whole forwards under the same edit would write."""
+    model = words()
+    basis = Dictionary.random(model.d_model, 50)
+    m, prompt = model.attach("blocks.1.resid_post", basis, "dict"), "The keys on the cabinet"
+    edit = sonde.Clamp("blocks.1.resid_post.dict[feature=[3,7]]", 2.0)
+    ids = m.run(prompt).ids[0].tolist()
+    new = []
+    for _ in range(4):
+        new.append(m.run([ids + new], edits=edit).last_logits[0].argmax().item())
+    assert m.tokenizer.decode(ids + new).endswith(m.generate(prompt, edits=edit, max_new_tokens=4))
+    assert m.generate(prompt, edits=edit, max_new_tokens=4) != m.generate(prompt, max_new_tokens=4)
 
 
 def test_any_module_by_its_path():

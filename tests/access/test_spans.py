@@ -91,6 +91,9 @@ def test_patched_from_another_place_of_the_source(model, ids):
         model.run(ids, edits=sonde.Patch(f"{SITE}[pos=0:3]", source, at=at))
     with pytest.raises(EditError, match="the source holds"):
         model.run(ids, edits=sonde.Patch(f"{SITE}[pos=-1]", source, at="blocks.0.resid_post[batch=1, pos=0]"))
+    padded = model.run([[1, 2, 3], [4]], read=SITE)  # its whole tensor holds padding, which must not pass for positions
+    with pytest.raises(EditError, match="the source's rows have 3, 1 tokens and the run's 7, 7"):
+        model.run(ids, edits=sonde.Patch(f"{SITE}[pos=0:3]", padded, at=SITE))
     with pytest.raises(UnknownSite, match="was not read in this run"):
         sonde.Patch(SITE, source, at="blocks.0.mlp.out")
     assert sonde.Patch(SITE, source) != sonde.Patch(SITE, source, at="blocks.0.resid_post")

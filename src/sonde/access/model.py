@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
-from sonde.access.attachments import attachment
+from sonde.access.attachments import Coordinates, attachment
 from sonde.access.basis import Basis
 from sonde.access.edits import Edit, PerRow
 from sonde.access.engine import planned, sweep
@@ -460,7 +460,8 @@ class Model:
         of = " of {0.n_heads} heads, d_model {0.d_model}"
         shape = " and ".join(f"{stack.n_layers} blocks" + (of.format(stack) if stack.n_heads else "") for stack in a.towers or (a,))
         parameters = sum(p.numel() for p in self.module.parameters())
-        return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites"
+        more = "".join(f", {name}" for name, spec in self.attached.items() if isinstance(spec.view, Coordinates))
+        return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites{more}"
 
     # inside
 

@@ -60,10 +60,14 @@ class FromRun(SiteEdit):
 
     def refuse_other_rows(self, place: Place) -> None:
         """Raise `EditError` where a column means another position in the source than in this run, though the shapes may agree."""
-        whole = [axis for axis in POSITION_AXES if axis in place.axes and axis not in dict(self.site.select)]
-        theirs = self.source.inputs.rows
-        if whole and place.rows is not None and theirs is not None and not place.rows.alike(theirs):
-            raise EditError(f"{self}: the source's rows have {_lengths(theirs)} tokens and the run's {_lengths(place.rows)}; {_SAME}")
+        here, there = place.rows, self.source.inputs.rows
+        if here is None or there is None:
+            return
+        whole = (_whole(self.site, place.axes), _whole(self.taken, self.source.axes(self.taken)))
+        # columns are taken for columns only where neither run has padding, or both have the same
+        same = here.alike(there) if all(whole) else not (whole[0] and here.ragged) and not (whole[1] and there.ragged)
+        if any(whole) and not same:
+            raise EditError(f"{self}: the source's rows have {_lengths(there)} tokens and the run's {_lengths(here)}; {_SAME}")
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -122,6 +126,11 @@ class Swap(FromRun):
 
 
 _SAME = "patch runs of the same length, or select positions that both have"
+
+
+def _whole(site: Site, axes: Sequence[str]) -> bool:
+    """Whether all columns of a site are meant, along some axis of positions."""
+    return any(axis in axes and axis not in dict(site.select) for axis in POSITION_AXES)
 
 
 def _lengths(rows: Rows) -> str:
