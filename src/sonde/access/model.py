@@ -336,8 +336,8 @@ class Model:
             hidden = hidden[torch.arange(len(last), device=hidden.device), last].unsqueeze(1)
         return self.read_out(hidden)
 
-    def final(self, hidden: Float[Tensor, "*position d_model"]) -> Float[Tensor, "*position d_model"]:
-        """What the unembedding reads: the model's own final norm of the residual stream.
+    def final(self, hidden: Float[Tensor, "*position d_model"]) -> Float[Tensor, "*position d_read"]:
+        """What the unembedding reads: the model's own final norm of the residual stream, and a projection where the family has one.
 
         Arguments:
             hidden: the residual stream, (..., d_model).
@@ -351,11 +351,11 @@ class Model:
             hidden = self.module.get_submodule(path)(hidden)
         return hidden
 
-    def read_out(self, normed: Float[Tensor, "*position d_model"], tokens: Int[Tensor, " token"] | None = None) -> Float[Tensor, "*position vocab"]:
+    def read_out(self, normed: Float[Tensor, "*position d_read"], tokens: Int[Tensor, " token"] | None = None) -> Float[Tensor, "*position vocab"]:
         """The model's own unembedding.
 
         Arguments:
-            normed: what `final` gives, (..., d_model).
+            normed: what `final` gives.
             tokens: form the logits of these tokens only.
 
         Returns:
