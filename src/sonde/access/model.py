@@ -47,7 +47,7 @@ class Model:
     """A network, with its tokenizer if it has one, and the places in it that have names.
 
     Arguments:
-        module: any `nn.Module`. Known families (GPT-2, Llama, `sonde.nn`) get the whole vocabulary of sites; every module has sites by path.
+        module: any `nn.Module`. Known families (`sonde models` lists them) get the vocabulary of sites; every module has sites by path.
         tokenizer: a transformers tokenizer, a `tokenizers.Tokenizer`, or a `sonde.access.Tokenizer`.
         name: what to call it in reports.
         processor: a transformers image processor, which makes tensors of pictures.
