@@ -96,6 +96,16 @@ def test_a_position_by_its_token(text, columns):
     assert ROWS.columns(0, text, Site("embed")) == columns
 
 
+def test_a_word_behind_a_token_of_nothing_but_space_stands_once():
+    """SentencePiece writes some spaces as tokens of their own, and bytes of one character as several."""
+    rows = Rows((0,), (6,), (("the", " ", "cat", "", " sat", " sat down"),))
+    assert rows.columns(0, "cat", Site("embed")) == [2]
+    assert rows.places(0, " cat") == [range(1, 3)]
+    assert rows.places(0, "cat sat") == [range(2, 5)]
+    assert rows.places(0, " sat down") == [range(5, 6)] and rows.places(0, "the cat") == [range(3)]
+    assert not rows.places(0, "he cat") and not rows.places(0, "sat")[1:]
+
+
 def test_the_same_word_may_stand_elsewhere_in_another_row():
     value = torch.arange(10.0).reshape(2, 5, 1)
     rows = Rows((0, 0), (5, 5), (("a", " b", " c", " d", " e"), ("e", " d", " c", " a", " b")))

@@ -112,6 +112,8 @@ def _entries_last(view: Coordinates | Rest, value: Tensor, firing: Firing) -> Te
         raise SiteUnavailable(
             f"{view.site.name!r} has {value.shape[axis]} entries here, and the basis reads {view.basis.width}; attach it where it was made"
         )
+    if not value.is_floating_point():
+        raise SiteUnavailable(f"{view.site.name!r} holds whole numbers ({value.dtype}), which have no coordinates; attach to a site after it")
     return value.movedim(axis, -1)
 
 

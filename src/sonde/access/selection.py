@@ -90,12 +90,15 @@ class Rows:
     def places(self, row: int, text: str) -> list[range]:
         """Where consecutive tokens of a row spell a text; a token keeps the space before it, which whoever names a word need not write."""
         tokens, found = self.tokens[row], []
-        for first in range(len(tokens)):
+        for first, token in enumerate(tokens):
+            if not token or (token.isspace() and not text[:1].isspace()):  # a text begins where its first character is
+                continue
             spelt = ""
             for last in range(first, len(tokens)):
                 spelt += tokens[last]
                 if text in (spelt, spelt.lstrip(" ")):
                     found.append(range(first, last + 1))
+                    break
                 if len(spelt.lstrip(" ")) >= len(text):
                     break
         return found

@@ -182,6 +182,16 @@ def test_rules_that_can_not_apply(site, rule, message):
         model.grad(x, lambda run: run.logits[:, 0], at="lin:in", edits=sonde.GradRule("relu:out", "guided"))
 
 
+def test_a_ratio_that_overflows_is_refused():
+    """1e-40 in, 0.69 out: their ratio is infinite, and nothing times infinity is no number."""
+    model = sonde.Model(torch.nn.Sequential(torch.nn.Identity(), torch.nn.Softplus()))
+    with pytest.raises(EditError, match="gives something for nothing"):
+        model.grad(torch.full((1, 2), 1e-40), lambda run: run.logits.sum(1), at="0:out", edits=sonde.GradRule("1:out", "identity"))
+    zeros = sonde.Model(torch.nn.Sequential(torch.nn.Identity(), torch.nn.GELU()))
+    grads = zeros.grad(torch.zeros(1, 2), lambda run: run.logits.sum(1), at="0:out", edits=sonde.GradRule("1:out", "identity"))
+    assert (grads["0:out"] == 0).all() and grads.metric.item() == 0
+
+
 def test_other_refusals(loaded, metric):
     with pytest.raises(EditError, match="a rule is 'identity', 'guided', 'half', or a function of the gradient"):
         sonde.GradRule("embed", "deconvnet")

@@ -118,6 +118,7 @@ def test_swept_and_differentiated(model, ids, runs, metric):
         (lambda run: sonde.Project("blocks.0.attn.z", PLANE, "keep"), r"the basis takes 16 entries and the site's last axis has 4 here"),
         (lambda run: sonde.Project(f"{SITE}[d_model=0:16]", PLANE, "keep"), "coordinates need the whole last axis of a site"),
         (lambda run: sonde.Project("blocks.0.attn.pattern", Neurons(7), "keep"), "coordinates need the whole last axis of a site"),
+        (lambda run: sonde.Clamp("transformer.wte:in[batch=0]", 1, dims=[0]), "coordinates need the whole last axis"),
         (lambda run: sonde.Clamp(SITE, torch.zeros(4), PLANE), r"a value of shape \(4,\) does not fit the site, which has \(2, 7, 3\) here"),
     ],
 )

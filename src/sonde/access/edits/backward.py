@@ -97,11 +97,12 @@ class GradRule(Backward):
             raise EditError(f"{self}: {_described(place)} writes over its input, so their ratio is lost; build it with inplace=False")
         if not _elementwise(place.module, entering, raw):
             raise EditError(f"{self}: {_described(place)} does not work entry by entry, so its output is not its input times a ratio")
-        x = take(entering, place.resolved)
-        value, zero = old.detach(), x == 0
-        if value[zero].any():
+        x, value = take(entering, place.resolved), old.detach()
+        nothing = (x == 0) & (value == 0)
+        ratio = (value / x.detach()).masked_fill(nothing, 0)
+        if not ratio.isfinite().all():
             raise EditError(f"{self}: {_described(place)} gives something for nothing: where its input is 0 its output is not, so there is no ratio")
-        return value + (x - x.detach()) * (value / x.detach()).masked_fill(zero, 0)
+        return value + (x - x.detach()) * ratio
 
 
 class _Ruled(torch.autograd.Function):

@@ -115,6 +115,8 @@ def encoded(basis: Basis, x: Tensor, edit: SiteEdit) -> Tensor:
     """The coordinates of the selected part; raises `EditError` where its width is another."""
     if not x.ndim or x.shape[-1] != basis.width:
         raise EditError(f"{edit}: the basis takes {basis.width} entries and the site's last axis has {x.shape[-1] if x.ndim else 'none'} here")
+    if not x.is_floating_point():
+        raise EditError(f"{edit}: the site holds whole numbers ({x.dtype}), which have no coordinates; edit a site after them")
     return basis.encode(x)
 
 
