@@ -15,7 +15,7 @@ def cache_all(device: str) -> Trial:
     @torch.no_grad()
     def run() -> Any:
         kept: dict[str, Any] = {}
-        handles = [handle for i, block in enumerate(model.transformer.h) for handle in _hooks(f"blocks.{i}", block, kept)]
+        handles = [handle for i, block in enumerate(model.transformer.h) for handle in hooks(f"blocks.{i}", block, kept)]
         kept["logits"] = model(ids, use_cache=False).logits
         for handle in handles:
             handle.remove()
@@ -24,7 +24,15 @@ def cache_all(device: str) -> Trial:
     return Trial(run, lambda kept: kept)
 
 
-def _hooks(name: str, block: Any, kept: dict[str, Any]) -> list[Any]:
+def hooks(name: str, block: Any, kept: dict[str, Any]) -> list[Any]:
+    """Handles of the hooks that keep what passes in one block.
+
+    Arguments:
+        name: what the names of the sites begin with.
+        block: the module.
+        kept: where they put it.
+    """
+
     def entering(module: Any, site: str, heads: bool = False) -> Any:
         def hook(module: Any, args: Any, kwargs: Any) -> None:
             value = args[0] if args else next(iter(kwargs.values()))

@@ -96,7 +96,7 @@ def attachment(site: SiteSpec, basis: Basis, name: str, architecture: Architectu
     features, error = f"{site.name}.{name}", f"{site.name}.{name}.error"
     at_entries, rest = Coordinates(site, basis), Rest(site, basis)
     # after the site itself, before what comes after it at the same point
-    common = replace(site, base=site, rank=site.rank + 1 - 1 / (before + 2))
+    common = replace(site, base=site, seen=None, rank=site.rank + 1 - 1 / (before + 2))
     layout = Layout({n: _featured(names) for n, names in site.layout.axes.items()}, at_entries, site.layout.strict)
     return (
         replace(common, name=features, axes=_featured(site.axes), view=at_entries, layout=layout, beside={error: rest},

@@ -20,7 +20,7 @@ from sonde.access.outputs import entering, reenter, rewrap, unwrap
 from sonde.access.passing import AtPoint, Passing
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
 from sonde.access.sites import Site
-from sonde.access.views import Firing, HeadResults, Pattern
+from sonde.access.views import Firing, HeadResults, Pattern, Whole
 from sonde.access.writes import Write, write_into
 from sonde.results import SiteUnavailable
 
@@ -90,7 +90,8 @@ class Tape:
 
     def read(self, site: Site) -> None:
         """Keep the site's value in `held`."""
-        spec = self._spec(site)
+        spec = self.locate(site.name)
+        spec = self._spec(site) if spec.seen is None else replace(spec, point=spec.seen, view=Whole())
         self._at(spec.point).reads.append((spec, site))
 
     def write(self, write: Write) -> None:

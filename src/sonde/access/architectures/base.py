@@ -77,6 +77,7 @@ class SiteSpec:
         base: the site whose value the view unpacks, instead of the tensor itself; for coordinates in a basis.
         beside: the site's counterpart, coordinates or their error: by name, how it is computed; a change of the one keeps the other.
         of_tokens: whether positions there are those of the rows of tokens (if the inputs have any), and not those of an image.
+        seen: where the model goes on with the site's own tensor, if that is not `point`: reads happen there and compute nothing.
     """
 
     name: str
@@ -90,6 +91,7 @@ class SiteSpec:
     base: "SiteSpec | None" = None
     beside: Mapping[str, View] = field(default_factory=dict)
     of_tokens: bool = True
+    seen: Point | None = None
 
     def axes_of(self, value: Tensor, batch: int | None) -> tuple[str, ...]:
         """The names of the axes of the site's tensor, in a forward over so many rows (where that is known)."""

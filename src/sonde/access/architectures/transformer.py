@@ -78,12 +78,13 @@ class _Sites:
     # one site
 
     def site(
-        self, name: str, axes: tuple[str, ...], path: str, port: Port, meaning: str, view: View | None = None, block: int = -1, rank: int = 0
+        self, name: str, axes: tuple[str, ...], path: str, port: Port, meaning: str, view: View | None = None, block: int = -1, rank: int = 0,
+        seen: Point | None = None,
     ) -> None:  # fmt: skip
         name = self.prefix + name
         if unindexed(name) not in self.missing:
             place, images = Point(path, port), bool(self.parts.patches)
-            self.specs.append(SiteSpec(name, axes, place, view or Whole(), meaning, block, rank, of_tokens=not images))
+            self.specs.append(SiteSpec(name, axes, place, view or Whole(), meaning, block, rank, of_tokens=not images, seen=seen))
 
     def lack(self, name: str, reason: str) -> None:
         self.missing.setdefault(self.prefix + name, reason)
@@ -214,7 +215,9 @@ class _Sites:
             self.scale(f"{b}attn.norm.scale", norm, i)
             self.site(f"{b}resid_mid", RESID, norm, "out", f"{meaning}, after its norm", block=i, rank=1)
         else:
-            self.site(f"{b}resid_mid", RESID, self._attn_out(path), "out", meaning, ResidMid(path), i, rank=2)
+            norm = self.parts.mlp_norm if self.parts.down and not self.parts.folded else ""
+            seen = Point(f"{path}.{norm}", "in") if norm else None
+            self.site(f"{b}resid_mid", RESID, self._attn_out(path), "out", meaning, ResidMid(path), i, rank=2, seen=seen)
 
     def _mlp(self, b: str, path: str, i: int) -> None:
         parts, sizes = self.parts, self.sizes
