@@ -361,11 +361,46 @@ def test_a_first_axis_that_is_not_the_batch_is_not_called_so():
     run = model.run(x, read=["inner:out", "table:out"])
     assert run.axes("inner:out") == ("axis0", "pos", "unit")
     edits = [sonde.Zero(site) for site in ("inner:out[unit=0]", "inner:out[unit=1]", "table:out[unit=2]")]
-    with pytest.raises(SiteUnavailable, match=r"'inner:out\[unit=0\]' has 12 entries along its first axis in a forward over 6 rows, .* batch_size=1"):
-        model.sweep(x, edits, lambda run: run.logits[:, 0])
-    sweep = model.sweep(x, edits, lambda run: run.logits[:, 0], batch_size=1)
+    sweep = model.sweep(x, edits, lambda run: run.logits[:, 0])
+    assert any("edits were made one forward at a time: 'inner:out[unit=0]' has 12 entries along its first axis" in note for note in sweep.notes)
     for edit, values in zip(edits, sweep.values, strict=True):
         assert torch.allclose(model.run(x, edits=[edit]).logits[:, 0], values, atol=1e-6)
+
+
+class Meeting(nn.Module):
+    """Compares the rows of a batch, as contrastive models do."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.inner(x)
+        return x - x.mean(0)
+
+
+class Stateful(nn.Module):
+    """Takes a first state, which has the batch second."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x, state):
+        return self.head(self.gru(x, state)[0][:, -1])
+
+
+def test_what_can_t_be_stacked_is_swept_one_by_one():
+    meeting, stateful = sonde.Model(spread(Meeting())), sonde.Model(spread(Stateful()))
+    cases = [(meeting, rand(4, 3), "inner:out", "they gave other values"), (stateful, (rand(2, 5, 3), rand(1, 2, 4)), "gru:out", "")]
+    for model, given, site, why in cases:
+        edits = [sonde.Zero(f"{site}[unit={unit}]") for unit in range(3)]
+        sweep = model.sweep(given, edits, lambda run: run.logits[:, 0])
+        assert any(note.startswith("edits were made one forward at a time") and why in note for note in sweep.notes)
+        for edit, values in zip(edits, sweep.values, strict=True):
+            assert torch.allclose(model.run(given, edits=[edit]).logits[:, 0], values, atol=1e-6)
+    with pytest.raises(UnknownSite, match="unit 9 is out of range"):
+        meeting.sweep(rand(4, 3), [sonde.Zero("inner:out[unit=0]"), sonde.Zero("inner:out[unit=9]")], lambda run: run.logits[:, 0])
 
 
 def test_torch_s_own_encoder():

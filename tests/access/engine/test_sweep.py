@@ -272,9 +272,19 @@ class Coupled(torch.nn.Module):
 
 
 def test_stacking_is_verified_too():
-    model = sonde.Model(Coupled())
-    with pytest.raises(SondeError, match="the planned sweep gives"):
-        model.sweep(torch.randn(2, 3), [sonde.Zero("layer:out"), sonde.Add("layer:out[batch=0]", 5.0)], lambda run: run.logits[:, 0])
+    """What was stacked wrongly is computed again, now and in later sweeps, and said; without the check it would go unseen."""
+    model, x = sonde.Model(Coupled()), torch.randn(2, 3)
+    edits = [sonde.Zero("layer:out"), sonde.Add("layer:out[batch=0]", 5.0)]
+
+    def metric(run):
+        return run.logits[:, 0]
+
+    plain = torch.stack([metric(model.run(x, edits=[edit])) for edit in edits])
+    assert not torch.allclose(model.sweep(x, edits, metric, verify=False).values, plain)
+    for verify in (None, None, False):
+        sweep = model.sweep(x, edits, metric, verify=verify)
+        assert torch.equal(sweep.values, plain)
+        assert any("edits were made one forward at a time: stacked along the batch they gave other values" in note for note in sweep.notes)
 
 
 def test_a_metric_that_is_nan_in_both_is_no_disagreement(model, ids):

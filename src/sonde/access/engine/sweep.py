@@ -24,7 +24,7 @@ from sonde.access.forward import Logits, Metric, evaluation, forward, logits_for
 from sonde.access.inputs import Inputs
 from sonde.access.run import Plan, Run, Sweep
 from sonde.access.sites import Site
-from sonde.access.writes import Write
+from sonde.access.writes import Unstackable, Write
 from sonde.jobs import shards
 from sonde.results import InputError, SondeError, content_hash
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # how far a stacked computation may lie from a plain one, relative to the largest logit: other shapes sum in another order
 BOUND = {torch.float64: 1e-9, torch.float32: 1e-5}
 BOUND_HALF = 5e-2
+
+ALONE = "alone"  # a model has shown that its cells can't share a forward
+SINGLY = "edits were made one forward at a time"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,16 @@ def sweep(
         for kind, members in _kinds(made).items():
             if verify or (verify is None and kind not in model.verified):
                 cell = random.Random(seed).choice(members)
-                _verify(forward(model, inputs, (), cell.writes, made.logits, made.record), metric, values[cell.index], cell)
+                try:
+                    _verify(forward(model, inputs, (), cell.writes, made.logits, made.record), metric, values[cell.index], cell)
+                except SondeError:
+                    if kind != "stacked" or model.n_layers:
+                        raise
+                    # a module of no known family may let the rows of a batch meet
+                    for one in members:
+                        values[one.index] = measured(metric, forward(model, inputs, (), one.writes, made.logits, made.record))
+                    model.verified.add(ALONE)
+                    notes[f"{SINGLY}: stacked along the batch they gave other values"] = None
                 model.verified.add(kind)
     names = tuple(" and ".join(map(str, cell)) for cell in cells)
     return Sweep(values, base, names, made.plan, tuple(notes))
@@ -142,6 +154,20 @@ def _run(model: "Model", made: _Prepared, one: Pass, inputs: Inputs) -> tuple[li
     """A run for each cell of a pass."""
     if one.entry != PLAIN:
         return replay(model, made.recorded, one, inputs, made.columns, made.narrow, made.record)
+    if len(one.cells) == 1:
+        run = forward(model, inputs, (), one.cells[0].writes, made.logits, made.record)
+        return [run], run.notes
+    try:
+        if ALONE in model.verified:
+            raise Unstackable("stacked along the batch they gave other values before")
+        return _stacked(model, made, one, inputs)
+    except Exception as error:  # of stacking, which not every module bears; an error of an edit comes again
+        runs = [run for cell in one.cells for run in _run(model, made, Pass([cell]), inputs)[0]]
+        return runs, [*runs[0].notes, f"{SINGLY}: {error}"]
+
+
+def _stacked(model: "Model", made: _Prepared, one: Pass, inputs: Inputs) -> tuple[list[Run], Sequence[str]]:
+    """A run for each cell of a pass of whole forwards, with the cells stacked along the rows."""
     rows = [slice(k * inputs.batch, (k + 1) * inputs.batch) for k in range(len(one.cells))]
     writes = [write.within(part) for cell, part in zip(one.cells, rows, strict=True) for write in cell.writes]
     run = forward(model, inputs.repeat(len(one.cells)), (), writes, made.logits, made.record)
