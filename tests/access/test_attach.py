@@ -184,6 +184,15 @@ def test_swept_as_other_sites(attached, ids, metric):
         assert torch.allclose(sweep.values[i], metric(attached.run(ids, edits=cell)), rtol=1e-5, atol=1e-5)
 
 
+def test_a_wide_dictionary_makes_a_sweeps_passes_smaller(loaded, ids, metric, monkeypatch):
+    """A million coordinates of every token must fit into memory, too."""
+    monkeypatch.setattr("sonde.access.engine.costs.rows_within", lambda _: 40_000_000)
+    model = loaded["gpt2"]
+    wide = model.attach(SITE, Dictionary.random(size=20_000), "dict")
+    cells = [sonde.Zero(f"blocks.1.attn.z[head={i}]") for i in range(4)]
+    assert wide.sweep(ids, cells, metric).plan.passes > model.sweep(ids, cells, metric).plan.passes
+
+
 def test_several_bases_at_one_site_and_at_several(model, ids):
     plane, other = Subspace.random(16, 2), Subspace.random(16, 4, seed=1)
     m = model.attach(SITE, BASIS, "dict").attach(SITE, plane, "plane").attach("blocks.1.resid_post", other, "plane")

@@ -33,7 +33,7 @@ def test_standard_normal():
 
 
 @given(rows)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_an_example_has_its_noise_in_every_batch(loaded, batch):
     model = loaded["gpt2"]
     together = noise(model, batch)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sonde.access.attachments import Coordinates
 from sonde.access.engine.cells import PLAIN
 from sonde.access.engine.passes import ROWS_PER_PASS, Pass
 from sonde.access.inputs import Inputs
@@ -24,8 +25,9 @@ def tokens_within(model: "Model", inputs: Inputs, record: bool) -> int:
     length = inputs.ids.shape[1]
     if not model.architecture.d_model:
         return ROWS_PER_PASS * length
-    budget = free_bytes(model) // 2
-    return max(1, (budget if model.device.type == "cuda" else min(WORKING_SET, budget)) // _bytes_per_token(model, length, record))
+    budget, token = free_bytes(model) // 2, _bytes_per_token(model, length, record)
+    fitting = budget // (token + _bytes_of_coordinates(model))
+    return max(1, fitting if model.device.type == "cuda" else min(WORKING_SET // token, fitting))
 
 
 def free_bytes(model: "Model") -> int:
@@ -44,6 +46,12 @@ def _bytes_per_token(model: "Model", length: int, record: bool) -> int:
     """What one token takes inside a block, its activation function's intermediate values included."""
     arch = model.architecture
     return _bytes_per_number(model) * (8 * arch.d_model + 5 * arch.d_mlp + (4 * arch.n_heads * length if record else 0))
+
+
+def _bytes_of_coordinates(model: "Model") -> int:
+    """What one token takes where the widest of the attached bases is written: its coordinates before and after, and copies of them."""
+    sizes = [spec.view.basis.size for spec in model.attached.values() if isinstance(spec.view, Coordinates)]
+    return _bytes_per_number(model) * 5 * max(sizes, default=0)
 
 
 def _bytes_per_number(model: "Model") -> int:
