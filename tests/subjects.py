@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache, partial
 
+import tiny_encoders
 import torch
 from tiny_families import DECODERS, build
 from tiny_models import NATIVE, bare
@@ -24,7 +25,7 @@ DECODER_SUBJECTS: dict[str, Callable[[], sonde.Model]] = {
     **{family: partial(handle, bare, family) for family in NATIVE},
     **{family: partial(handle, build, family) for family in DECODERS},
 }
-SUBJECTS = DECODER_SUBJECTS
+SUBJECTS = DECODER_SUBJECTS | {family: partial(handle, tiny_encoders.build, family) for family in tiny_encoders.ENCODERS}
 
 
 @cache
@@ -33,11 +34,8 @@ def subject_model(family: str) -> sonde.Model:
     return SUBJECTS[family]()
 
 
-def of_tokens(family: str) -> bool:
-    """Whether the family takes rows of tokens."""
-    return True
-
-
 def given(model: sonde.Model, seed: int) -> object:
-    """Two rows that the model takes, drawn at random."""
-    return torch.randint(model.architecture.d_vocab, (2, 6), generator=torch.Generator().manual_seed(seed))
+    """What the model takes, drawn at random: two rows of tokens or images, or three texts beside two images."""
+    if model.name in DECODER_SUBJECTS:
+        return torch.randint(model.architecture.d_vocab, (2, 6), generator=torch.Generator().manual_seed(seed))
+    return tiny_encoders.inputs(model, seed)
