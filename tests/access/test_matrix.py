@@ -8,7 +8,7 @@ from matrix import EDITS, PARTS, Cell, cells, check, failures, pairwise, subject
 from subjects import SUBJECTS
 
 import sonde
-from sonde.access import tape
+from sonde.access import writes
 from sonde.access.views import HeadResults, Heads, Whole
 from sonde.results import SondeError
 
@@ -64,7 +64,7 @@ def test_control_an_edit_that_is_remembered_and_not_made(monkeypatch):
 
 def test_control_an_edit_of_the_neighbour_too(monkeypatch):
     spilt = lambda value, part, resolved: value.copy_(part if not resolved[0] else part.mean())
-    lies(monkeypatch, tape, "put", spilt, cell(part="row"), "what is read is not what was written")
+    lies(monkeypatch, writes, "put", spilt, cell(part="row"), "what is read is not what was written")
 
 
 def test_control_an_identity_that_is_not(monkeypatch):

@@ -59,7 +59,9 @@ def enter(model: "Model", index: int, writes: Sequence[Write], replayable: bool)
             blocks.append(spec.block + 1)
         else:
             others.append(write)
-            blocks.append(PLAIN if spec.point.module == "" else spec.block)
+            # what reads the logits is no part of a replay; RoBERTa keeps its final norm in there
+            read_out = spec.point.module == "" or f"{spec.point.module}.".startswith(f"{arch.unembed}.")
+            blocks.append(PLAIN if read_out else spec.block)
     entry = min(blocks) if replayable else PLAIN
     # what is written on leaving a block comes before what is written on entering the next
     return Cell(index, writes, writes if entry == PLAIN else [*moved, *others], entry, max(blocks))
