@@ -404,3 +404,12 @@ def test_what_does_not_fit_into_memory_is_computed_plainly(model, ids, metric, m
     assert (free.plan.plain, tight.plan.plain) == (0, 2)
     assert torch.allclose(free.values, tight.values, atol=1e-5)
     assert any("what entered each block does not fit into memory" in note for note in tight.notes)
+
+
+def test_a_write_that_changes_nothing_is_made_with_one_that_does(loaded, metric):
+    """The first token's pattern is the same whatever the tokens are; the other write begins later."""
+    model, ids = loaded["native"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    source = model.run([[3, 2, 1], [4, 4, 6], [1, 8, 9]], read="blocks.1.attn.pattern")
+    cell = [sonde.Patch("blocks.1.attn.pattern[query=0]", source), sonde.Scale("blocks.0.resid_pre[pos=-2:]", 2.0)]
+    sweep = model.sweep(ids, [cell], metric)
+    assert torch.allclose(sweep.values[0], metric(model.run(ids, edits=cell)), atol=1e-5)

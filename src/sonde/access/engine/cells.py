@@ -73,8 +73,10 @@ def changes_from(model: "Model", cell: Cell, base: Run, rows: Rows) -> int | Non
     An edit that rewrites what is there changes nothing after it either, so a cell of such edits is the unedited forward, bit for bit.
     """
     found = [_first_change(model, write, base, rows) for write in cell.writes]
-    changed = [column for column in found if column is not None]
-    return min(changed) if changed else None
+    if all(column is None for column in found):
+        return None
+    # a write that changes nothing is made all the same, so its columns must be computed
+    return min(_columns(write.site, rows)[0] if column is None else column for write, column in zip(cell.writes, found, strict=True))
 
 
 def _first_change(model: "Model", write: Write, base: Run, rows: Rows) -> int | None:
