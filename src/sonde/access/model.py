@@ -27,6 +27,7 @@ from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import continuations, following
 from sonde.access.inputs import Given, Inputs, Spans, is_one, prepare, with_spans
 from sonde.access.layouts import layout, refuse_batch_second
+from sonde.access.outputs import unwrap
 from sonde.access.placing import When
 from sonde.access.proof import Identity, first_use, prove
 from sonde.access.run import Gradients, Plan, Run, Sweep
@@ -319,6 +320,22 @@ class Model:
         if i not in range(self.n_layers):
             raise InputError(f"there is no block {shown(i)}: {self.name} has {self.n_layers}, counted from 0")
         return self.module.get_submodule(f"{self.architecture.blocks}.{i}")
+
+    def embed(self, ids: Int[Tensor, "*position"]) -> Float[Tensor, "*position d_model"]:
+        """The vectors that the site `embed` holds for these tokens: the model's own embedding, scaled and projected as the model does.
+
+        Arguments:
+            ids: tokens, (...).
+
+        Raises:
+            SiteUnavailable: a model without token embeddings.
+        """
+        arch = self.architecture
+        if not arch.embed:
+            raise SiteUnavailable(f"{self.name} has no token embeddings that sonde knows; name the module that gives them by its path")
+        vectors: Tensor = self.module.get_submodule(arch.embed)(ids)
+        last = self.locate(f"{arch.prefix}embed").point.module
+        return vectors if last == arch.embed else unwrap(self.module.get_submodule(last)(vectors))
 
     def unembed(self, hidden: Float[Tensor, "*position d_model"], rows: Rows | None = None) -> Float[Tensor, "*kept vocab"]:
         """The model's own final norm and whatever else follows its blocks, then its own unembedding.

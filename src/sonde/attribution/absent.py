@@ -28,14 +28,13 @@ def absent_embedding(model: Model, absent: Absent) -> tuple[Float[Tensor, " d_mo
     pad = None if model.tokenizer is None else model.tokenizer.pad_id
     if absent == "zero":
         return torch.zeros(model.d_model, device=model.device), "the zero vector"
-    table = model.module.get_submodule(model.architecture.embed)
     with torch.no_grad():
         if absent == "mean" or (absent == "pad" and pad is None):
             # not the zero vector: an RMSNorm jumps there, so that no path to it can be integrated
-            vectors: Tensor = table(torch.arange(model.architecture.d_vocab, device=model.device))
+            vectors = model.embed(torch.arange(model.architecture.d_vocab, device=model.device))
             return vectors.mean(0), "the mean embedding" + (" (there is no padding token)" if absent == "pad" else "")
         token = pad if absent == "pad" else _token(model, absent)
-        vector: Tensor = table(torch.tensor(token, device=model.device))
+        vector = model.embed(torch.tensor(token, device=model.device))
     name = str(token) if model.tokenizer is None else repr(model.tokenizer.strings([token or 0])[0])
     return vector, f"the padding token {name}" if absent == "pad" else f"the token {name}"
 
