@@ -7,8 +7,7 @@ import pytest
 import torch
 from tiny_families import DECODERS, build
 from tiny_models import FAMILIES, NATIVE, VOCAB, bare
-from tokenizers import Tokenizer as Backend
-from tokenizers import models, pre_tokenizers
+from tiny_tokenizer import text, words
 
 import sonde
 from sonde.access import Tokenizer
@@ -20,12 +19,6 @@ NEW = 3
 WIDE = torch.linspace(-2, 2, 16)
 
 
-def words():
-    backend = Backend(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return Tokenizer(backend)
-
-
 @contextlib.contextmanager
 def logits_seen(module):
     """The logits of every call of the module, at the newest token."""
@@ -35,10 +28,6 @@ def logits_seen(module):
     )
     yield seen
     handle.remove()
-
-
-def text(ids):
-    return "".join(f" w{i}" for i in ids)
 
 
 def step_of(place, prompt):
@@ -98,7 +87,7 @@ def speaker(family):
     module = bare(family) if family in NATIVE else build(family)
     if hasattr(module, "generation_config"):
         module.generation_config.eos_token_id = None  # no text ends here before the others
-    return sonde.Model(module, words())
+    return sonde.Model(module, Tokenizer(words()))
 
 
 @pytest.fixture(params=CASES, ids="-".join)

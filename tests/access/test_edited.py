@@ -118,17 +118,6 @@ def test_refused(model):
         pass
 
 
-def test_gradient_checkpointing_is_refused_while_training():
-    """Its backward pass computes activations again, when the edits may be gone."""
-    module = bare("llama")
-    module.activation_checkpointing_enable()
-    model = sonde.Model(module.train())
-    with pytest.raises(SiteUnavailable, match="gradient checkpointing computes activations again"), model.edited([sonde.Zero("embed")]):
-        pass
-    assert model.run([[1, 2]], edits=[sonde.Zero("embed")]).logits.shape == (1, 2, 40)  # in evaluation nothing is computed twice
-    module.eval()
-
-
 def test_the_models_own_generation_under_an_edit():
     """sae-reasoning #3: steering that is skipped on the tokens that a cache decodes."""
     module = bare("llama")

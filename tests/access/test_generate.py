@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import FAMILIES, VOCAB
+from tiny_tokenizer import text, words
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 
@@ -17,20 +18,10 @@ PROMPT = [5, 9, 3]
 NEW = 5
 
 
-def words():
-    backend = Backend(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return backend
-
-
 @pytest.fixture(scope="module")
 def speaking(loaded):
     """Every family with a tokenizer whose token 39 ends a text."""
     return {family: sonde.Model(model.module, Tokenizer(words(), bos_id=1, eos_id=39)) for family, model in loaded.items()}
-
-
-def text(ids):
-    return "".join(f" w{i}" for i in ids)
 
 
 def greedy(model, ids, edits, new=NEW):

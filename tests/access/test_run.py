@@ -515,17 +515,6 @@ def test_a_norm_of_an_unknown_kind_has_no_scale():
         sonde.Model(module).run([[1, 2, 3]], read="final_norm.scale")
 
 
-def test_a_compiled_module_is_refused(net):
-    """Compiled code does not pass hooks: an edit would silently do nothing."""
-    for compiled in (torch.compile(nn.Linear(2, 2)), nn.Sequential(torch.compile(nn.Linear(2, 2)))):
-        with pytest.raises(InputError, match=r"this module is compiled, .*: load the module before torch.compile"):
-            sonde.Model(compiled)
-    inner = nn.Linear(2, 2)
-    inner.compile()
-    with pytest.raises(InputError, match="this module is compiled"):
-        sonde.Model(inner)
-
-
 def test_the_hash_follows_weights_and_settings(loaded, tmp_path):
     model = loaded["llama"]
     model.module.save_pretrained(tmp_path)

@@ -1,6 +1,7 @@
 """One forward through the model's own module: the only place where sonde calls a model to read, edit or differentiate it."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from sonde.access.edits import FromRun
 from sonde.access.inputs import Inputs
+from sonde.access.modes import without_derivative
 from sonde.access.outputs import unwrap
 from sonde.access.run import Gradients, Readings, Run
 from sonde.access.sites import Site
@@ -19,6 +21,9 @@ from sonde.results import InputError, SiteUnavailable, SondeError, shown
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
+
+# a call changes modes, kernels and hooks of a module, which another handle or a shared configuration may hold too: threads take turns
+_TURN = threading.RLock()
 
 Logits = Literal["last"] | bool
 Metric = Callable[[Run], Tensor]
@@ -76,6 +81,11 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
         value = measured(of, run)
         if not value.requires_grad:
             raise InputError(f"the metric does not depend on {', '.join(map(str, sites[:3]))} by any differentiable path")
+        if (operation := without_derivative(value)) is not None:
+            raise SiteUnavailable(
+                f"{model.name} computes by operations without a derivative ({operation}), as quantised layers do, so its gradients would be wrong; "
+                "load the weights that are not quantised"
+            )
         try:
             grads = torch.autograd.grad(value.sum(), [leaf.value for leaf in tape.leaves.values()], allow_unused=True)
         except RuntimeError as error:
@@ -136,15 +146,16 @@ def evaluation(module: nn.Module) -> Iterator[bool]:
 
     Inference mode is off inside: its tensors could neither be differentiated nor watched for changes in place.
     """
-    training = [m for m in module.modules() if m.training]
-    try:
-        for m in training:
-            m.training = False
-        with torch.inference_mode(False):
-            yield bool(training)
-    finally:
-        for m in training:
-            m.training = True
+    with _TURN:
+        training = [m for m in module.modules() if m.training]
+        try:
+            for m in training:
+                m.training = False
+            with torch.inference_mode(False):
+                yield bool(training)
+        finally:
+            for m in training:
+                m.training = True
 
 
 @contextlib.contextmanager

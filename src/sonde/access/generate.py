@@ -7,7 +7,6 @@ would give.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from sonde.access.forward import forward, needs_recording
 from sonde.access.inputs import Inputs
+from sonde.access.modes import takes
 from sonde.access.placing import Placed, When, steps_of
 from sonde.access.sampling import Sampling
 from sonde.access.selection import rows_of
@@ -102,7 +102,7 @@ def _on_the_left(model: "Model", prompts: Inputs, max_new_tokens: int) -> tuple[
 
 
 def _cache(model: "Model") -> Any:
-    if "past_key_values" not in signature(model.module.forward).parameters:
+    if not takes(model.module, model.architecture.blocks, "past_key_values"):
         raise InputError(f"{type(model.module).__name__} takes no past_key_values, and text is written with a key-value cache only")
     from transformers import DynamicCache
 
@@ -118,7 +118,7 @@ def _inputs(model: "Model", ids: Tensor, mask: Tensor, cache: Any) -> Inputs:
         kwargs["use_cache"] = True
     if not mask.all():
         kwargs["attention_mask"] = mask.long()
-        if "position_ids" in signature(model.module.forward).parameters:  # some families count from the padding unless they are told
+        if takes(model.module, model.architecture.blocks, "position_ids"):  # some families count from the padding unless they are told
             kwargs["position_ids"] = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, cached:]
     return Inputs((ids[:, cached:],), kwargs, len(ids), ids, mask, cached=cached)
 

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sonde.access import modes
 from sonde.access.architectures import Architecture, Point, SiteSpec, describe
 from sonde.access.attachments import Coordinates, attachment
 from sonde.access.basis import Basis
@@ -57,8 +58,7 @@ class Model:
     def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = "", processor: Any = None):
         if not isinstance(module, nn.Module):
             raise InputError(f"{shown(module)} is no torch module: sonde.load opens a model by its name or folder")
-        if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules()):
-            raise InputError("this module is compiled, and compiled code passes by what reads and edits it: load the module before torch.compile")
+        modes.refuse(module)
         refuse_batch_second(module)
         self.module = module
         self.architecture: Architecture = describe(module)
@@ -68,7 +68,7 @@ class Model:
         self.attached: dict[str, SiteSpec] = {}  # coordinates as sites, by name
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
         self._refuted: dict[str, Identity] | None = None  # the sites whose equations failed; nothing before the first use
-        self._hashed: tuple[list[tuple[int, int]], str] | None = None
+        self._hashed: tuple[Any, str] | None = None
 
     # verbs
 
@@ -225,10 +225,9 @@ class Model:
             edits: what to write where, in order. Positions count each row's real tokens as the module's `attention_mask` tells them.
 
         Raises:
-            SiteUnavailable: on leaving, an edit that never fired; on entering, a module that recomputes its activations in the backward pass.
+            SiteUnavailable: on leaving, an edit that never fired; in a call, an edit inside a part whose activations are computed again in the
+                backward pass.
         """
-        if any(m.training and getattr(m, "gradient_checkpointing", False) for m in self.module.modules()):
-            raise SiteUnavailable("gradient checkpointing computes activations again, without the edits: switch it off to train an edited model")
         tape = Tape(self.module, self.architecture, self.locate, once=False)
         for write in self._writes(edits):
             tape.write(write)
@@ -426,14 +425,14 @@ class Model:
     def hash(self) -> str:
         """A content hash of settings and weights: results remember which model they speak of.
 
-        It is computed once, and again after the weights have changed in place, as they do in training.
+        It is computed once, and again after the weights have changed in place, as they do in training, or other adapters are active.
         """
         held = [*self.module.parameters(), *self.module.buffers()]
-        versions = [(id(tensor), 0 if tensor.is_inference() else tensor._version) for tensor in held]
-        if self._hashed is None or self._hashed[0] != versions:
+        state = [(id(tensor), 0 if tensor.is_inference() else tensor._version) for tensor in held], modes.adapters(self.module)
+        if self._hashed is None or self._hashed[0] != state:
             a = self.architecture
             shape = [a.family, type(self.module).__name__, a.n_layers, a.n_heads, a.n_kv_heads, a.d_model, a.n_ctx]
-            self._hashed = versions, content_hash([shape, a.settings, self.module.state_dict()])
+            self._hashed = state, content_hash([shape, a.settings, modes.stored(self.module.state_dict()), *state[1]])
         return self._hashed[1]
 
     @property

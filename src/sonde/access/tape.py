@@ -6,6 +6,7 @@ nothing.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from sonde.access.architectures import Architecture, Point, SiteSpec
 from sonde.access.edits import Backward
 from sonde.access.kernels import PORTS, listening
+from sonde.access.modes import recomputed
 from sonde.access.outputs import entering, reenter, rewrap, unwrap
 from sonde.access.passing import AtPoint, Passing
 from sonde.access.selection import POSITION_AXES, Rows, put, resolve, rows_of, take
@@ -85,6 +87,7 @@ class Tape:
         self._fired: set[Point] = set()
         self._blocks: dict[str, Tensor] = {}
         self._paths: dict[int, str] = {}
+        self._thread = threading.get_ident()
 
     # what to do
 
@@ -177,8 +180,15 @@ class Tape:
 
     # hooks
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether another thread calls the module while this one runs it; `edited` is meant for every caller."""
+        return self.once and threading.get_ident() != self._thread
+
     def _entering(self, points: Sequence[Point]) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if self._elsewhere:
+                return None
             given = changed = (args, kwargs)
             for point in points:
                 raw = entering(*changed, point.module, point.item)
@@ -191,6 +201,8 @@ class Tape:
 
     def _leaving(self, points: Sequence[Point]) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            if self._elsewhere:
+                return None
             first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
             changed = output
             for point in points:
@@ -212,6 +224,11 @@ class Tape:
         at = self._points[point]
         if point in self._fired and self.once:
             raise SiteUnavailable(f"the module {point.module!r} runs more than once in a forward, so {str(point)!r} names no single tensor")
+        self._fired.add(point)
+        if (at.writes or at.leaves) and (torch.is_grad_enabled() or not self.once) and recomputed():
+            raise SiteUnavailable(
+                f"gradient checkpointing computes {at.sites[0].name!r} again in the backward pass, when edits may be gone: switch it off there"
+            )
         hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
         of_tokens = self.rows is not None and all(spec.of_tokens for spec in self._specs(at))
         passing = Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows and of_tokens else self.batch))
@@ -223,7 +240,6 @@ class Tape:
             self._read(spec, site, passing)
         if at.block:
             self._blocks[at.block] = passing.raw
-        self._fired.add(point)
         if self.stop and len(self._fired) == len(self._points):
             raise Stop
         return passing.raw

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sonde.access.architectures.base import Architecture, Images, Law, Point, Port, SiteSpec, unindexed
 from sonde.access.architectures.parts import Parts, Sizes
 from sonde.access.kernels import Kernel
+from sonde.access.modes import is_plain
 from sonde.access.views import Broadcast, Folded, HeadFirst, HeadResults, Heads, NormScale, Part, Patches, Pattern, ResidMid, Scores, View, Whole
 
 RESID = ("batch", "pos", "d_model")
@@ -271,4 +272,4 @@ def _plain_map(projection: nn.Module, d_in: int, d_out: int, transposed: bool) -
     weight = getattr(projection, "weight", None)
     shape = (d_in, d_out) if transposed else (d_out, d_in)
     known = isinstance(projection, nn.Linear) or type(projection).__name__ == "Conv1D"
-    return known and isinstance(weight, Tensor) and weight.is_floating_point() and weight.shape == shape
+    return known and isinstance(weight, Tensor) and is_plain(weight) and weight.is_floating_point() and weight.shape == shape
