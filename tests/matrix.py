@@ -1,6 +1,6 @@
-"""Every family, site, edit and part of a site against every other: the matrix of what the handle promises.
+"""Every site of every family under every edit: the matrix of what the handle promises.
 
-A cell is one edit at one part of one site in one family. In every cell these laws must hold, or the edit is refused by name:
+A cell is one edit at one site in one family: at all of it, in one row, at one position or at some entries, in turn. In every cell these laws must hold, or the edit is refused by name:
 
 1. it fires, and what is read at the site is what the edit says, in the part and nowhere else;
 2. what changed the whole of a site changed the model's output, and what changed nothing left it bit for bit;
@@ -178,12 +178,12 @@ def subject(family: str) -> Subject:
 
 
 def cells(families: Iterable[str]) -> list[Cell]:
-    """The whole matrix."""
+    """Every site of every family under every edit; the part that is edited goes round, so that every pair with it comes up too."""
     return [
-        Cell(family, name, edit, part)
+        Cell(family, name, edit, PARTS[(i + j + len(family)) % len(PARTS)])
         for family in families
-        for name in subject(family).model.architecture.sites
-        for edit, part in itertools.product(EDITS, PARTS)
+        for i, name in enumerate(subject(family).model.architecture.sites)
+        for j, edit in enumerate(EDITS)
     ]
 
 
@@ -343,10 +343,13 @@ def main() -> int:
     """Check the matrix, or as many cells as hold every pair."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", action="store_true", help="only as many cells as hold every pair of values of two factors")
+    parser.add_argument("--share", default="1/1", help="only a share of the families, such as 1/2 and 2/2 for two processes")
     parser.add_argument("--family", action="append", choices=SUBJECTS, help="only this family; may be given several times")
     options = parser.parse_args()
     torch.set_num_threads(1)
     start, families = time.process_time(), options.family or list(SUBJECTS)
+    share, shares = map(int, options.share.split("/"))
+    families = families[share - 1 :: shares]
     every = cells(families)
     chosen = pairwise(every) if options.pairs else every
     kinds, counts = {cell.kind for cell in every}, Counter[str]()
