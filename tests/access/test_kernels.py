@@ -177,3 +177,29 @@ def test_a_kernel_that_disagrees_with_the_familys_own_is_refused():
     assert not torch.allclose(logits_of(module, ids), fused, atol=1e-2)
     run = sonde.Model(module).run(ids, read="blocks.0.attn.pattern")
     assert torch.equal(run.logits, logits_of(module, ids))
+
+
+@pytest.mark.parametrize("family", ["gptj", "bloom", "falcon"])
+def test_watched_attention_is_left_as_it_was(family):
+    """Also where the forward raises, or ends inside attention; transformers' registry does not reach these families."""
+    module = build(family)
+    model, ids, own = sonde.Model(module), torch.tensor([[1, 2, 3, 4]]), module.config._attn_implementation
+    pattern = model.run(ids, read="blocks.0.attn.pattern", logits=False)["blocks.0.attn.pattern"]
+    assert torch.allclose(pattern.sum(-1), torch.ones(1, 4, 4), atol=1e-6)
+
+    def broken(_):
+        raise KeyboardInterrupt
+
+    for site in ("blocks.1.attn.pattern", "blocks.0.attn.z"):
+        with pytest.raises(KeyboardInterrupt):
+            model.run(ids, edits=[sonde.Apply(site, broken)], read="blocks.1.attn.scores")
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+        assert module.config._attn_implementation == own
+        assert torch.equal(torch.softmax(torch.ones(2), 0), torch.full((2,), 0.5))  # no mode is left that would look at it
+    assert torch.equal(model.run(ids).logits, logits_of(module, ids))
+
+
+def test_watched_attention_does_not_look_ahead():
+    model = sonde.Model(build("bloom"))
+    assert not leaks(model, read="blocks.0.attn.pattern")
+    assert leaks(model, edits=[sonde.Set("blocks.1.attn.pattern", 0.2)])

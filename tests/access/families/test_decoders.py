@@ -1,8 +1,12 @@
 """Every family of decoders is what its sites say, and what is written at any of them arrives."""
 
+import copy
+
 import pytest
+import tiny_families
 import torch
-from tiny_models import LogitDifference, logits_of
+import transformers
+from tiny_models import LogitDifference, logits_of, spread
 
 import sonde
 from sonde.access.kernels import PORTS
@@ -144,3 +148,24 @@ def test_what_a_family_has_not_is_refused_with_a_reason(case):
         assert reason in str(refusal.value)
         with pytest.raises(SiteUnavailable):
             model.run(ids, edits=[sonde.Zero(wanted)])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_every_equation_holds_in_other_precisions(case, dtype):
+    """Far from the bound, so that rounding refuses no one."""
+    module, _, _ = case
+    identities = sonde.Model(copy.deepcopy(module).to(dtype)).prove()
+    assert all(identity.off < identity.bound / 5 for identity in identities), [str(i) for i in identities if not i.off < i.bound / 5]
+
+
+@pytest.mark.parametrize("head", ["Model", "ModelForSequenceClassification", "ModelForTokenClassification"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "bloom", "falcon"])
+def test_a_stack_under_another_head_or_none(name, head):
+    """The same sites at other paths; without an unembedding there are no logits to name."""
+    model_type, settings = tiny_families.DECODERS[name]
+    config = transformers.AutoConfig.for_model(model_type, **settings)
+    model = sonde.Model(spread(getattr(transformers, f"Auto{head}").from_config(config)))
+    assert all(identity.holds for identity in model.prove())
+    assert {"blocks.0.attn.z", "blocks.1.mlp.post", "embed", "final_norm"} <= set(model.architecture.sites)
+    with pytest.raises(SiteUnavailable, match="this module has no unembedding; load the language model around it"):
+        model.run([[1, 2, 3]], read="logits")
