@@ -50,6 +50,13 @@ def test_a_given_processor_takes_the_place_of_the_one_beside_the_weights(folder,
     assert sonde.load(tiny_encoders.build("vit"), processor=other).processor is other
 
 
+def test_a_processor_of_texts_and_images_holds_both(folder, picture):
+    class Both:
+        image_processor, tokenizer = hf.ViTImageProcessor(size={"height": 8, "width": 8}), None
+
+    assert sonde.load(folder, processor=Both()).run(picture).logits.shape == (1, 2)
+
+
 def test_a_damaged_processor_is_refused(tmp_path):
     tiny_encoders.build("vit").save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("{")

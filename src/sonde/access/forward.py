@@ -222,7 +222,7 @@ def _finish(
     if others:
         notes.append(f"a patch comes from a run under another attention kernel ({', '.join(sorted(others))}): equal to rounding only")
     if arch.sites and "logits" not in arch.sites and logits is not False:
-        notes.append("this model has no head: run.logits is what it returns first")
+        notes.append("this model has no head that sonde knows: run.logits is what it returns first")
     if was_training:
         notes.append("the module was in training mode: it ran in evaluation mode and was put back")
     columns = inputs.rows.last if logits == "last" and inputs.rows is not None else None

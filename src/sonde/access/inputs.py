@@ -130,6 +130,7 @@ def _images_and_texts(given: Given, architecture: Architecture, tokenizer: Token
 
 def _tokens(given: Given, architecture: Architecture, tokenizer: Tokenizer | None, device: torch.device, bos: bool | None) -> Inputs:
     """Rows of tokens, padded on the right and masked."""
+    given, segments = _segments(given, architecture)
     rows, notes = _token_rows(given, tokenizer, bos)
     pad = 0 if tokenizer is None or tokenizer.pad_id is None else tokenizer.pad_id
     if architecture.fills_rows:
@@ -140,11 +141,24 @@ def _tokens(given: Given, architecture: Architecture, tokenizer: Tokenizer | Non
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
     mask = torch.arange(longest, device=device)[None, :] < torch.tensor(lengths, device=device)[:, None]
     kwargs: dict[str, Any] = {}
+    if segments is not None:
+        kwargs["token_type_ids"] = torch.tensor([row + [0] * (longest - len(row)) for row in segments], device=device)
     if min(lengths) < longest:
         kwargs["attention_mask"] = mask.long()
         notes = (*notes, f"rows of {min(lengths)} to {longest} tokens, padded on the right and masked")
     tokens = () if tokenizer is None else tuple(tuple(tokenizer.strings(row)) for row in rows)
     return Inputs((ids,), kwargs, len(rows), ids, mask, tokens, notes)
+
+
+def _segments(given: Given, architecture: Architecture) -> tuple[Given, list[list[int]] | None]:
+    """The inputs without the segments that a tokenizer put beside them, and those, without padding, where the model tells segments apart."""
+    if not isinstance(given, Mapping) or "token_type_ids" not in given or "type_embed" not in architecture.sites:
+        return given, None
+    others = {name: value for name, value in given.items() if name != "token_type_ids"}
+    segments = given["token_type_ids"]
+    if not isinstance(segments, Tensor) or not isinstance(given.get("input_ids"), Tensor) or segments.shape != given["input_ids"].shape:
+        raise InputError(f"token_type_ids must be a whole number for every token id; got {shown(segments)}")
+    return others, _unpadded({**others, "input_ids": segments})[0]
 
 
 def with_spans(inputs: Inputs, spans: Spans) -> Inputs:
@@ -163,10 +177,10 @@ def with_spans(inputs: Inputs, spans: Spans) -> Inputs:
     assert rows is not None or not spans
     known = {}
     for name, entries in spans.items():
-        site = Site("spans").at(pos=Span(name))
-        by_row = [entries] * inputs.batch if isinstance(entries, str) else list(entries)
-        if len(by_row) != inputs.batch:
-            raise InputError(f"the span {name!r} has {len(by_row)} entries for {inputs.batch} rows; give one for each row")
+        site, count = Site("spans").at(pos=Span(name)), len(rows.lengths) if rows else 0
+        by_row = [entries] * count if isinstance(entries, str) else list(entries)
+        if len(by_row) != count:
+            raise InputError(f"the span {name!r} has {len(by_row)} entries for {count} rows; give one for each row")
         known[name] = tuple(_positions(rows, row, entry, site) for row, entry in enumerate(by_row) if rows)
     return replace(inputs, spans=known)
 

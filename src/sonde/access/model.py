@@ -52,7 +52,7 @@ class Model:
         module: any `nn.Module`. Known families (`sonde models` lists them) get the vocabulary of sites; every module has sites by path.
         tokenizer: a transformers tokenizer, a `tokenizers.Tokenizer`, or a `sonde.access.Tokenizer`.
         name: what to call it in reports.
-        processor: a transformers image processor, which makes tensors of pictures.
+        processor: a transformers image processor, which makes tensors of pictures; or a processor that holds one and a tokenizer.
     """
 
     def __init__(self, module: nn.Module, tokenizer: Any = None, name: str = "", processor: Any = None):
@@ -62,6 +62,8 @@ class Model:
         refuse_batch_second(module)
         self.module = module
         self.architecture: Architecture = describe(module)
+        if hasattr(processor, "image_processor"):  # transformers' processor of texts and images holds one of each
+            tokenizer, processor = tokenizer or processor.tokenizer, processor.image_processor
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.processor = processor
         self.name = name or type(module).__name__

@@ -204,3 +204,19 @@ def test_the_decoder_of_t5_is_refused_by_name():
     run = model.run(given, read="decoder.block.1:out")
     assert torch.equal(run.logits, first_output(module, given))
     assert run["decoder.block.1:out"].shape == (1, 2, 16)
+
+
+def test_segments_that_a_tokenizer_gives_are_followed():
+    """A pair of sentences, in rows padded on the left: the segment of a token is its own wherever it stands."""
+    model = sonde.Model(tiny_encoders.build("bert"))
+    ids, segments = torch.tensor([[5, 6, 7, 8, 9], [0, 0, 5, 6, 7]]), torch.tensor([[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]])
+    mask = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
+    run = model.run({"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}, read="type_embed")
+    with torch.no_grad():
+        whole = model.module(input_ids=ids[:1], token_type_ids=segments[:1]).logits
+        part = model.module(input_ids=ids[1:, 2:], token_type_ids=segments[1:, 2:]).logits
+    assert torch.allclose(run.logits[:1], whole, atol=1e-5)
+    assert torch.allclose(run.logits[1:, :3], part, atol=1e-5)
+    assert torch.equal(run["type_embed[pos=-1]"][0], run["type_embed[pos=-1]"][1])
+    with pytest.raises(InputError, match="token_type_ids must be a whole number for every token id"):
+        model.run({"input_ids": ids, "token_type_ids": segments[:, 1:]})
