@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tiny_encoders
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import FAMILIES, NATIVE, bare, logits_of
@@ -202,6 +203,22 @@ def test_weights_that_are_left_out_are_told(tmp_path):
     save_file(load_file(file) | {"transformer.h.7.extra": torch.zeros(2)}, file, metadata={"format": "pt"})
     with pytest.warns(UserWarning, match=r"holds 1 tensors that its architecture does not use, first 'transformer.h.7.extra': they were left out"):
         sonde.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bert", "vit", "clip"])
+def test_encoders_are_refused_where_they_are_not_whole(name, tmp_path):
+    tiny_encoders.build(name).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    key = next(key for key in weights if "layer" in key and key.endswith("weight"))
+    save_file({k: v for k, v in weights.items() if k != key}, tmp_path / "model.safetensors", {"format": "pt"})
+    refused(tmp_path, "lack 1 tensors, first ", "these files do not hold this whole model")
+    save_file({**weights, key: weights[key] * torch.nan}, tmp_path / "model.safetensors", {"format": "pt"})
+    refused(tmp_path, "hold NaN or infinity")
+    save_file({**weights, key: weights[key][:-1].clone()}, tmp_path / "model.safetensors", {"format": "pt"})
+    refused(tmp_path, "they are of two models")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    refused(tmp_path, "only pickled weights (pytorch_model.bin)")
 
 
 def test_a_body_is_not_given_a_head(tmp_path):

@@ -305,11 +305,12 @@ class Model:
         if colon and port in ("in", "out") and (path or not self.architecture.sites):
             return self._by_path(name, Point(path, "in" if port == "in" else "out", item))
         reason = self.architecture.why_not(name)
-        if reason is not None and self._block_exists(name):
+        blocks = self._blocks_beside(name)
+        if reason is not None and not blocks:
             raise SiteUnavailable(reason)
         hints = []
-        if not self._block_exists(name):
-            hints.append(f"the blocks are 0 to {self.architecture.n_layers - 1}")
+        if blocks:
+            hints.append(f"the blocks are 0 to {blocks - 1}")
         if any(name == path for path, _ in self.module.named_modules()):
             hints.append(f"it is a module: write {name + ':in'!r} or {name + ':out'!r}")
         elif not self.architecture.sites:
@@ -547,6 +548,9 @@ class Model:
         of_tokens = not any(tower.images for tower in towers)
         return SiteSpec(name, (), point, lies.view, "by path", int(inside[1]) if inside else -1, layout=lies, of_tokens=of_tokens)
 
-    def _block_exists(self, name: str) -> bool:
-        found = re.match(r"blocks\.(\d+)\.", name)
-        return found is None or not self.architecture.n_layers or int(found[1]) < self.architecture.n_layers
+    def _blocks_beside(self, name: str) -> int:
+        """How many blocks there are, where a name means one that is not there; else 0."""
+        found = re.match(r"(\w+\.)?blocks\.(\d+)\.", name)
+        stacks = self.architecture.towers or (self.architecture,)
+        n = next((stack.n_layers for stack in stacks if found and stack.prefix == (found[1] or "")), 0)
+        return n if found and int(found[2]) >= n else 0

@@ -122,7 +122,7 @@ def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None
     >>> logit_lens(sonde.load("specimen:words"), "The keys on the cabinet").layers
     ['embed', '0', '1', '2', 'model']
     """
-    if not model.architecture.sites:
+    if not model.architecture.sites or model.architecture.images is not None:
         raise InputError(f"the logit lens needs a language model of a known family; {model.name} is {model.architecture.family!r}")
     sites = [str(site) for pattern in SITES for site in model.sites(pattern)]
     run = model.run(inputs, read=sites, bos=bos)

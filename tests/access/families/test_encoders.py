@@ -7,7 +7,7 @@ from tiny_encoders import SPECIALS, first_output, inputs
 
 import sonde
 from sonde.access.kernels import PORTS
-from sonde.results import InputError, SiteUnavailable
+from sonde.results import InputError, SiteUnavailable, UnknownSite
 
 # some thousand forwards: the check of shapes at every call, which other tests make, would take most of the time
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -193,6 +193,22 @@ def test_what_makes_no_sense_is_refused_in_one_line(name):
         model.unembed(torch.zeros(1, 2, 16))
     with pytest.raises(InputError):
         model.generate([1, 2])
+
+
+def test_names_that_are_no_sites_of_a_tower():
+    model = sonde.Model(tiny_encoders.build("clip"))
+    for site, said in {
+        "blocks.0.attn.z": "nearest: 'text.blocks.0.attn.z', 'vision.blocks.0.attn.z'",
+        "text.blocks.7.attn.z": "the blocks are 0 to 1",
+        "vision.blocks.9.mlp.gate": "the blocks are 0 to 1",
+    }.items():
+        with pytest.raises(UnknownSite, match=said):
+            model.run(inputs(model), read=site)
+
+
+def test_the_lens_reads_words_and_no_images():
+    with pytest.raises(InputError, match="the logit lens needs a language model"):
+        sonde.lens.logit_lens(sonde.Model(tiny_encoders.build("vit")), torch.zeros(1, 3, 8, 8))
 
 
 def test_the_decoder_of_t5_is_refused_by_name():
