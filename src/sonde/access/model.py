@@ -38,6 +38,8 @@ from sonde.access.sites import Site, expand, is_glob, nearest
 from sonde.access.table import Place, Sites
 from sonde.access.tape import Tape
 from sonde.access.tokens import Tokenizer
+from sonde.access.translation import is_foreign, translated
+from sonde.access.translation import names as translation_names
 from sonde.access.writes import Write
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
@@ -296,6 +298,7 @@ class Model:
         """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
         if not isinstance(name, str):
             raise UnknownSite(f"{shown(name)} is no site: give its name as a text")
+        name = translated(name, self) if is_foreign(name) else name
         known = self.attached.get(name) or self.architecture.sites.get(name)
         if known is not None:
             return known
@@ -489,13 +492,14 @@ class Model:
         return [spec.name for spec in self.attached.values() if spec.base is not None and spec.base.name == name]
 
     def _expand(self, where: Where) -> list[Site]:
-        sites = expand(where, self.site_names, self.architecture.why_not)
+        sites = expand(where, [*self.site_names, *translation_names(self)], self.architecture.why_not)
         self._prove_first(site.name for site in sites)
         return sites
 
     def _prove_first(self, names: Iterable[str]) -> None:
         """At the first use of the vocabulary hold its equations against the model; refuse what failed."""
-        used = [name for name in names if name in self.architecture.sites]
+        own = (self.locate(name).name if is_foreign(name) else name for name in names)
+        used = [name for name in own if name in self.architecture.sites]
         # a hook of the user's may stand between two sites, which says nothing of either
         if (
             used
@@ -524,8 +528,7 @@ class Model:
                 raise InputError(f"{shown(edit)} is no edit: use sonde.{kinds}")
             if is_glob(edit.site.name):
                 raise UnknownSite(f"{edit!r}: an edit names one site; make one edit for each of model.sites({edit.site.name!r})")
-            self.locate(edit.site.name)
-            writes.append(Write(edit.site, edit))
+            writes.append(Write(Site(self.locate(edit.site.name).name, edit.site.select), edit))
         self._prove_first(write.site.name for write in writes)
         return writes
 

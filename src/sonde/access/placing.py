@@ -173,7 +173,7 @@ class Placed:
             theirs["batch"] = (row,)
         name = self.write.site.name
         return replace(
-            self.write, site=Site(name, tuple(here.items())), edit=_moved(edit, Site(name, tuple(theirs.items()))),
+            self.write, site=Site(name, tuple(here.items())), edit=_moved(edit, Site(edit.site.name, tuple(theirs.items()))),
             rows=self.write.rows if row is None else slice(row, row + 1),
         )  # fmt: skip
 

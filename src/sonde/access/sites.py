@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import SupportsIndex, Union
 
+from sonde.access.translation import is_foreign
 from sonde.results import InputError, SiteUnavailable, UnknownSite, shown
 
 
@@ -150,7 +151,8 @@ def expand(sites: "str | Site | Iterable[str | Site]", names: Sequence[str], why
             continue
         # `*` stands for one dotted part: "blocks.*.attn.z" must not reach into longer names
         depth = site.name.count(".")
-        matches = [name for name in names if name.count(".") == depth and fnmatch.fnmatchcase(name, site.name)]
+        foreign = is_foreign(site.name)  # "blocks.*.attn.*" means each place once
+        matches = [name for name in names if name.count(".") == depth and fnmatch.fnmatchcase(name, site.name) and is_foreign(name) == foreign]
         if not matches:
             if reason := why_not(site.name):
                 raise SiteUnavailable(reason)
