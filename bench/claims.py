@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bench.jobs import PEERS, Job
+from bench.jobs import CLAIMED, PEERS, Job
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
     ours = rows["sonde"]["value"]
     found = []
     if job.at_most:
-        for subject in (name for name in rows if name.startswith("sonde")):
+        for subject in (name for name in CLAIMED if name in rows):
             found.append(Claim(f"{subject} at most {job.at_most:g} s", f"{rows[subject]['value']:.3g} s", rows[subject]["value"] <= job.at_most))
     if job.at_most_floors:
         ratio = ours / result["floor"]
