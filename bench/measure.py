@@ -1,7 +1,7 @@
 """One job, by all its subjects, in turns: whatever the machine does meanwhile hits them alike.
 
 Each subject is set up, its numbers are compared with the plain ones, and only then it is timed. The figure of a row is the median of its repeats,
-the interval the least and the greatest of them.
+the interval the least and the greatest of them; the peak of the memory is that of the first.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ def measure(job: Job, repeats: int, device: str = "cpu") -> dict[str, Any]:
             order = list(taken) if turn % 2 == 0 else list(taken)[::-1]
             for subject in order:
                 with _missing(subject, taken, missing):
-                    taken[subject].costs.append(taken[subject].worker.ask(do="run"))
+                    taken[subject].costs.append(taken[subject].worker.ask(do="run", afresh=turn == 0))
                     taken[subject].loads.append(os.getloadavg()[0])
             if job.flops:
                 rates.append(taken["plain"].worker.ask(do="rate")["gflop_per_s"])
@@ -112,7 +112,7 @@ def _missing(subject: str, among: dict[str, Any], missing: dict[str, str]) -> An
 def _compare(job: Job, one: _Taken, truth: Worker | None, file: Path) -> None:
     """Hold a subject's numbers against the plain ones; where a job has none, do it once to warm up."""
     if truth is None:
-        one.worker.ask(do="run")
+        one.worker.ask(do="run", afresh=False)
         return
     if not file.is_file():
         truth.ask(do="answer", file=str(file))
@@ -124,7 +124,7 @@ def _compare(job: Job, one: _Taken, truth: Worker | None, file: Path) -> None:
 def _row(subject: str, one: _Taken, clock: str) -> dict[str, Any]:
     times = one.facts["times"]
     values = [costs[clock] * times for costs in one.costs]
-    median = {name: statistics.median(costs[name] for costs in one.costs) for name in ("cpu_s", "wall_s", "peak_mb")}
+    median = {name: statistics.median(costs[name] for costs in one.costs) for name in ("cpu_s", "wall_s")}
     return {
         "subject": subject,
         "version": one.facts["version"],
@@ -133,7 +133,7 @@ def _row(subject: str, one: _Taken, clock: str) -> dict[str, Any]:
         "interval": [_digits(min(values)), _digits(max(values))],
         "cpu_s": _digits(median["cpu_s"] * times),
         "wall_s": _digits(median["wall_s"] * times),
-        "peak_mb": round(median["peak_mb"], 1),
+        "peak_mb": round(one.costs[0]["peak_mb"], 1),
         "repeats": len(values),
         "load": round(statistics.median(one.loads), 2),
         "difference": one.difference,

@@ -26,7 +26,7 @@ python -m bench run ID --quick    # few repeats, nothing kept
 - **Before it is timed** each subject's numbers are compared with those of hooks written by hand; *difference* is the largest one.
   A subject whose numbers are others is not timed.
 - **Time** is processor seconds, which other programs on the machine disturb little: the median over repeats that take turns, in brackets the
-  least and the greatest repeat. *Peak memory* is that of the whole process during a repeat (resident, with weights and libraries).
+  least and the greatest repeat. *Peak memory* is that of the whole process during the first repeat (resident, with weights and libraries).
 - **The floor** of a job is the arithmetic that it cannot avoid (`bench/arithmetic.py`) at the rate of matrix products measured in the same
   run, or the bare forward.
 """

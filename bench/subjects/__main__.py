@@ -9,7 +9,7 @@ Every line on standard input is a request, every line on standard output its rep
 | `{"do": "set up", "function": ..., "device": ..., "distribution": ...}` | `{"version": ..., "note": ..., "times": ..., "answers": ...}` |
 | `{"do": "answer", "file": ...}` | `{}`, with the numbers in that file |
 | `{"do": "compare", "file": ...}` | `{"difference": ..., "compared": ...}`: the largest difference from the numbers in that file |
-| `{"do": "run"}` | `{"cpu_s": ..., "wall_s": ..., "peak_mb": ...}` of one repeat |
+| `{"do": "run", "afresh": ...}` | `{"cpu_s": ..., "wall_s": ..., "peak_mb": ...}` of one repeat; `afresh` lets the peak begin anew |
 | `{"do": "rate"}` | `{"gflop_per_s": ...}` |
 
 What goes wrong is replied as `{"error": ...}`.
@@ -45,7 +45,7 @@ class Worker:
             return _compared(self._answer(), request["file"])
         if do == "run":
             given = self._before()
-            return timed(lambda: self.trial.run(*given), self.device, self.trial.children)
+            return timed(lambda: self.trial.run(*given), self.device, self.trial.children, request["afresh"])
         if do == "rate":
             return {"gflop_per_s": gflop_per_s(self.device)}
         raise ValueError(f"no such request: {do!r}")

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 
-def timed(run: Callable[[], Any], device: str, children: bool) -> dict[str, float]:
+def timed(run: Callable[[], Any], device: str, children: bool, afresh: bool) -> dict[str, float]:
     """Call once, with the garbage of earlier calls out of the way.
 
     Arguments:
         run: what is called.
         device: where it computes; on a GPU the clock waits for it, and the memory is the GPU's.
         children: count the memory of the processes that it starts, not that of this one.
+        afresh: let the peak of the memory begin anew. That gives freed memory back to the system, and to get it again takes time, so it is
+            not done before every call.
     """
     gc.collect()
-    _forget_peak(device)
+    if afresh:
+        _forget_peak(device)
     _wait(device)
     cpu, wall = _cpu_s(), time.perf_counter()
     result = run()

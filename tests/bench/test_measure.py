@@ -33,13 +33,13 @@ class Fake:
             raise BenchError(f"{self.subject}: broken")
         return {"version": "1.0", "note": "", "times": TIMES.get(self.subject, 1), "answers": True}
 
-    def ask(self, do, file=""):
+    def ask(self, do, file="", afresh=False):
         self.asked.append((self.subject, do))
         if do == "answer":
             Path(file).touch()
         cost = next(self.costs) if do == "run" else 0.0
         replies = {
-            "run": {"cpu_s": cost, "wall_s": 2 * cost, "peak_mb": 500.0},
+            "run": {"cpu_s": cost, "wall_s": 2 * cost, "peak_mb": 500.0 if afresh else 900.0},
             "rate": {"gflop_per_s": 4.0},
             "compare": {"difference": self.difference},
         }

@@ -42,7 +42,7 @@ def answering(function):
 def test_a_process_answers(start):
     worker = start("counting")
     assert worker.receive() == {"version": pytest.__version__, "note": "cpu", "times": 3, "answers": False}
-    costs = worker.ask(do="run")
+    costs = worker.ask(do="run", afresh=True)
     assert set(costs) == {"cpu_s", "wall_s", "peak_mb"}
     assert costs["cpu_s"] >= 0 and costs["wall_s"] > 0 and 1 < costs["peak_mb"] < 1000
 
@@ -50,7 +50,7 @@ def test_a_process_answers(start):
 def test_what_libraries_print_is_no_reply(start):
     worker = start("chatty")
     assert worker.receive()["times"] == 1
-    assert "cpu_s" in worker.ask(do="run")
+    assert "cpu_s" in worker.ask(do="run", afresh=True)
 
 
 @pytest.mark.parametrize("function, message", [("failing", "^fake: ImportError: no such library$"), ("dying", r"its process ended \(exit code 3\)")])
@@ -64,7 +64,7 @@ def test_what_comes_before_a_repeat_is_given_to_it():
     worker, reply = answering("counting")
     assert reply["version"] == "not installed"
     for _ in range(3):
-        worker.reply({"do": "run"})
+        worker.reply({"do": "run", "afresh": False})
     assert worker._before() == (4,)
 
 
