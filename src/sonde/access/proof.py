@@ -150,6 +150,8 @@ class _Stack:
                 yield from self.norm(f"{b}{scale}", entering, f"{b}{end}")
                 yield law, self.names(*written), self.apply(self.module(f"{b}{scale}"), entering), self[f"{b}{end}"]
             return
+        if f"{b}resid_mid" in self:
+            yield "resid_pre + attn.out = resid_mid", self.names(f"{b}resid_mid"), pre + attn, self[f"{b}resid_mid"]
         said = "resid_pre + attn.out + mlp.out" if f"{b}mlp.out" in self else "resid_pre + attn.out"
         yield f"{said} = resid_post", self.names(*written), pre + attn + mlp, post
         yield from self.norm(f"{b}attn.norm.scale", pre, f"{b}attn.in")
