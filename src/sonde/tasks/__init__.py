@@ -3,7 +3,7 @@
 from sonde.tasks.counterfactuals import Candidate, Candidates, counterfactuals
 from sonde.tasks.lexicon import Lexicon, english
 from sonde.tasks.loading import load
-from sonde.tasks.metrics import KL, Logit, LogitDifference, LogProbability, unit_of
+from sonde.tasks.metrics import KL, Logit, LogitDifference, LogProbability, SequenceLogProbability, unit_of
 from sonde.tasks.pair import Pair, pair
 from sonde.tasks.siblings import siblings
 from sonde.tasks.task import Task
@@ -21,6 +21,7 @@ __all__ = [
     "Logit",
     "LogitDifference",
     "Pair",
+    "SequenceLogProbability",
     "Task",
     "Template",
     "counterfactuals",
