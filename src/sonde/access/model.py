@@ -368,7 +368,8 @@ class Model:
             SiteUnavailable: a model without unembedding.
         """
         if not self.architecture.unembed:
-            raise SiteUnavailable(f"{self.name} has no unembedding; load the language model around it")
+            unknown = self.architecture.unavailable["final_norm"] if self.architecture.law == "none" and self.architecture.sites else ""
+            raise SiteUnavailable(f"{self.name} has no unembedding{f' with a name: {unknown}' if unknown else '; load the language model around it'}")
         for path in self.architecture.final:
             hidden = self.module.get_submodule(path)(hidden)
         return hidden

@@ -32,8 +32,11 @@ def test_refused_by_name_and_served_by_path(name, reason, ids):
             model.run(ids, read=site)
     streams = [f"blocks.{i}.resid_{end}" for i in range(2) for end in ("pre", "post")]
     path = f"{model.architecture.blocks}.1:out"
-    run = model.run(ids, read=[*streams, path])
+    run = model.run(ids, read=[*streams, path, "logits"])
     assert torch.equal(run.logits, logits_of(module, ids))
+    assert torch.equal(run["logits"], run.logits) and run.notes == ()
+    with pytest.raises(SiteUnavailable, match=f"has no unembedding with a name: {reason}"):
+        model.unembed(run["blocks.1.resid_post"])
     assert torch.equal(run["blocks.0.resid_post"], run["blocks.1.resid_pre"])
     assert torch.equal(run["blocks.1.resid_post"], run[path])
     for site in streams:
@@ -65,3 +68,13 @@ def test_the_longest_list_of_like_modules_is_the_stack():
 
     assert stack(Net()) == ("layers", 3)
     assert stack(nn.Linear(2, 2)) == ("", 0)
+
+
+def test_a_module_of_the_users_own_is_no_language_model_of_transformers():
+    from types import SimpleNamespace
+
+    from torch import nn
+
+    module = nn.Sequential(nn.Linear(3, 3))
+    module.config = SimpleNamespace(vocab_size=3)
+    assert sonde.Model(module).run(torch.ones(1, 3), read="0:out")["0:out"].shape == (1, 3)

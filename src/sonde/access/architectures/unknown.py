@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from sonde.access.architectures.base import VOCABULARY, Architecture, Point, Port, SiteSpec
-from sonde.access.architectures.transformer import RESID
+from sonde.access.architectures.base import VOCABULARY, Architecture, Point, Port, SiteSpec, unindexed
+from sonde.access.architectures.parts import unembedding
+from sonde.access.architectures.transformer import LOGITS, RESID
 from sonde.access.views import Whole
 
 EXPERTS = re.compile(r"Experts?$|SparseMoe|MoE$|Moe(Block|Layer)$")
@@ -22,7 +23,8 @@ ENDS: tuple[tuple[str, Port], ...] = (("resid_pre", "in"), ("resid_post", "out")
 def is_language_model(module: Any) -> bool:
     """Whether a module takes token ids, as the models of transformers that have a vocabulary do."""
     config = getattr(module, "config", None)
-    return isinstance(getattr(config, "vocab_size", None), int) and not getattr(config, "is_encoder_decoder", False)
+    of_transformers = isinstance(getattr(config, "model_type", None), str) and hasattr(module, "get_output_embeddings")
+    return of_transformers and isinstance(getattr(config, "vocab_size", None), int) and not getattr(config, "is_encoder_decoder", False)
 
 
 def describe(module: Any) -> Architecture:
@@ -37,8 +39,9 @@ def describe(module: Any) -> Architecture:
                 f"hidden state {'entering' if port == 'in' else 'leaving'} the block, a block being found as one of the longest list of like modules"
             )
             specs.append(SiteSpec(f"blocks.{i}.{name}", RESID, Point(f"{blocks}.{i}", port), Whole(), said, i))
-    if n:
-        del missing["resid_pre"], missing["resid_post"]
+    if unembedding(module):
+        specs.append(SiteSpec("logits", LOGITS, Point("", "out"), Whole(), "the model's output", n))
+    missing = {name: reason for name, reason in missing.items() if name not in {unindexed(spec.name) for spec in specs}}
     call = {"use_cache": False} if "use_cache" in inspect.signature(module.forward).parameters else {}
     return Architecture(
         family, "none", {spec.name: spec for spec in specs}, missing, blocks=blocks, causal=False, call=call, settings={"module": repr(module)},
