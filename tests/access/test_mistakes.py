@@ -207,6 +207,10 @@ MISTAKES = {
     # generation
     "text without tokenizer": (lambda o: o.model.generate([1, 2]), InputError, "load it with tokenizer="),
     "no new tokens": (lambda o: o.texts.generate("Lily", max_new_tokens=0), InputError, "max_new_tokens=0"),
+    "half a token": (lambda o: o.texts.generate("Lily", max_new_tokens=1.5), InputError, "max_new_tokens=1.5"),
+    "tokens as a word": (lambda o: o.texts.generate("Lily", max_new_tokens="3"), InputError, "max_new_tokens='3'"),
+    "heat as a word": (lambda o: o.texts.generate("Lily", temperature="hot"), InputError, "temperature='hot'"),
+    "a prompt of nothing": (lambda o: o.texts.generate(None), InputError, "None is no input"),
     "too many new tokens": (lambda o: o.texts.generate("Lily", max_new_tokens=99), InputError, "ask for at most 62 with max_new_tokens="),
     "negative heat": (lambda o: o.texts.generate("Lily", temperature=-1), InputError, "temperature=-1"),
     "an edit beyond the text": (

@@ -21,7 +21,7 @@ from sonde.access.selection import rows_of
 from sonde.access.tokens import Tokenizer
 from sonde.access.writes import Write
 from sonde.jobs import track
-from sonde.results import EditError, InputError
+from sonde.results import EditError, InputError, shown
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
@@ -41,8 +41,8 @@ def continuations(
         when, max_new_tokens, seed: as for `Model.generate`.
         sampling: how a token is chosen.
     """
-    if max_new_tokens < 1:
-        raise InputError(f"max_new_tokens={max_new_tokens}: write at least one token")
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        raise InputError(f"max_new_tokens={shown(max_new_tokens)}: write at least one token")
     steps = steps_of(when, max_new_tokens)
     ids, mask = _on_the_left(model, prompts, max_new_tokens)
     rows = replace(rows_of(mask, prompts.tokens), spans=prompts.spans)

@@ -318,7 +318,7 @@ class Model:
             hints.append(f"it is a module: write {name + ':in'!r} or {name + ':out'!r}")
         elif not self.architecture.sites:
             hints.append(f"{type(self.module).__name__} is no known family, so its sites are module paths with ':in' or ':out'")
-        raise UnknownSite("; ".join([f"{name!r} is no site of this model; nearest: {nearest(name, self.site_names)}", *hints]))
+        raise UnknownSite("; ".join([f"{shown(name, limit=120)} is no site of this model; nearest: {nearest(name, self.site_names)}", *hints]))
 
     def block(self, i: int) -> nn.Module:
         """Block `i`, the model's own module."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.results import InputError
+from sonde.results import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(f"temperature={self.temperature}: use 0 for the likeliest token, or a positive number")
+        if not isinstance(self.temperature, int | float) or not 0 <= self.temperature < float("inf"):
+            raise InputError(f"temperature={shown(self.temperature)}: use 0 for the likeliest token, or a positive number")
         if self.top_k is not None and self.top_k < 1:
             raise InputError(f"top_k={self.top_k}: draw among 1 token or more, or leave it out")
         if self.top_p is not None and not 0 < self.top_p <= 1:

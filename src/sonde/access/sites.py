@@ -48,7 +48,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
 _TEXT = r"""'(?:[^'\\]|\\[nrt'"\\])*'|"(?:[^"\\]|\\[nrt'"\\])*\""""
 _SITE = re.compile(rf"""\s*([^\[\]\s]+)\s*(?:\[((?:{_TEXT}|\[[^\[\]'"]*\]|[^\[\]'"])*)\])?\s*""")
 _PART = re.compile(rf"""\s*([a-z_][a-z_0-9]*)\s*=\s*({_TEXT}|\[[^\[\]'"]*\]|{_WORD}|[^\s,\[\]'"]+)\s*(?:,|$)""")
-_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+))?")
+_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,12 @@ class Site:
         if isinstance(site, Site):
             return site
         if not isinstance(site, str):
-            raise UnknownSite(f"{site!r} is no site: give its name as a text, as in 'blocks.9.attn.z[head=6, pos=-1]'")
+            raise UnknownSite(f"{shown(site, limit=120)} is no site: give its name as a text, as in 'blocks.9.attn.z[head=6, pos=-1]'")
         found = _SITE.fullmatch(site)
         if not found:
-            raise UnknownSite(f"{site!r} is not a site: write a name and, if wanted, a selection, as in 'blocks.9.attn.z[head=6, pos=-1]'")
+            raise UnknownSite(
+                f"{shown(site, limit=120)} is not a site: write a name and, if wanted, a selection, as in 'blocks.9.attn.z[head=6, pos=-1]'"
+            )
         name, body = found.groups()
         if body is None:
             return Site(name)
@@ -89,10 +91,12 @@ class Site:
             parts.append((part[1], _index(part[2], site)))
             end = part.end()
         if not parts or body[end:].strip():
-            raise UnknownSite(f"{site!r}: the selection {body!r} is not understood; write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]")
+            raise UnknownSite(
+                f"{shown(site, limit=120)}: the selection {shown(body)} is not understood; write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"
+            )
         axes = [axis for axis, _ in parts]
         if len(set(axes)) < len(axes):
-            raise UnknownSite(f"{site!r}: an axis is selected twice")
+            raise UnknownSite(f"{shown(site, limit=120)}: an axis is selected twice")
         return Site(name, tuple(parts))
 
     def at(self, **select: Choice) -> "Site":
@@ -198,7 +202,7 @@ def _index(text: str, site: str) -> Index:
         return int(text)
     except ValueError:
         raise UnknownSite(
-            f"{site!r}: {text!r} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
+            f"{shown(site, limit=120)}: {shown(text)} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
         ) from None
 
 
