@@ -1,6 +1,8 @@
 """The modes that a user's model may be in: each served, with what the bare module gives, or refused by name."""
 
 import copy
+import importlib.util
+import json
 import re
 import threading
 
@@ -12,7 +14,7 @@ from tiny_models import LogitDifference, bare, logits_of
 from tiny_tokenizer import text, words
 
 import sonde
-from sonde.results import InputError, SiteUnavailable
+from sonde.results import InputError, LoadError, SiteUnavailable
 
 IDS = torch.tensor([[3, 1, 0, 4, 7], [9, 2, 6, 5, 5]])
 METRIC = LogitDifference()
@@ -341,3 +343,19 @@ def test_a_run_inside_a_run():
     other = sonde.load(bare("native"))
     nested = model.run(IDS, edits=sonde.Apply("blocks.0.resid_pre", lambda old: other.run(IDS, read="embed")["embed"] * 0 + old)).logits
     assert torch.equal(nested, expected)
+
+
+# on disk
+
+
+@pytest.mark.parametrize(
+    "settings, needs", [({"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes"), ({"quant_method": "gptq", "bits": 4}, "optimum")]
+)
+def test_quantised_files_that_need_another_library_say_which(tmp_path, settings, needs):
+    if importlib.util.find_spec(needs):
+        pytest.skip(f"{needs} is installed")
+    build("llama").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"quantization_config": settings}))
+    with pytest.raises(LoadError, match=f"can't be read as a model: .*{needs}"):
+        sonde.load(tmp_path)
