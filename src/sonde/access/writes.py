@@ -79,7 +79,7 @@ def _lines(write: Write, axes: tuple[str, ...], entries: int, fired: int | None,
     if lines != slice(None) and fired not in (None, entries):
         raise Unstackable(
             f"{str(write.site)!r} has {entries} entries along its first axis in a forward over {fired} rows, so edits of some "
-            "rows can't be told apart there: sweep with batch_size=1"
+            "rows can't be told apart there: make them in runs of their own"
         )
     if rows is None or "batch" in dict(write.site.select) or not uneven(write.site, axes, rows.part(lines)):
         return [lines]
