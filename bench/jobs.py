@@ -14,7 +14,7 @@ SUBJECTS = {
     "plain hooks": ("plain_hooks", "torch"),
     "sonde": ("sonde", "sonde"),
     "sonde --help": ("sonde_help", "sonde"),
-    "sonde, proved": ("sonde_proved", "sonde"),
+    "sonde, first use": ("sonde_used", "sonde"),
     **{peer: (peer.replace("-", "_"), peer) for peer in PEERS},
 }
 
@@ -76,6 +76,6 @@ JOBS = {
             ("plain", "sonde"), "run_nothing", 15, "plain", floor_of="plain", at_most_floors=1.02,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *PEERS), "imports", 5, at_most=0.4),
-        Job("wrap", "take a module that is in memory", ("sonde", "sonde, proved", *PEERS), "wrap", 5, at_most=0.05),
+        Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *PEERS), "wrap", 5, at_most=0.05),
     )
 }  # fmt: skip

@@ -62,12 +62,15 @@ def _section(result: dict[str, Any]) -> str:
         f"## {result['job']}",
         "",
         f"{JOBS[result['job']].task[0].upper()}{JOBS[result['job']].task[1:]}.",
-        f"{result['machine']}. {_floor(result)}",
+        f"{result['machine']}.{_floor(result)}",
         "",
     ]
     ours = next(row["value"] for row in result["rows"] if row["subject"] == "sonde")
     unit = result["rows"][0]["unit"]
-    lines += [f"| subject | version | {unit} | sonde is faster by | wall s | peak MB | difference | repeats | load | remarks |", "| --- " * 10 + "|"]
+    lines += [
+        f"| subject | version | {unit} | times what sonde takes | wall s | peak MB | difference | repeats | load | remarks |",
+        "| --- " * 10 + "|",
+    ]
     for row in result["rows"]:
         low, high = row["interval"]
         times = "" if row["subject"].startswith("sonde") else f"{row['value'] / ours:.2f} x"
@@ -83,8 +86,8 @@ def _section(result: dict[str, Any]) -> str:
 
 def _floor(result: dict[str, Any]) -> str:
     if result["gflop"] is not None:
-        return f"Floor: {result['floor']:.3g} s ({result['gflop']:g} GFLOP at {result['gflop_per_s']:.0f} GFLOP/s)."
-    return "" if result["floor"] is None else f"Floor: the bare forward, {result['floor']:.3g} s."
+        return f" Floor: {result['floor']:.3g} s ({result['gflop']:g} GFLOP at {result['gflop_per_s']:.0f} GFLOP/s)."
+    return "" if result["floor"] is None else f" Floor: the bare forward, {result['floor']:.3g} s."
 
 
 def write(folder: Path = RESULTS, readme: Path = README) -> None:
