@@ -210,3 +210,41 @@ def test_nothing_is_left_behind():
         with pytest.raises(EditError):
             model.generate(PROMPTS, sonde.Scale("blocks.0.resid_post", float("inf")), max_new_tokens=NEW)
         assert torch.equal(model.run([PROMPTS[0]]).logits, before)
+
+
+@pytest.mark.parametrize("family", ["native", "llama"])
+def test_inside_an_edited_module(family):
+    """The context's edits and the call's own count the same positions, also of the newest token beside a cache."""
+    model, steer, own = speaker(family), sonde.Add("blocks.0.resid_post", WIDE), sonde.Scale("blocks.1.attn.z[head=1]", -2.0)
+    expected = model.generate(PROMPTS, [steer, own], max_new_tokens=NEW)
+    with model.edited(steer):
+        assert model.generate(PROMPTS, own, max_new_tokens=NEW) == expected
+    with model.edited(sonde.Add("blocks.0.resid_post[pos=-1]", WIDE)):
+        last = model.generate(PROMPTS, max_new_tokens=NEW)
+    assert last == [model.generate(p, sonde.Add(f"blocks.0.resid_post[pos={len(p) - 1}:]", WIDE), max_new_tokens=NEW) for p in PROMPTS]
+
+
+def test_coordinates_of_a_basis_are_steered_while_writing():
+    from sonde.bases import Subspace
+
+    model = speaker("gpt2")
+    basis = Subspace(torch.linalg.qr(torch.randn(16, 3, generator=torch.Generator().manual_seed(0))).Q)
+    attached = model.attach("blocks.0.resid_post", basis, name="plane")
+    edit = sonde.Set("blocks.0.resid_post.plane[feature=0]", 3.0)
+    ids = list(PROMPTS[0])
+    for _ in range(NEW):
+        ids.append(attached.run([ids], edits=edit).last_logits[0].argmax().item())
+    assert attached.generate(PROMPTS[0], edit, max_new_tokens=NEW) == text(ids[3:])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "native-gated"])
+def test_noise_is_that_of_whole_forwards(family):
+    """It belongs to the tokens, so neither steps nor padding nor company change it."""
+    model, noise = speaker(family), sonde.Noise("blocks.0.resid_post", 2.0, seed=1)
+    written = model.generate(PROMPTS, noise, max_new_tokens=NEW)
+    for row, prompt in enumerate(PROMPTS):
+        ids = list(prompt)
+        for _ in range(NEW):
+            ids.append(model.run([ids], edits=noise).last_logits[0].argmax().item())
+        assert written[row] == text(ids[len(prompt) :])
+    assert written != model.generate(PROMPTS, max_new_tokens=NEW)
