@@ -92,7 +92,8 @@ class Site:
             end = part.end()
         if not parts or body[end:].strip():
             raise UnknownSite(
-                f"{shown(site, limit=120)}: the selection {shown(body)} is not understood; write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"
+                f"{shown(site, limit=120)}: the selection {shown(body)} is not understood; "
+                "write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"
             )
         axes = [axis for axis, _ in parts]
         if len(set(axes)) < len(axes):
@@ -202,7 +203,8 @@ def _index(text: str, site: str) -> Index:
         return int(text)
     except ValueError:
         raise UnknownSite(
-            f"{shown(site, limit=120)}: {shown(text)} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
+            f"{shown(site, limit=120)}: {shown(text)} is not an index; "
+            "use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
         ) from None
 
 
