@@ -89,7 +89,7 @@ def test_warned_exactly_where_the_meaning_differs(gpt2, llama):
         with pytest.warns(UserWarning, match=difference):
             model.locate(name)
     for model in (gpt2, llama):
-        for name in translation.names(model):
+        for name in translation.foreign_names(model.architecture):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 model.locate(name)

@@ -6,9 +6,7 @@ knows no method.
 
 import contextlib
 import copy
-import functools
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,31 +17,29 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.access import modes
-from sonde.access.architectures import Architecture, Point, SiteSpec, describe
-from sonde.access.attachments import Coordinates, attachment
+from sonde.access.architectures import Architecture, SiteSpec, describe
 from sonde.access.basis import Basis
 from sonde.access.edits import Edit, PerRow
 from sonde.access.engine import planned, sweep
 from sonde.access.forward import Logits, Metric, forward, gradients
 from sonde.access.generate import continuations, following
 from sonde.access.inputs import Given, Inputs, Spans, is_one, prepare, with_spans
-from sonde.access.layouts import layout, refuse_batch_second
+from sonde.access.layouts import refuse_batch_second
 from sonde.access.outputs import unwrap
+from sonde.access.places import Places, Where
 from sonde.access.placing import When
 from sonde.access.proof import Identity, first_use, prove
 from sonde.access.run import Gradients, Plan, Run, Sweep
 from sonde.access.sampling import Sampling
 from sonde.access.selection import Rows
-from sonde.access.sites import Site, expand, is_glob, nearest
-from sonde.access.table import Place, Sites
+from sonde.access.sites import Site, is_glob
+from sonde.access.table import Sites
 from sonde.access.tape import Tape
 from sonde.access.tokens import Tokenizer
-from sonde.access.translation import is_foreign, translated
-from sonde.access.translation import names as translation_names
+from sonde.access.translation import is_foreign
 from sonde.access.writes import Write
 from sonde.results import InputError, SiteUnavailable, UnknownSite, content_hash, shown
 
-Where = str | Site | Iterable[str | Site]
 Edits = Edit | PerRow | Sequence[Edit | PerRow]
 
 
@@ -69,7 +65,7 @@ class Model:
         self.tokenizer = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.processor = processor
         self.name = name or type(module).__name__
-        self.attached: dict[str, SiteSpec] = {}  # coordinates as sites, by name
+        self._places = Places(module, self.architecture)
         self.verified: set[str] = set()  # the kinds of sweep that were compared with plain forwards
         self._refuted: dict[str, Identity] | None = None  # the sites whose equations failed; nothing before the first use
         self._hashed: tuple[Any, str] | None = None
@@ -264,61 +260,36 @@ class Model:
         torch.Size([1, 3, 3])
         """
         found = self._expand(site)
-        if len(found) != 1 or found[0].select or found[0].name in self.attached:
+        if len(found) != 1:
             raise InputError(f"{str(site)!r}: a basis is attached to one whole site of the model itself; select among the coordinates afterwards")
-        base = self.locate(found[0].name)
-        attached = {spec.name: spec for spec in attachment(base, basis, name, self.architecture, len(self.attached))}
-        for taken in attached:
-            if taken in self.site_names:
-                raise InputError(f"{taken!r} is a site already: choose another name= for the basis")
         other = copy.copy(self)
-        other.attached, other.verified = {**self.attached, **attached}, set()
-        other.__dict__.pop("site_names", None)
+        other._places, other.verified = self._places.with_basis(found[0], basis, name), set()
         return other
 
     # places
 
-    @functools.cached_property
+    @property
+    def bases(self) -> dict[str, Basis]:
+        """What was attached, by the names of the coordinates' sites."""
+        return {name: view.basis for name, view in self._places.bases.items()}
+
+    @property
     def site_names(self) -> list[str]:
         """The names of the vocabulary in the order of the computation, then every module's input and output by path; coordinates after their site."""
-        paths = [f"{path}:{port}" for path, _ in self.module.named_modules() if path for port in ("in", "out")]
-        return [name for own in (*self.architecture.sites, *paths) for name in (own, *self._coordinates_of(own))]
+        return self._places.names
 
     def sites(self, pattern: str = "*") -> Sites:
         """The sites that match a name or a glob; without one, the whole vocabulary (by path where there is none)."""
         if pattern == "*":
-            vocabulary = [name for own in self.architecture.sites for name in (own, *self._coordinates_of(own))]
-            return Sites(map(Site, vocabulary or self.site_names), self._place)
+            return self._places.table()
         found = self._expand(pattern)
         for site in found:
             self.locate(site.name)
-        return Sites(found, self._place)
+        return self._places.table(found)
 
     def locate(self, name: str) -> SiteSpec:
         """Where a site is; raises `UnknownSite` or `SiteUnavailable` with the reason and the way out."""
-        if not isinstance(name, str):
-            raise UnknownSite(f"{shown(name)} is no site: give its name as a text")
-        name = translated(name, self) if is_foreign(name) else name
-        known = self.attached.get(name) or self.architecture.sites.get(name)
-        if known is not None:
-            return known
-        path, colon, port = name.rpartition(":")
-        port, _, item = port.partition(".")
-        # the whole of a known family has names for what enters and leaves it
-        if colon and port in ("in", "out") and (path or not self.architecture.sites):
-            return self._by_path(name, Point(path, "in" if port == "in" else "out", item))
-        reason = self.architecture.why_not(name)
-        blocks = self._blocks_beside(name)
-        if reason is not None and not blocks:
-            raise SiteUnavailable(reason)
-        hints = []
-        if blocks:
-            hints.append(f"the blocks are 0 to {blocks - 1}")
-        if any(name == path for path, _ in self.module.named_modules()):
-            hints.append(f"it is a module: write {name + ':in'!r} or {name + ':out'!r}")
-        elif not self.architecture.sites:
-            hints.append(f"{type(self.module).__name__} is no known family, so its sites are module paths with ':in' or ':out'")
-        raise UnknownSite("; ".join([f"{shown(name, limit=120)} is no site of this model; nearest: {nearest(name, self.site_names)}", *hints]))
+        return self._places.locate(name)
 
     def block(self, i: int) -> nn.Module:
         """Block `i`, the model's own module."""
@@ -483,17 +454,13 @@ class Model:
         of = " of {0.n_heads} heads, d_model {0.d_model}"
         shape = " and ".join(f"{stack.n_layers} blocks" + (of.format(stack) if stack.n_heads else "") for stack in a.towers or (a,))
         parameters = sum(p.numel() for p in self.module.parameters())
-        more = "".join(f", {name}" for name, spec in self.attached.items() if isinstance(spec.view, Coordinates))
+        more = "".join(f", {name}" for name in self._places.bases)
         return f"Model {self.name!r}: {a.family}, {shape}, {parameters:,} parameters, {len(a.sites)} sites{more}"
 
     # inside
 
-    def _coordinates_of(self, name: str) -> list[str]:
-        """The sites of the bases that are attached to a site."""
-        return [spec.name for spec in self.attached.values() if spec.base is not None and spec.base.name == name]
-
     def _expand(self, where: Where) -> list[Site]:
-        sites = expand(where, [*self.site_names, *translation_names(self)], self.architecture.why_not)
+        sites = self._places.expand(where)
         self._prove_first(site.name for site in sites)
         return sites
 
@@ -532,29 +499,3 @@ class Model:
             writes.append(Write(Site(self.locate(edit.site.name).name, edit.site.select), edit))
         self._prove_first(write.site.name for write in writes)
         return writes
-
-    def _place(self, name: str) -> Place:
-        spec = self.locate(name)
-        return Place(" ".join(spec.axes) or "as the tensor has", spec.meaning, str(spec.point))
-
-    def _by_path(self, name: str, point: Point) -> SiteSpec:
-        try:
-            module = self.module.get_submodule(point.module)
-        except AttributeError:
-            raise UnknownSite(
-                f"{name!r}: this model has no module {point.module!r} (what a forward computes by functions is no place); "
-                f"nearest: {nearest(name, self.site_names)}"
-            ) from None
-        blocks = self.architecture.blocks
-        inside = re.match(rf"{re.escape(blocks)}\.(\d+)(\.|$)", point.module) if blocks else None
-        lies = layout(self.module, module, point.port, point.item)
-        towers = [tower for tower in self.architecture.towers if tower.blocks.partition(".")[0] == point.module.partition(".")[0]]
-        of_tokens = not any(tower.images for tower in towers)
-        return SiteSpec(name, (), point, lies.view, "by path", int(inside[1]) if inside else -1, layout=lies, of_tokens=of_tokens)
-
-    def _blocks_beside(self, name: str) -> int:
-        """How many blocks there are, where a name means one that is not there; else 0."""
-        found = re.match(r"(\w+\.)?blocks\.(\d+)\.", name)
-        stacks = self.architecture.towers or (self.architecture,)
-        n = next((stack.n_layers for stack in stacks if found and stack.prefix == (found[1] or "")), 0)
-        return n if found and int(found[2]) >= n else 0

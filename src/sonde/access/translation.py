@@ -13,7 +13,7 @@ from torch import nn
 from sonde.results import SiteUnavailable, UnknownSite
 
 if TYPE_CHECKING:
-    from sonde.access.model import Model
+    from sonde.access.architectures import Architecture
 
 _HOOK = re.compile(r"(blocks\.[^.]+\.)?((?:\w+\.)?hook_[\w*?]+)")
 
@@ -70,12 +70,13 @@ def is_foreign(name: str) -> bool:
     return _HOOK.fullmatch(name) is not None
 
 
-def translated(name: str, model: "Model") -> str:
+def translated(name: str, module: nn.Module, architecture: "Architecture") -> str:
     """Sonde's name for a place that TransformerLens names; warns where the two tensors differ.
 
     Arguments:
         name: TransformerLens'.
-        model: it says whether the MLPs are gated, which norms there are, how the stream is updated.
+        module: the network.
+        architecture: it says whether the MLPs are gated, which norms there are, how the stream is updated.
 
     Raises:
         SiteUnavailable: there is no such tensor here. UnknownSite: TransformerLens has no such name.
@@ -83,14 +84,14 @@ def translated(name: str, model: "Model") -> str:
     found = _HOOK.fullmatch(name)
     assert found is not None
     block, hook = found[1] or "", found[2]
-    gated, law = any(site.endswith(".mlp.gate") for site in model.architecture.sites), model.architecture.law
+    gated, law = any(site.endswith(".mlp.gate") for site in architecture.sites), architecture.law
     if hook in REFUSED:
         raise SiteUnavailable(f"{name!r} of TransformerLens has no counterpart: {REFUSED[hook]}")
     own = (IN_BLOCK if block else NAMES).get(hook)
     if own is None:
         raise UnknownSite(f"{name!r} is no name that sonde knows of TransformerLens; print model.sites() for sonde's own")
     if law == "none":
-        raise SiteUnavailable(f"{name!r}: {model.name} is no known family, so its sites are module paths with ':in' or ':out'")
+        raise SiteUnavailable(f"{name!r}: {type(module).__name__} is no known family, so its sites are module paths with ':in' or ':out'")
     if law == "post":
         raise SiteUnavailable(
             f"{name!r}: TransformerLens cuts the stream of a post-norm model at other places; use the names that model.sites() lists"
@@ -98,26 +99,26 @@ def translated(name: str, model: "Model") -> str:
     if hook == "mlp.hook_pre_linear" and not gated:
         raise SiteUnavailable(f"{name!r} is the linear branch of a gated MLP, and the MLPs of this model are not gated; use '{block}mlp.pre'")
     site = block + ("mlp.gate" if hook == "mlp.hook_pre" and gated else own)
-    if difference := _difference(hook, site, law, model):
+    if difference := _difference(hook, site, module, architecture):
         warnings.warn(f"{name!r} is read as {site!r}: {difference}", stacklevel=3)
     return site
 
 
-def names(model: "Model") -> list[str]:
-    """TransformerLens' names for the sites that a model has.
+def foreign_names(architecture: "Architecture") -> list[str]:
+    """TransformerLens' names for the sites of an architecture.
 
     Arguments:
-        model: whose.
+        architecture: whose.
     """
-    sites, blocks = model.architecture.sites, range(model.n_layers)
+    sites, blocks = architecture.sites, range(architecture.n_layers)
     known = [*NAMES.items(), *((f"blocks.{i}.{hook}", f"blocks.{i}.{own}") for i in blocks for hook, own in IN_BLOCK.items())]
     gated = "blocks.0.mlp.gate" in sites
     return [hook for hook, own in known if own in sites and (gated or not hook.endswith("hook_pre_linear"))]
 
 
-def _difference(hook: str, site: str, law: str, model: "Model") -> str:
+def _difference(hook: str, site: str, module: nn.Module, architecture: "Architecture") -> str:
     """In what sonde's tensor differs from TransformerLens'; empty where it does not."""
-    if hook in ("hook_attn_out", "hook_mlp_out") and law == "sandwich":
+    if hook in ("hook_attn_out", "hook_mlp_out") and architecture.law == "sandwich":
         return "what is added to the residual stream, after the norm; TransformerLens' bridge gives what comes before it"
     if hook == "attn.hook_attn_scores":
         return "hidden keys keep the mask's own lowest number, not -inf, and an edit never shows them"
@@ -125,7 +126,7 @@ def _difference(hook: str, site: str, law: str, model: "Model") -> str:
         return "without TransformerLens' last axis of length one"
     if hook.endswith("hook_normalized"):
         scale = {"final_norm": "final_norm.scale"}.get(site, site.removesuffix("in") + "norm.scale")
-        spec = model.architecture.sites.get(scale)
-        if spec is not None and not isinstance(model.module.get_submodule(spec.point.module), nn.LayerNorm):
+        spec = architecture.sites.get(scale)
+        if spec is not None and not isinstance(module.get_submodule(spec.point.module), nn.LayerNorm):
             return "the norm's output, with its weight, which TransformerLens multiplies with after this place in an RMSNorm"
     return ""

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sonde.access.attachments import Coordinates
 from sonde.access.engine.cells import PLAIN
 from sonde.access.engine.passes import ROWS_PER_PASS, Pass
 from sonde.access.inputs import Inputs
@@ -50,7 +49,7 @@ def _bytes_per_token(model: "Model", length: int, record: bool) -> int:
 
 def _bytes_of_coordinates(model: "Model") -> int:
     """What one token takes where the widest of the attached bases is written: its coordinates before and after, and copies of them."""
-    sizes = [spec.view.basis.size for spec in model.attached.values() if isinstance(spec.view, Coordinates)]
+    sizes = [basis.size for basis in model.bases.values()]
     return _bytes_per_number(model) * 5 * max(sizes, default=0)
 
 
