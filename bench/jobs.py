@@ -65,7 +65,7 @@ JOBS = {
         ),
         Job(
             "grad-heads", "gradient of a logit difference at the outputs of all 144 heads, 1 x 128 tokens",
-            ("plain", "sonde", "nnsight", "transformer-lens"), "grad_heads", 9, "plain", flops=arithmetic.grad_heads(), at_most=0.70, ahead=2,
+            ("plain", "sonde", "nnsight", "transformer-lens"), "grad_heads", 7, "plain", flops=arithmetic.grad_heads(), at_most=0.70, ahead=2,
         ),
         Job(
             "cache-all", "keep residual stream (pre, mid, post), q, k, v, z, pattern, MLP (pre, post) of all layers, 8 x 64 tokens",
@@ -73,7 +73,7 @@ JOBS = {
         ),
         Job(
             "run-nothing", "a forward in which nothing is read, 8 x 64 tokens",
-            ("plain", "sonde"), "run_nothing", 15, "plain", floor_of="plain", at_most_floors=1.02,
+            ("plain", "sonde"), "run_nothing", 11, "plain", floor_of="plain", at_most_floors=1.02,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *PEERS), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *PEERS), "wrap", 5, at_most=0.05),
