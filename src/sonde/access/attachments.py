@@ -18,11 +18,11 @@ from sonde.results import InputError, SiteUnavailable, shown
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
-    """The coordinates of a site's value, in place of its axis of entries; what it unpacks is that value.
+class OfBasis:
+    """What a basis makes of a site's value; what it unpacks is that value.
 
     Arguments:
-        site: the one that they are coordinates of.
+        site: the one that is unpacked.
         basis: from entries to coordinates, and back.
     """
 
@@ -34,6 +34,10 @@ class Coordinates:
     def block(self) -> str:
         """What the site's own view needs."""
         return self.site.view.block
+
+
+class Coordinates(OfBasis):
+    """The coordinates of a site's value, in place of its axis of entries."""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         return self.basis.encode(_entries_last(self, raw, firing))
@@ -43,23 +47,8 @@ class Coordinates:
         return moved(self.basis, x, old, new).movedim(-1, _entries(self.site, raw, firing))
 
 
-@dataclass(frozen=True, eq=False)
-class Rest:
-    """What the coordinates leave out of a site's value.
-
-    Arguments:
-        site: the one that they are coordinates of.
-        basis: from entries to coordinates, and back.
-    """
-
-    site: SiteSpec
-    basis: Basis
-    sees_changes: ClassVar[bool] = True
-
-    @property
-    def block(self) -> str:
-        """What the site's own view needs."""
-        return self.site.view.block
+class Rest(OfBasis):
+    """What the coordinates leave out of a site's value."""
 
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         x = _entries_last(self, raw, firing)
@@ -105,7 +94,7 @@ def attachment(site: SiteSpec, basis: Basis, name: str, architecture: Architectu
     )  # fmt: skip
 
 
-def _entries_last(view: Coordinates | Rest, value: Tensor, firing: Firing) -> Tensor:
+def _entries_last(view: OfBasis, value: Tensor, firing: Firing) -> Tensor:
     """A site's value with its entries along the last axis; raises `SiteUnavailable` where the basis reads another number of them."""
     axis = _entries(view.site, value, firing)
     if value.shape[axis] != view.basis.width:
