@@ -84,7 +84,7 @@ class Places:
             hints.append(f"it is a module: write {name + ':in'!r} or {name + ':out'!r}")
         elif not self.architecture.sites:
             hints.append(f"{type(self.module).__name__} is no known family, so its sites are module paths with ':in' or ':out'")
-        raise UnknownSite("; ".join([f"{shown(name, limit=120)} is no site of this model; nearest: {nearest(name, self.names)}", *hints]))
+        raise UnknownSite("; ".join([f"{shown(name)} is no site of this model; nearest: {nearest(name, self.names)}", *hints]))
 
     def _coordinates_of(self, name: str) -> list[str]:
         """The sites of the bases that are attached to a site."""

@@ -77,12 +77,10 @@ class Site:
         if isinstance(site, Site):
             return site
         if not isinstance(site, str):
-            raise UnknownSite(f"{shown(site, limit=120)} is no site: give its name as a text, as in 'blocks.9.attn.z[head=6, pos=-1]'")
+            raise UnknownSite(f"{shown(site)} is no site: give its name as a text, as in 'blocks.9.attn.z[head=6, pos=-1]'")
         found = _SITE.fullmatch(site)
         if not found:
-            raise UnknownSite(
-                f"{shown(site, limit=120)} is not a site: write a name and, if wanted, a selection, as in 'blocks.9.attn.z[head=6, pos=-1]'"
-            )
+            raise UnknownSite(f"{shown(site)} is not a site: write a name and, if wanted, a selection, as in 'blocks.9.attn.z[head=6, pos=-1]'")
         name, body = found.groups()
         if body is None:
             return Site(name)
@@ -92,12 +90,11 @@ class Site:
             end = part.end()
         if not parts or body[end:].strip():
             raise UnknownSite(
-                f"{shown(site, limit=120)}: the selection {shown(body)} is not understood; "
-                "write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"
+                f"{shown(site)}: the selection {shown(body)} is not understood; write axis=index pairs, as in [head=6, pos=0:4] or [pos=[1,3]]"
             )
         axes = [axis for axis, _ in parts]
         if len(set(axes)) < len(axes):
-            raise UnknownSite(f"{shown(site, limit=120)}: an axis is selected twice")
+            raise UnknownSite(f"{shown(site)}: an axis is selected twice")
         return Site(name, tuple(parts))
 
     def at(self, **select: Choice) -> "Site":
@@ -203,8 +200,8 @@ def _index(text: str, site: str) -> Index:
         return int(text)
     except ValueError:
         raise UnknownSite(
-            f"{shown(site, limit=120)}: {shown(text)} is not an index; "
-            "use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, or a text in quotes"
+            f"{shown(site)}: {shown(text)} is not an index; use a whole number, a slice such as 0:4, a list such as [1,3], a span's name, "
+            "or a text in quotes"
         ) from None
 
 

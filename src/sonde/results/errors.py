@@ -5,7 +5,7 @@ so a message must stand alone without its traceback.
 """
 
 
-def shown(value: object, limit: int = 80) -> str:
+def shown(value: object, limit: int = 120) -> str:
     """A refused value as it stands in a message: its repr in one line, cut where it is long.
 
     Arguments:
