@@ -12,8 +12,8 @@ def shown(value: object, limit: int = 120) -> str:
         value: anything.
         limit: the most characters.
 
-    >>> shown({"rows": "one\ntwo"}), shown(list(range(99)), limit=12)
-    ("{'rows': 'one\\ntwo'}", '[0, 1, 2, ...')
+    >>> shown({"rows": [1, 2]}), shown(list(range(99)), limit=12)
+    ("{'rows': [1, 2]}", '[0, 1, 2,...')
     """
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
