@@ -14,7 +14,7 @@ from sonde.jobs import rows_within
 if TYPE_CHECKING:
     from sonde.access.model import Model
 
-WORKING_SET = 64 * 2**20  # bytes of activations on a CPU: more is no faster, once matrices are fat, and leaves its caches
+WORKING_SET = 32 * 2**20  # bytes of activations on a CPU: more is hardly faster once matrices are fat, and is memory that a sweep adds to a forward
 
 
 def tokens_within(model: "Model", inputs: Inputs, record: bool) -> int:
