@@ -56,3 +56,22 @@ def logits_of(module, ids, **kwargs):
     with torch.no_grad():
         output = module(ids, **kwargs)
     return output if isinstance(output, torch.Tensor) else output.logits
+
+
+class Words:
+    """As little of a transformers tokenizer as the handle asks for."""
+
+    bos_token_id = pad_token_id = eos_token_id = None
+    added_tokens_decoder: dict = {}  # noqa: RUF012
+
+    def __len__(self):
+        return 40
+
+    def get_vocab(self):
+        return {f"w{i}": i for i in range(40)}
+
+    def convert_ids_to_tokens(self, i):
+        return f"w{i}"
+
+    def decode(self, ids, skip_special_tokens):
+        return " ".join(f"w{i}" for i in ids)

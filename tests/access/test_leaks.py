@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 import torch
-from tiny_models import LogitDifference, bare, logits_of
+from tiny_models import LogitDifference, Words, bare, logits_of
 from torch.overrides import _get_current_function_mode_stack
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -38,25 +38,6 @@ def stop(*args):
 
 def interrupt(*args):
     raise KeyboardInterrupt
-
-
-class Words:
-    """As little of a transformers tokenizer as the handle asks for."""
-
-    bos_token_id = pad_token_id = eos_token_id = None
-    added_tokens_decoder: dict = {}  # noqa: RUF012
-
-    def __len__(self):
-        return 40
-
-    def get_vocab(self):
-        return {f"w{i}": i for i in range(40)}
-
-    def convert_ids_to_tokens(self, i):
-        return f"w{i}"
-
-    def decode(self, ids, skip_special_tokens):
-        return " ".join(f"w{i}" for i in ids)
 
 
 def calls(model):

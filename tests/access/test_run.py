@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 import torch
-from tiny_models import LAYERS, logits_of, spread
+from tiny_models import LAYERS, Words, logits_of, spread
 from torch import nn
 
 import sonde
@@ -163,25 +163,6 @@ def test_no_hook_survives_an_error(model, ids, metric, verb, where):
     assert module.forward.__func__ is forward.__func__
     assert model.module.training == model_mode
     assert torch.equal(model.run(ids).logits, logits_of(model.module, ids))
-
-
-class Words:
-    """As little of a transformers tokenizer as the handle asks for."""
-
-    bos_token_id = pad_token_id = eos_token_id = None
-    added_tokens_decoder: dict = {}  # noqa: RUF012
-
-    def __len__(self):
-        return 40
-
-    def get_vocab(self):
-        return {f"w{i}": i for i in range(40)}
-
-    def convert_ids_to_tokens(self, i):
-        return f"w{i}"
-
-    def decode(self, ids, skip_special_tokens):
-        return " ".join(f"w{i}" for i in ids)
 
 
 def test_other_peoples_hooks_stay(model, ids):
