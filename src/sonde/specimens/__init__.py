@@ -8,7 +8,7 @@ from sonde.results import LoadError
 
 __all__ = ["card", "names", "path"]
 
-_HOME = Path(__file__).parent
+_WEIGHTS = Path(__file__).parent / "weights"
 
 
 def names() -> list[str]:
@@ -17,7 +17,7 @@ def names() -> list[str]:
     >>> names()
     ['words']
     """
-    return sorted(config.parent.parent.name for config in _HOME.glob("*/weights/config.json"))
+    return sorted(config.parent.name for config in _WEIGHTS.glob("*/config.json"))
 
 
 def path(name: str) -> Path:
@@ -31,7 +31,7 @@ def path(name: str) -> Path:
     """
     if name not in names():
         raise LoadError(f"unknown specimen {name!r}: there is {', '.join(names()) or 'none'}")
-    return _HOME / name / "weights"
+    return _WEIGHTS / name
 
 
 def card(name: str) -> dict[str, Any]:
