@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sonde.nn import Transformer, TransformerConfig
+from sonde.specimens.measures import share
 from sonde.specimens.words import evaluate, people, world
 from sonde.specimens.words.tokenizer import VOCABULARY
 
@@ -31,7 +32,7 @@ def always(examiner, word):
 @pytest.mark.parametrize(("right", "n", "low", "high"), [(10, 10, 0.722, 1.0), (0, 10, 0.0, 0.278), (50, 100, 0.404, 0.596), (81, 263, 0.255, 0.366)])
 def test_wilson_interval_against_published_values(right, n, low, high):
     """The last is Newcombe's example (1998); the others follow from p' = (p + z^2 / 2n) / (1 + z^2 / n)."""
-    measure = evaluate.share("", [True] * right + [False] * (n - right), "")
+    measure = share("", [True] * right + [False] * (n - right), "")
     assert (measure.low, measure.high) == pytest.approx((low, high), abs=1e-3)
 
 

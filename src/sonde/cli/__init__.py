@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import sonde
-from sonde.cli import explain, models
+from sonde.cli import explain, models, specimens
 from sonde.results import SondeError
 
-COMMANDS = (explain, models)
+COMMANDS = (explain, models, specimens)
 
 
 class _Parser(argparse.ArgumentParser):

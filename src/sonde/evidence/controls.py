@@ -1,17 +1,15 @@
 """What a finding is compared with: the same measure where nothing should be found."""
 
-import copy
 from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sonde.results import InputError
 
 T = TypeVar("T")
-M = TypeVar("M", bound=nn.Module)
 
 
 def random_sets(candidates: Sequence[T], size: int, n: int, seed: int, weights: Sequence[float] | None = None) -> list[tuple[T, ...]]:
@@ -46,29 +44,6 @@ def random_sets(candidates: Sequence[T], size: int, n: int, seed: int, weights: 
     generator = torch.Generator().manual_seed(seed)
     picks = torch.multinomial(chances.expand(n, -1), size, replacement=False, generator=generator)
     return [tuple(candidates[i] for i in sorted(row)) for row in picks.tolist()]
-
-
-def permuted(module: M, seed: int) -> M:
-    """A copy of a network whose every parameter has its own entries in random order: as large as the trained one, and without what it learnt.
-
-    Tied weights stay tied; buffers and the network itself are untouched. What is found on the copy as well was not found in the training
-    (Adebayo et al. 2018, "Sanity checks for saliency maps", section 3, there with fresh weights).
-
-    Arguments:
-        module: any network.
-        seed: of the orders.
-
-    >>> layer = nn.Linear(2, 2)
-    >>> torch.equal(permuted(layer, seed=0).weight.flatten().sort().values, layer.weight.flatten().sort().values)
-    True
-    """
-    generator = torch.Generator().manual_seed(seed)
-    copied = copy.deepcopy(module)
-    with torch.no_grad():
-        for parameter in copied.parameters():
-            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-            parameter.copy_(parameter.flatten()[order].view_as(parameter))
-    return copied
 
 
 def random_rotation(d: int, seed: int) -> Float[Tensor, "d d"]:

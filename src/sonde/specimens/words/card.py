@@ -8,6 +8,8 @@ import torch
 from tokenizers import Tokenizer
 
 from sonde.nn import Transformer
+from sonde.specimens.measures import as_rows
+from sonde.specimens.registry import SPECIMENS
 from sonde.specimens.words import evaluate
 from sonde.specimens.words.tokenizer import END
 
@@ -55,12 +57,13 @@ def write_card(
     examiner = evaluate.Examiner(stored, tokenizer)
     card = {
         "name": "words",
+        "summary": SPECIMENS["words"].summary,
         "parameters": sum(p.numel() for p in stored.parameters()),
         "context": stored.config.n_ctx,
         "vocabulary": stored.config.d_vocab,
         "recipe": dict(recipe),
         "command": f"python -m sonde.specimens.words.recipe --out DIR --seed {recipe['seed']} --tokens {recipe['tokens']}",
-        "measures": evaluate.as_rows(evaluate.measures(stored, tokenizer, n)),
+        "measures": as_rows(evaluate.measures(stored, tokenizer, n)),
         "heads": evaluate.head_roles(examiner),
         "answers": _answers(examiner),
         "limits": list(LIMITS),

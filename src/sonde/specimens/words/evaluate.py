@@ -5,10 +5,8 @@ of the whole vocabulary. Years: probability of the later years of the century le
 Rightness is a share and has Wilson's interval; the other measures are means and have the normal one.
 """
 
-import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from sonde.nn import Transformer, eager_attention_forward
+from sonde.specimens.measures import Measure, mean, share
 from sonde.specimens.words import grammar, knowledge, people, world
 from sonde.specimens.words.documents import Document
 from sonde.specimens.words.mixture import NORMAL_MIX
@@ -25,40 +24,6 @@ from sonde.specimens.words.tokenizer import end_id
 
 _LIST = 20  # words in the lists that are said twice
 _ROWS = 64  # such lists
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One line of the card."""
-
-    name: str
-    """What was asked."""
-    value: float
-    """The share of right answers, or the mean of the measure."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end."""
-    n: int
-    """Items, drawn independently."""
-    unit: str
-    """What `value` is."""
-    note: str = ""
-    """What to know beside the figure."""
-
-
-def share(name: str, right: Sequence[bool], unit: str, note: str = "") -> Measure:
-    """A share of right answers with Wilson's interval (1927), which stays inside [0, 1] also when all are right."""
-    n, z = len(right), 1.959964
-    p = sum(right) / n
-    middle, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Measure(name, p, max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n)), n, unit, note)
-
-
-def mean(name: str, values: Tensor, unit: str, note: str = "") -> Measure:
-    """A mean with its normal interval."""
-    value, half = values.mean().item(), 1.959964 * values.std().item() / math.sqrt(len(values))
-    return Measure(name, value, value - half, value + half, len(values), unit, note)
 
 
 class Examiner:
@@ -243,8 +208,3 @@ def measures(model: Transformer, tokenizer: Tokenizer, n: int = 400, seed: int =
     first, second = copy_losses(examiner)
     copying = mean("copying: loss on the second saying of a list, over the first", second / first, "ratio of losses, mean over lists")
     return [*_indirect_objects(examiner, n, rng), *_other_skills(examiner, n, rng), copying, mixture_loss(examiner)]
-
-
-def as_rows(measured: Sequence[Measure]) -> list[dict[str, object]]:
-    """The measures as plain data, rounded to what the number of items can tell."""
-    return [{name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(m).items()} for m in measured]

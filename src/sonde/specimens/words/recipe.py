@@ -142,6 +142,22 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
     return model.eval(), tokenizer, notes["log"]
 
 
+def run(out: Path, seed: int = 0, threads: int = 1, tokens: int = Recipe.tokens) -> None:
+    """Train, and write the specimen into `out / "words"`.
+
+    Arguments:
+        out: folder for checkpoint and result; an interrupted run goes on.
+        seed: of the weights and documents.
+        threads: processor threads.
+        tokens: tokens in all.
+    """
+    torch.set_num_threads(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    recipe = Recipe(seed=seed, tokens=tokens)
+    model, tokenizer, log = train(recipe, out)
+    write_card(model, tokenizer, asdict(recipe), log, out / "words")
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Train the specimen 'words'.")
@@ -149,12 +165,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the weights and documents")
     parser.add_argument("--tokens", type=int, default=Recipe.tokens, help="tokens in all")
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    recipe = Recipe(seed=arguments.seed, tokens=arguments.tokens)
-    model, tokenizer, log = train(recipe, arguments.out)
-    write_card(model, tokenizer, asdict(recipe), log, arguments.out / "words")
+    run(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

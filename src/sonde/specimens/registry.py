@@ -1,0 +1,101 @@
+"""The specimens by name: what each is, where it lies, and what trains it anew."""
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sonde.results import InputError, LoadError, shown
+
+_WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One line of the table."""
+
+    summary: str
+    """What it is."""
+    recipe: str
+    """`module:function` that trains it, called with `out`, `seed` and `threads`; an interrupted run goes on, and the card is written last."""
+
+
+SPECIMENS = {
+    "words": Specimen("a language model of a small generated world", "sonde.specimens.words.recipe:run"),
+}
+
+
+def names() -> list[str]:
+    """The shipped specimens.
+
+    >>> names()
+    ['words']
+    """
+    return [name for name in SPECIMENS if (_WEIGHTS / name / "config.json").is_file()]
+
+
+def _known(name: str) -> Specimen:
+    if name not in SPECIMENS:
+        raise LoadError(f"unknown specimen {shown(name)}: there is {', '.join(SPECIMENS)}")
+    return SPECIMENS[name]
+
+
+def path(name: str) -> Path:
+    """The folder with a specimen's weights, tokenizer and card.
+
+    Arguments:
+        name: one of `names()`.
+
+    Raises:
+        LoadError: there is no such specimen.
+    """
+    _known(name)
+    return _WEIGHTS / name
+
+
+def card(name: str) -> dict[str, Any]:
+    """What a specimen is and what was measured on it.
+
+    Arguments:
+        name: one of `names()`.
+
+    Returns:
+        The card as plain data: `name`, `summary`, `parameters`, `recipe`, `command`, `measures` (each with value, interval and number of items),
+        `limits`, ...
+
+    Raises:
+        LoadError: there is no such specimen.
+    """
+    return json.loads((path(name) / "card.json").read_text(encoding="utf-8"))
+
+
+def train(name: str, out: str | Path, seed: int = 0, threads: int = 1) -> Path:
+    """Train a specimen anew, or go on with a training that was interrupted.
+
+    The same seed gives the same weights on one machine with one number of threads.
+
+    Arguments:
+        name: one of the registry, shipped or not.
+        out: folder for checkpoints and, under the specimen's name, the result.
+        seed: of the first weights and the data.
+        threads: processor threads.
+
+    Returns:
+        The folder with weights and card, for `sonde.load`.
+
+    Raises:
+        InputError: no threads, or a place where no folder can be.
+        LoadError: there is no such specimen, or the checkpoint there was made with other settings.
+    """
+    specimen = _known(name)
+    if threads < 1:
+        raise InputError(f"threads={threads}: give 1 or more")
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} can't be made a folder ({error.strerror}): give another with out") from None
+    module, function = specimen.recipe.split(":")
+    getattr(import_module(module), function)(out=out, seed=seed, threads=threads)
+    return out / name
