@@ -2,24 +2,11 @@
 
 import pytest
 import torch
+from logit_runs import LOGITS, of, run
 from small_models import words
 
-from sonde.access.inputs import Inputs
-from sonde.access.run import Run
 from sonde.results import InputError
 from sonde.tasks import KL, Logit, LogitDifference, LogProbability, unit_of
-
-LOGITS = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0))
-
-
-def run(lengths=(5, 5, 5)):
-    """A run as a metric sees it: logits of rows of these lengths, padded on the right."""
-    return of(LOGITS, torch.arange(5)[None, :] < torch.tensor(lengths)[:, None])
-
-
-def of(logits, mask=None):
-    """A run that has nothing but logits."""
-    return Run({}, logits, Inputs((), {}, len(logits), mask=mask), "", ())
 
 
 def test_values_are_those_of_the_definitions():

@@ -7,7 +7,7 @@ from small_models import llama, words
 import sonde
 from sonde.results import InputError
 from sonde.results.hashing import content_hash
-from sonde.tasks import KL, LogitDifference, Task
+from sonde.tasks import KL, LogitDifference, Rank, Task
 
 PAIRS = [
     ("The keys on the cabinet", "The key on the cabinet", " are", " is"),
@@ -86,6 +86,46 @@ def test_pairs_that_do_not_fit(pair, message):
 def test_a_model_without_a_tokenizer():
     with pytest.raises(InputError, match="loaded without a tokenizer"):
         Task.from_pairs(sonde.Model(words().module), PAIRS)
+
+
+SETS = [("The keys on the cabinet", "The key on the cabinet", [" are", " were"], [" is", " was"]), ("The dog", "The dogs", [" is"], " are")]
+
+
+def test_several_answers():
+    made = Task.from_pairs(words(), SETS, metric="probability_difference")
+    strings = words().tokenizer.strings
+    assert [strings(row) for row in made.answers] == [[" are", " were"], [" is"]] and [strings(row) for row in made.wrongs] == [
+        [" is", " was"],
+        [" are"],
+    ]
+    assert strings(made.targets.tolist()) == [" are", " is"] and strings(made.foils.tolist()) == [" is", " are"]
+    run = words().run(made.clean)
+    p = run.last_logits.softmax(-1)
+    assert made.metric(run)[0] == pytest.approx(float(p[0, list(made.answers[0])].sum() - p[0, list(made.wrongs[0])].sum()), abs=1e-5)
+    second = made.select([1])
+    assert second.answers == made.answers[1:] and second.metric(words().run(second.clean)) == pytest.approx(float(made.metric(run)[1]), abs=1e-4)
+    assert content_hash(made.content) != content_hash(Task.from_pairs(words(), SETS).content), "the metric is part of what is asked"
+
+
+def test_the_metric_can_be_exchanged():
+    made = Task.from_pairs(words(), SETS)
+    assert type(made.with_metric("rank").metric) is Rank and made.with_metric("rank").answers == made.answers
+    assert made.with_metric(made.metric).metric is made.metric
+    with pytest.raises(InputError, match="no metric 'f1'; there are logit_difference, probability_difference"):
+        made.with_metric("f1")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ([" are", " were"], [" is", " were"], "a right and a wrong answer are the same token, ' were'"),
+        ([], " is", "no right or no wrong answer"),
+        ([" are", " have been"], " is", "' have been' is 2 tokens"),
+    ],
+)
+def test_answers_that_do_not_fit(right, wrong, message):
+    with pytest.raises(InputError, match=message):
+        Task.from_pairs(words(), [("The keys", "The key", right, wrong)])
 
 
 def test_special_tokens_can_be_left_out():

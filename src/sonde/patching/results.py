@@ -117,7 +117,10 @@ class PatchResult(Result):
 
     def _divisor(self) -> float:
         if abs(self.gap) < 1e-9:
-            raise InputError("the metric is the same in both runs, so there is nothing to explain: choose another counterfactual or metric")
+            raise InputError(
+                f"the metric is the same in both runs, {float(self.clean.mean()):.3g} {self.unit} in the mean over {len(self.clean)} examples: "
+                "there is nothing to explain; choose another counterfactual or metric"
+            )
         return self.gap
 
 

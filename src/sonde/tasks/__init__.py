@@ -1,9 +1,23 @@
 """What a model is asked: tasks with right answers and counterfactuals, and metrics of how well it does."""
 
+from sonde.tasks.check import TaskCheck, check
 from sonde.tasks.counterfactuals import Candidate, Candidates, counterfactuals
 from sonde.tasks.lexicon import Lexicon, english
 from sonde.tasks.loading import load
-from sonde.tasks.metrics import KL, Logit, LogitDifference, LogProbability, SequenceLogProbability, unit_of
+from sonde.tasks.metrics import (
+    KL,
+    METRICS,
+    Accuracy,
+    CrossEntropy,
+    Logit,
+    LogitDifference,
+    LogProbability,
+    ProbabilityDifference,
+    Rank,
+    SequenceLogProbability,
+    sign_of,
+    unit_of,
+)
 from sonde.tasks.pair import Pair, pair
 from sonde.tasks.siblings import siblings
 from sonde.tasks.task import Task
@@ -12,22 +26,30 @@ from sonde.tasks.templates import TEMPLATES
 
 __all__ = [
     "KL",
+    "METRICS",
     "TEMPLATES",
+    "Accuracy",
     "Candidate",
     "Candidates",
     "Case",
+    "CrossEntropy",
     "Lexicon",
     "LogProbability",
     "Logit",
     "LogitDifference",
     "Pair",
+    "ProbabilityDifference",
+    "Rank",
     "SequenceLogProbability",
     "Task",
+    "TaskCheck",
     "Template",
+    "check",
     "counterfactuals",
     "english",
     "load",
     "pair",
     "siblings",
+    "sign_of",
     "unit_of",
 ]

@@ -1,6 +1,7 @@
 """A prompt and its counterfactual, token by token: what may be compared position by position, and what must be refused."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sonde.access import Tokenizer
@@ -14,17 +15,27 @@ class Pair:
     Arguments:
         clean: the prompt.
         corrupt: its counterfactual.
-        target: the token that is right after the prompt.
-        foil: the token that it is compared with.
+        answers: the tokens that are right after the prompt; the first stands for them where a method looks at one.
+        wrongs: those that they are compared with, likewise.
         clean_ids, corrupt_ids: their tokens, special ones included.
     """
 
     clean: str
     corrupt: str
-    target: int
-    foil: int
+    answers: tuple[int, ...]
+    wrongs: tuple[int, ...]
     clean_ids: tuple[int, ...]
     corrupt_ids: tuple[int, ...]
+
+    @property
+    def target(self) -> int:
+        """The right token that stands for all of them."""
+        return self.answers[0]
+
+    @property
+    def foil(self) -> int:
+        """The wrong token that stands for all of them."""
+        return self.wrongs[0]
 
     @property
     def changed(self) -> tuple[int, ...]:
@@ -32,22 +43,28 @@ class Pair:
         return tuple(i for i, (a, b) in enumerate(zip(self.clean_ids, self.corrupt_ids, strict=True)) if a != b)
 
 
-def pair(tokenizer: Tokenizer, clean: str, corrupt: str, target: str | int, foil: str | int, bos: bool | None = None) -> Pair:
+Token = str | int
+Tokens = Token | Sequence[Token]
+
+
+def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answers: Tokens, wrongs: Tokens, bos: bool | None = None) -> Pair:
     """Put an example together.
 
     Arguments:
         tokenizer: the model's.
         clean, corrupt: the texts.
-        target, foil: single tokens, as text (with a leading space where they have one) or as ids.
+        answers, wrongs: a single token each, or several, of which the first stands for all; as text (with a leading space where they have one) or
+            as ids.
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
 
     Raises:
-        InputError: a target or foil of several tokens, a foil that equals the target, a counterfactual that equals the prompt or has another number
+        InputError: an answer of several tokens, a token that is right and wrong, a counterfactual that equals the prompt or has another number
             of tokens, or holds a word that the tokenizer does not know.
     """
-    right, wrong = token_id(tokenizer, target), token_id(tokenizer, foil)
-    if right == wrong:
-        raise InputError(f"target and foil are the same token, {tokenizer.strings([right])[0]!r}: give two different ones")
+    right, wrong = (_ids(tokenizer, tokens) for tokens in (answers, wrongs))
+    both = [token for token in right if token in wrong]
+    if both:
+        raise InputError(f"{_named(right, wrong)} are the same token, {tokenizer.strings(both)[0]!r}: give two different ones")
     clean_ids, corrupt_ids = tuple(tokenizer.encode(clean, bos)), tuple(tokenizer.encode(corrupt, bos))
     if clean_ids == corrupt_ids:
         raise InputError(f"the counterfactual {corrupt!r} is the prompt itself: change at least one word")
@@ -60,6 +77,17 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, target: str | int, foil
             f"{_spelled(tokenizer, corrupt_ids)} against {_spelled(tokenizer, clean_ids)}; exchange words for ones with as many tokens"
         )
     return Pair(clean, corrupt, right, wrong, clean_ids, corrupt_ids)
+
+
+def _ids(tokenizer: Tokenizer, tokens: Tokens) -> tuple[int, ...]:
+    several = (tokens,) if isinstance(tokens, str | int) else tokens
+    if not several:
+        raise InputError("an example has no right or no wrong answer: give at least one token for each")
+    return tuple(dict.fromkeys(token_id(tokenizer, token) for token in several))
+
+
+def _named(right: tuple[int, ...], wrong: tuple[int, ...]) -> str:
+    return "target and foil" if len(right) == len(wrong) == 1 else "a right and a wrong answer"
 
 
 def token_id(tokenizer: Tokenizer, token: str | int) -> int:

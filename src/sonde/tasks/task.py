@@ -9,9 +9,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sonde.access import Metric, Model
-from sonde.results import InputError
-from sonde.tasks.metrics import LogitDifference
-from sonde.tasks.pair import Pair, pair
+from sonde.results import InputError, shown
+from sonde.tasks.metrics import METRICS
+from sonde.tasks.pair import Pair, Tokens, pair
 from sonde.tasks.prompt import tokenizer_of
 
 Row = tuple[int, ...]
@@ -25,8 +25,8 @@ class Task:
         name: what the behaviour is called.
         clean: token ids of each example, special tokens included.
         corrupt: token ids of its counterfactual, as many.
-        targets: the right next token of each example.
-        foils: the token that it is compared with.
+        answers: the tokens that are right after each example; the first stands for them where a method looks at one.
+        wrongs: the tokens that they are compared with, likewise.
         metric: from a run of these examples, in this order, to one number per example.
         texts, corrupt_texts: the same examples as text.
         labels: one label per position, where all examples share their layout; else empty.
@@ -37,8 +37,8 @@ class Task:
     name: str
     clean: tuple[Row, ...]
     corrupt: tuple[Row, ...]
-    targets: Int[Tensor, " example"]
-    foils: Int[Tensor, " example"]
+    answers: tuple[Row, ...]
+    wrongs: tuple[Row, ...]
     metric: Metric
     texts: tuple[str, ...]
     corrupt_texts: tuple[str, ...]
@@ -48,37 +48,57 @@ class Task:
 
     @staticmethod
     def from_pairs(
-        model: Model, pairs: Iterable[tuple[str, str, str | int, str | int]], name: str = "pairs", bos: bool | None = None, notes: Sequence[str] = ()
-    ) -> "Task":
-        """A task from texts; its metric is the logit difference of target and foil at the last token.
+        model: Model, pairs: Iterable[tuple[str, str, Tokens, Tokens]], name: str = "pairs", bos: bool | None = None, notes: Sequence[str] = (),
+        metric: str = "logit_difference",
+    ) -> "Task":  # fmt: skip
+        """A task from texts.
 
         Arguments:
             model: the model whose tokenizer is used.
-            pairs: (prompt, counterfactual, target, foil) for each example; target and foil as text or id.
+            pairs: (prompt, counterfactual, right answers, wrong answers) for each example; an answer as text or id, or several of them, of which
+                the first stands for all.
             name: what the behaviour is called.
             bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
             notes: what was decided when the pairs were made.
+            metric: the name of a metric, as in `with_metric`.
 
         Raises:
-            InputError: a pair whose parts do not fit, as `tasks.pair` says.
+            InputError: a pair whose parts do not fit, as `tasks.pair` says; an unknown metric.
+
+        >>> import sonde
+        >>> model = sonde.load("specimen:words")
+        >>> task = Task.from_pairs(model, [("The keys", "The key", [" are", " were"], [" is", " was"])], metric="probability_difference")
+        >>> model.tokenizer.strings(task.targets.tolist()), len(task.answers[0])
+        ([' are'], 2)
         """
         tokenizer = tokenizer_of(model)
-        return Task.of([pair(tokenizer, *parts, bos=bos) for parts in pairs], name, notes=notes)
+        return Task.of([pair(tokenizer, *parts, bos=bos) for parts in pairs], name, notes=notes, metric=metric)
 
     @staticmethod
     def of(
-        pairs: Sequence[Pair], name: str, labels: Sequence[str] = (), spans: Mapping[str, Sequence[Row]] | None = None, notes: Sequence[str] = ()
-    ) -> "Task":
+        pairs: Sequence[Pair], name: str, labels: Sequence[str] = (), spans: Mapping[str, Sequence[Row]] | None = None, notes: Sequence[str] = (),
+        metric: str = "logit_difference",
+    ) -> "Task":  # fmt: skip
         """A task from pairs that were made already; the span "changed" holds where the partners differ."""
-        targets, foils = (torch.tensor([getattr(p, which) for p in pairs], dtype=torch.long) for which in ("target", "foil"))
+        answers, wrongs = tuple(p.answers for p in pairs), tuple(p.wrongs for p in pairs)
         named = {"changed": tuple(p.changed for p in pairs)} | {k: tuple(v) for k, v in (spans or {}).items()}
         return Task(
-            name, tuple(p.clean_ids for p in pairs), tuple(p.corrupt_ids for p in pairs), targets, foils, LogitDifference(targets, foils),
+            name, tuple(p.clean_ids for p in pairs), tuple(p.corrupt_ids for p in pairs), answers, wrongs, _metric(metric, answers, wrongs),
             tuple(p.clean for p in pairs), tuple(p.corrupt for p in pairs), tuple(labels), named, tuple(notes),
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.clean)
+
+    @property
+    def targets(self) -> Int[Tensor, " example"]:
+        """The right token that stands for each example's answers: the first of them."""
+        return torch.tensor([row[0] for row in self.answers], dtype=torch.long)
+
+    @property
+    def foils(self) -> Int[Tensor, " example"]:
+        """The wrong token that it is compared with: the first of them."""
+        return torch.tensor([row[0] for row in self.wrongs], dtype=torch.long)
 
     @property
     def length(self) -> int | None:
@@ -89,7 +109,22 @@ class Task:
     @property
     def content(self) -> dict[str, Any]:
         """What makes the task what it is, as plain data to be hashed."""
-        return {"name": self.name, "clean": self.clean, "corrupt": self.corrupt, "targets": self.targets.tolist(), "foils": self.foils.tolist()}
+        return {
+            "name": self.name, "clean": self.clean, "corrupt": self.corrupt, "answers": self.answers, "wrongs": self.wrongs,
+            "metric": getattr(self.metric, "__qualname__", type(self.metric).__qualname__),
+        }  # fmt: skip
+
+    def with_metric(self, metric: str | Metric) -> "Task":
+        """The same task asked by another metric.
+
+        Arguments:
+            metric: a metric of these examples, in this order, or the name of one that the answers define: "logit_difference" or "log_probability"
+                of those that stand for all, "probability_difference", "cross_entropy", "rank" or "accuracy" of them all.
+
+        Raises:
+            InputError: an unknown name.
+        """
+        return replace(self, metric=_metric(metric, self.answers, self.wrongs) if isinstance(metric, str) else metric)
 
     def select(self, examples: Sequence[int]) -> "Task":
         """The task with some of its examples, in the order given; its metric goes along.
@@ -102,10 +137,10 @@ class Task:
             raise InputError(
                 f"the metric {self.metric!r} has no select(examples), so the task {self.name!r} cannot be divided: give the metric that method"
             )
-        parts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in examples) for name in ("clean", "corrupt", "texts", "corrupt_texts")}
+        rows = ("clean", "corrupt", "answers", "wrongs", "texts", "corrupt_texts")
+        parts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in examples) for name in rows}
         spans = {name: tuple(positions[i] for i in examples) for name, positions in self.spans.items()}
-        chosen = torch.tensor(list(examples), dtype=torch.long)
-        return replace(self, **parts, targets=self.targets[chosen], foils=self.foils[chosen], metric=restrict(list(examples)), spans=spans)
+        return replace(self, **parts, metric=restrict(list(examples)), spans=spans)
 
     def split(self, seed: int = 0) -> tuple["Task", "Task"]:
         """Two halves that share no example: one to search on, and one, the larger where they differ, to judge what was found."""
@@ -116,3 +151,9 @@ class Task:
         lines = [f"Task {self.name!r}: {len(self)} examples" + (f" of {self.length} tokens" if self.length else "")]
         lines += [f"  {clean!r} against {corrupt!r}" for clean, corrupt in list(zip(self.texts, self.corrupt_texts, strict=True))[:3]]
         return "\n".join([*lines, *(["  ..."] if len(self) > 3 else []), *(f"  note: {note}" for note in self.notes)])
+
+
+def _metric(name: str, answers: tuple[Row, ...], wrongs: tuple[Row, ...]) -> Metric:
+    if name not in METRICS:
+        raise InputError(f"there is no metric {shown(name)}; there are {', '.join(METRICS)}")
+    return METRICS[name](answers, wrongs)
