@@ -18,6 +18,7 @@ from sonde.tasks.metrics import (
     sign_of,
     unit_of,
 )
+from sonde.tasks.own import SlotTemplate, read_template, starters, write_starter
 from sonde.tasks.pair import Pair, pair
 from sonde.tasks.siblings import siblings
 from sonde.tasks.task import Task
@@ -41,6 +42,7 @@ __all__ = [
     "ProbabilityDifference",
     "Rank",
     "SequenceLogProbability",
+    "SlotTemplate",
     "Task",
     "TaskCheck",
     "Template",
@@ -49,7 +51,10 @@ __all__ = [
     "english",
     "load",
     "pair",
+    "read_template",
     "siblings",
     "sign_of",
+    "starters",
     "unit_of",
+    "write_starter",
 ]

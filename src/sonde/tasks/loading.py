@@ -2,10 +2,12 @@
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 from sonde.access import Model
 from sonde.results import InputError
 from sonde.tasks.fillers import Fillers
+from sonde.tasks.own import SlotTemplate, load_own, read_template
 from sonde.tasks.pair import Pair, pair
 from sonde.tasks.prompt import Prompt, tokenizer_of
 from sonde.tasks.task import Row, Task
@@ -15,28 +17,37 @@ from sonde.tasks.templates import TEMPLATES
 TRIES = 200  # draws in a row that give nothing new, after which there is nothing new
 
 
-def load(template: str | Template, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None) -> Task:
+def load(
+    template: str | Path | Template | SlotTemplate, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None, kind: str | None = None
+) -> Task:
     """A task of `n` distinct examples.
 
     Arguments:
-        template: a template, or the name of one of ours.
+        template: the name of one of ours, a YAML or Python file with one of yours (a Python file is run), or a template.
         model: the model whose tokenizer the words must suit.
         n: how many examples.
         seed: of the draws.
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
+        kind: which counterfactual, where a template of yours has several by name; its first by default.
 
     Returns:
         The task; its spans are the positions of the words that matter, by their part in the template's rule, and its notes tell which words were
         left out because they are several tokens.
 
     Raises:
-        InputError: an unknown name, or a tokenizer that knows too few of the words.
+        InputError: an unknown name, a mistake in a file (with its line), or a tokenizer that knows too few of the words.
 
     >>> import sonde
     >>> task = load("agreement", sonde.load("specimen:words"), n=8)
     >>> len(task), task.name
     (8, 'agreement')
     """
+    if isinstance(template, Path) or (isinstance(template, str) and Path(template).suffix):
+        template = read_template(template)
+    if isinstance(template, SlotTemplate):
+        return load_own(template, model, n, seed, bos, kind)
+    if kind is not None:
+        raise InputError(f"kind={kind!r}, but only templates of your own name their counterfactuals: leave it out")
     if isinstance(template, str):
         if template not in TEMPLATES:
             raise InputError(f"there is no task {template!r}; there are {', '.join(TEMPLATES)}")
