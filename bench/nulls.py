@@ -1,40 +1,98 @@
 """How often does a claim of `sonde explain` hold where nothing was learnt?
 
-    python -m bench.nulls [SEEDS]
+    python -m bench.nulls [--model NAME] [--seeds N] [--json FILE]
 
-The shipped specimen with the entries of every weight shuffled, one copy for each seed, explains three prompts with the answers that the trained
-model would give. Printed are the claims that hold, out of all that were made; there should be none, or hardly one in a hundred.
+The model's weights are destroyed, once by shuffling the entries of every weight and once by drawing them afresh, one copy of each kind for each seed;
+every copy explains the prompts with the answers that the trained model would give. Counted are, for every kind of claim, the verdicts that hold:
+as the report gives them, and as they would be if no claim had to wait for the behaviour itself. What was counted is kept copy by copy, so that an
+interrupted count goes on; it begins anew for another model.
 """
 
+import argparse
+import json
 import sys
-from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 import sonde
-from sonde.evidence import permuted
+from bench.table import RESULTS
+from sonde.evidence import permuted, reinitialised, wilson
+from sonde.jobs import track
+from sonde.report.explain import CHAPTERS
+from sonde.report.material import gather
+from sonde.report.summary import gated
+from sonde.results import Verdict
 
 PROMPTS = {
     "When Mary and John went to the shop, John gave a book to": (" Mary", " John"),
     "The keys on the cabinet": (" are", " is"),
     "The capital of France is": (" Paris", " Rome"),
 }
+NULLS: dict[str, Callable[[nn.Module, int], nn.Module]] = {"shuffled weights": permuted, "fresh weights": reinitialised}
+
+Row = dict[str, Any]
 
 
-def main(seeds: int = 20) -> None:
-    """Print the count of every verdict, by claim."""
-    model = sonde.load("specimen:words")
-    counts: Counter[str] = Counter()
-    held: list[str] = []
-    for seed in range(seeds):
-        broken = sonde.Model(permuted(model.module, seed), model.tokenizer)
-        for prompt, (target, foil) in PROMPTS.items():
-            for verdict in sonde.explain(broken, prompt, target=target, foil=foil, seed=seed).verdicts:
-                counts[{True: "holds", False: "does not hold", None: "not tested"}[verdict.holds]] += 1
-                held += [f"seed {seed}, {prompt!r}: {verdict.claim}"] if verdict.holds else []
-    print(f"{seeds} shuffled models, {len(PROMPTS)} prompts each, {counts.total()} claims")
-    for answer in ("holds", "does not hold", "not tested"):
-        print(f"{answer:>14}: {counts[answer]}")
-    print("\n".join(held))
+def main(arguments: list[str] | None = None) -> None:
+    """Count, keep and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.nulls", description="Counts the claims that hold where nothing was learnt.")
+    parser.add_argument("--model", default="specimen:words", help="whose weights are destroyed (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=34, help="copies of each kind (default: %(default)s, about 200 reports)")
+    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "nulls.json", help="where the counts are kept (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    model = sonde.load(chosen.model)
+    kept = json.loads(chosen.json.read_text(encoding="utf-8")) if chosen.json.is_file() else {}
+    rows: list[Row] = kept["rows"] if kept.get("model_hash") == model.hash else []
+    done = {(row["null"], row["seed"], row["prompt"]) for row in rows}
+    wanted = [(null, seed, prompt) for seed in range(chosen.seeds) for null in NULLS for prompt in PROMPTS]
+    for null, seed, prompt in track([one for one in wanted if one not in done], "explaining", shown=sys.stderr.isatty()):
+        broken = sonde.Model(NULLS[null](model.module, seed), model.tokenizer)
+        rows.append({"null": null, "seed": seed, "prompt": prompt, "verdicts": explained(broken, prompt, seed)})
+        content = {"job": "nulls", "model": chosen.model, "model_hash": model.hash, "counts": counts(rows), "rows": rows}
+        chosen.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    show(counts(rows))
+
+
+def explained(model: sonde.Model, prompt: str, seed: int) -> list[Row]:
+    """Every verdict of one report: what was claimed, and whether it holds before and after the report's own rules."""
+    material = gather(model, prompt, *PROMPTS[prompt], corrupt=None, bos=None, seed=seed)
+    made: list[Verdict] = [verdict for chapter in CHAPTERS.values() for verdict in chapter(material).verdicts]
+    reported = made[:1] + [gated(verdict, made[0]) for verdict in made[1:]]
+    return [
+        {"measure": alone.measure, "claim": alone.claim, "alone": alone.holds, "reported": given.holds}
+        for alone, given in zip(made, reported, strict=True)
+    ]
+
+
+def counts(rows: list[Row]) -> list[Row]:
+    """For every null and kind of claim: how many were made, were testable, and hold, alone and in the report."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        for verdict in row["verdicts"]:
+            key = (row["null"], verdict["measure"])
+            one = found.setdefault(key, {"null": key[0], "measure": key[1], "made": 0, "testable": 0, "alone": 0, "reported": 0})
+            one["made"] += 1
+            one["testable"] += verdict["alone"] is not None
+            one["alone"] += verdict["alone"] is True
+            one["reported"] += verdict["reported"] is True
+    return list(found.values())
+
+
+def show(found: list[Row]) -> None:
+    """Print the counts, and the share that holds in the report with its interval."""
+    for one in found:
+        print(f"{one['null']}: {one['measure']}")
+        print(f"    {one['made']} made, {one['testable']} testable; {one['alone']} hold alone, in the report {_share(one['reported'], one['made'])}")
+    print(f"all: {_share(sum(one['reported'] for one in found), sum(one['made'] for one in found))}")
+
+
+def _share(held: int, made: int) -> str:
+    low, high = wilson(held, made)
+    return f"{held} of {made} ({low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    main()

@@ -34,9 +34,8 @@ python -m bench run ID --quick    # few repeats, nothing kept
 
 def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
     """What was measured last, in the order of the jobs."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    order = list(JOBS)
-    return sorted((result for result in found if result["job"] in JOBS), key=lambda result: order.index(result["job"]))
+    kept = (folder / f"{job}.json" for job in JOBS)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in kept if path.is_file()]
 
 
 def page(found: list[dict[str, Any]]) -> str:

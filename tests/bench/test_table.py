@@ -10,7 +10,7 @@ from bench.__main__ import main
 from bench.jobs import JOBS
 
 SCHEMA = json.loads((table.FOLDER / "result.schema.json").read_text(encoding="utf-8"))
-KEPT = sorted(table.RESULTS.glob("*.json"))
+KEPT = [path for path in sorted(table.RESULTS.glob("*.json")) if path.stem in JOBS]
 
 ROW = {
     "subject": "sonde", "version": "0.1.0", "value": 1.0, "unit": "CPU s", "interval": [0.9, 1.2], "cpu_s": 1.0, "wall_s": 1.1, "peak_mb": 1000.0,

@@ -4,7 +4,23 @@ from functools import cache
 
 from sonde.results import Verdict
 from sonde.results.document import Document, Section, Sentence
-from sonde.results.drawing import Control, Drawing, Series, bars, lens, lines, matrix, table, tokens, verdicts
+from sonde.results.drawing import (
+    Control,
+    Drawing,
+    Series,
+    attention,
+    bars,
+    beside,
+    head_grid,
+    lens,
+    lines,
+    matrix,
+    table,
+    tabs,
+    tokens,
+    verdicts,
+    waterfall,
+)
 
 HOSTILE = [
     "</script><img src=x onerror='window.pwned=1'>",
@@ -20,15 +36,27 @@ RIGHT_TO_LEFT = ["المفاتيح", " على", " الخزانة", " هي", " ש
 
 
 def every_kind(labels: list[str], values: list[float | None], title: str = "What is drawn?", unit: str = "logits") -> list[Drawing]:
-    """All seven kinds from one list of labels and one of values."""
+    """All kinds from one list of labels and one of values."""
     grid = [values, values[::-1]]
     known = [value for value in values if value is not None]
     around = [None if value is None else (value - 1, value + 1) for value in values]
     control = Control(title, known[0] if known else 0.0, (min(known, default=0.0), max(known, default=0.0)))
     texts = [labels, labels[::-1]]
     sizes = [[None if value is None else abs(value) for value in row] for row in grid]
+    strip = tokens(title, unit, labels, values, details=labels, roles={label: [place] for place, label in enumerate(labels[:2])}, note=title)
+    # every query looks at itself and at the first token; a second head looks everywhere alike, also ahead
+    own = [[float(key == query) if query == 0 else (key in (0, query)) / 2 for key in range(len(labels))] for query in range(len(labels))]
+    patterns = [own, [[1 / len(labels)] * len(labels)] * len(labels)]
     return [
-        tokens(title, unit, labels, values, details=labels, note=title),
+        strip,
+        tokens(title, unit, labels, None, roles={title: range(len(labels))}),
+        attention(title, labels, patterns, [f"0.{title}", labels[0]], details=[title, labels[0]], note=title),
+        head_grid(title, unit, grid, details=texts, patterns=[[patterns[0], *[None] * (len(labels) - 1)]] * 2, tokens=labels),
+        waterfall(
+            title, unit, labels, [value if value == value and value else 0.0 for value in values], intervals=around, total=1.0, control=control
+        ),
+        tabs(title, [(title, strip), (labels[0] + "2", table(title, [title, unit], [[labels[0], 0.5]]))], note=title),
+        beside(title, [(title, strip), (labels[0] + "2", strip)], note=title),
         matrix(title, unit, grid, row_name=title, rows=labels[:1] * 2, col_name=title, cols=labels, details=texts),
         lens(
             title,

@@ -5,7 +5,23 @@ import random
 
 from sonde.results import Verdict
 from sonde.results.document import Document, Section, Sentence
-from sonde.results.drawing import Control, Drawing, Series, bars, lens, lines, matrix, table, tokens, verdicts
+from sonde.results.drawing import (
+    Control,
+    Drawing,
+    Series,
+    attention,
+    bars,
+    beside,
+    head_grid,
+    lens,
+    lines,
+    matrix,
+    table,
+    tabs,
+    tokens,
+    verdicts,
+    waterfall,
+)
 
 PROMPT = ["When", " Mary", " and", " John", " went", " to", " the", " shop", ",", " John", " gave", " a", " book", " to"]
 LAYERS = ["embed", "0", "1", "2", "3", "model"]
@@ -32,6 +48,23 @@ def sample_verdicts() -> list[Verdict]:
     ]
 
 
+def sample_patterns() -> list[list[list[list[float]]]]:
+    """Causal attention with axes (layer, head, query, key): one previous-token head, one that finds the earlier same word, the others diffuse."""
+    draw = random.Random(1)
+
+    def weights(layer: int, head: int, query: int) -> list[float]:
+        raw = [draw.random() ** 6 + 0.02 for _ in range(query + 1)]
+        raw[0] += 0.8
+        if (layer, head) == (1, 0) and query:
+            raw[query - 1] += 25.0
+        if (layer, head) in ((2, 1), (3, 4)):
+            raw[next((key for key in range(query) if PROMPT[key] == PROMPT[query]), 0)] += 6.0
+            raw[min(1, query)] += 9.0 * (query == len(PROMPT) - 1)
+        return [one / sum(raw) for one in raw] + [0.0] * (len(PROMPT) - 1 - query)
+
+    return [[[weights(layer, head, query) for query in range(len(PROMPT))] for head in range(6)] for layer in range(4)]
+
+
 def sample_drawings() -> dict[str, Drawing]:
     draw = random.Random(0)
     places, depth = len(PROMPT), len(LAYERS)
@@ -49,6 +82,8 @@ def sample_drawings() -> dict[str, Drawing]:
     patching[0][0] = float("nan")
     heads = [[draw.gauss(0, 0.08) for _ in range(6)] for _ in range(4)]
     heads[2][1], heads[3][4], heads[1][0] = 1.34, 0.92, -0.41
+    contrasts = {name: [round(v * share + draw.gauss(0, 0.1), 3) for v in pushes] for name, share in ((" John", 1.0), (" the", 0.4), (" a", -0.3))}
+    patterns = sample_patterns()
     ranked = sorted(((abs(v), v, f"{r}.{c}") for r, row in enumerate(heads) for c, v in enumerate(row)), reverse=True)[:8]
     return {
         "guesses": table(
@@ -117,6 +152,52 @@ def sample_drawings() -> dict[str, Drawing]:
             control=Control("random heads of the same layers", 0.0, (-0.17, 0.17)),
             bar_control=Series("the same head, shuffled prompt", [v * 0.2 for _, v, _ in ranked]),
         ),
+        "task": tokens(
+            "Which task is this?",
+            "",
+            PROMPT,
+            None,
+            roles={"indirect object": [1], "subject, first": [3], "subject, again": [9], "place": [7], "answered here": [13]},
+            note="Found by its template `When A and B went to the …, B gave a … to`.",
+        ),
+        "attention": attention(
+            "Where do these heads look?",
+            PROMPT,
+            [patterns[1][0], patterns[2][1], patterns[2][3], patterns[3][4], patterns[3][5]],
+            ["1.0", "2.1", "2.3", "3.4", "3.5"],
+            details=["previous token 0.91", "duplicate 0.74, copying 0.97", "nothing above its control", "duplicate 0.68, copying 0.92", ""],
+            chosen=1,
+            note="Scores are means over 64 random repeated texts.",
+        ),
+        "grid": head_grid(
+            "Which heads write the answer?",
+            "logits",
+            heads,
+            details=[[f"direct contribution of head {r}.{c}" for c in range(6)] for r in range(4)],
+            patterns=patterns,
+            tokens=PROMPT,
+        ),
+        "adds": waterfall(
+            "What does the choice of ` Mary` over ` John` add up from?",
+            "logits",
+            [*(f"head {r}.{c}" for r in range(4) for c in range(6)), *(f"MLP {r}" for r in range(4)), "embedding"],
+            [*(value for row in heads for value in row), 0.21, -0.34, 0.66, 0.12, -0.05],
+            intervals=[*((value - 0.1, value + 0.1) for row in heads for value in row), *[None] * 5],
+            total=2.61,
+            control=Control("a random head", 0.0, (-0.12, 0.12)),
+            zero="` Mary` and ` John` are equally likely",
+        ),
+        "contrasts": tabs(
+            "What pushes towards ` Mary`, against what?",
+            [(f"against `{name}`", tokens(f"` Mary` against `{name}`", "logits", PROMPT, values)) for name, values in contrasts.items()],
+        ),
+        "models": beside(
+            "Do two models use the same words?",
+            [
+                ("words", tokens("What pushes towards ` Mary`?", "logits", PROMPT, contrasts[" John"])),
+                ("words-small", tokens("What pushes towards ` Mary`?", "logits", PROMPT, contrasts[" the"])),
+            ],
+        ),
         "verdicts": verdicts("What was checked?", sample_verdicts(), command="sonde explain 'When Mary and John …' --seed 0"),
     }
 
@@ -142,14 +223,20 @@ def sample_document() -> Document:
                 "prediction",
                 "What does it predict?",
                 "The model's own next-token distribution, and how surprising each word was to it.",
-                [figures["guesses"], figures["surprisal"]],
+                [figures["guesses"], figures["task"], figures["surprisal"]],
             ),
             Section(
                 "attribution",
                 "Which words mattered?",
                 "Three methods that share no mechanism. Where they agree, the answer does not hang on the method.",
-                [figures["pushes"]],
+                [figures["pushes"], figures["contrasts"]],
                 [claims[1]],
+            ),
+            Section(
+                "contributions",
+                "What does the answer add up from?",
+                "Every head and MLP writes into the residual stream; what each writes is read against the two answers.",
+                [figures["adds"], figures["grid"], figures["attention"]],
             ),
             Section(
                 "lens",
@@ -170,6 +257,7 @@ def sample_document() -> Document:
                 "The components found above, removed together, against random sets of the same size.",
                 [figures["verdicts"]],
             ),
+            Section("peers", "Does another model do the same?", "The same prompt, a smaller model.", [figures["models"]], folded=True),
         ],
         command="sonde explain 'When Mary and John went to the shop, John gave a book to' --target ' Mary' --foil ' John' --seed 0",
     )

@@ -1,6 +1,7 @@
 // A drawing's numbers as CSV: one row per value, every label as it is.
 
-import type { Drawing, Entry } from "./types.ts";
+import { Patterns } from "./patterns.ts";
+import type { Drawing, Entry, Packed } from "./types.ts";
 
 export function csv(drawing: Drawing): string {
   return rowsOf(drawing)
@@ -18,20 +19,24 @@ function rowsOf(drawing: Drawing): Entry[][] {
   const value = unit ? `value (${unit})` : "value";
   switch (drawing.kind) {
     case "tokens": {
-      const { tokens, values, details } = drawing.data;
+      const { tokens, values, details, roles } = drawing.data;
       return [
-        ["position", "token", value, "detail"],
-        ...tokens.map((token, i) => [i, token, values[i] ?? null, details?.[i] ?? null]),
+        ["position", "token", value, "detail", "role"],
+        ...tokens.map((token, i) => [i, token, values?.[i] ?? null, details?.[i] ?? null, roles?.names[roles.of[i] ?? -1] ?? null]),
       ];
     }
-    case "matrix": {
+    case "matrix":
+    case "head_grid": {
       const { row, col } = drawing.axes;
       const { values, details } = drawing.data;
       const cells = row.labels.flatMap((rowLabel, r) =>
         col.labels.map((colLabel, c) => [r, rowLabel, c, colLabel, values[r]?.[c] ?? null, details?.[r]?.[c] ?? null]),
       );
-      return [["row", row.name, "column", col.name, value, "detail"], ...cells];
+      const grid = [["row", row.name, "column", col.name, value, "detail"], ...cells];
+      return drawing.kind === "head_grid" && drawing.data.attention ? [...grid, ...weights(drawing.data.attention)] : grid;
     }
+    case "attention":
+      return weights(drawing.data);
     case "lens": {
       const { row, col } = drawing.axes;
       const { top, values, marks } = drawing.data;
@@ -40,7 +45,8 @@ function rowsOf(drawing: Drawing): Entry[][] {
       );
       return [["layer", "position", "token", "top token", value, "final guess"], ...cells];
     }
-    case "bars": {
+    case "bars":
+    case "waterfall": {
       const { labels, values, intervals, controls } = drawing.data;
       const rows = labels.map((label, i) => [
         label,
@@ -49,6 +55,10 @@ function rowsOf(drawing: Drawing): Entry[][] {
         intervals?.[i]?.[1] ?? null,
         controls?.[i] ?? null,
       ]);
+      if (drawing.kind === "waterfall") {
+        if (drawing.data.remainder !== null) rows.push(["remainder", drawing.data.remainder, null, null, null]);
+        rows.push(["total", drawing.data.total, null, null, null]);
+      }
       const { label, value: mean, interval } = drawing.control;
       if (label) rows.push([`control: ${label}`, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null, null]);
       return [["label", value, "low", "high", "control"], ...rows];
@@ -85,5 +95,23 @@ function rowsOf(drawing: Drawing): Entry[][] {
     }
     case "table":
       return [drawing.data.columns, ...drawing.data.rows];
+    case "tabs":
+    case "beside":
+      return drawing.data.parts.flatMap((part) => rowsOf(part.drawing).map((row) => [part.label, ...row]));
   }
+}
+
+/** Every stored weight above zero. */
+function weights(packed: Packed): Entry[][] {
+  const patterns = new Patterns(packed);
+  const { heads, tokens } = packed;
+  const rows: Entry[][] = [["head", "query", "query token", "key", "key token", "attention weight"]];
+  heads.forEach((name, head) =>
+    tokens.forEach((from, query) =>
+      patterns.row(head, query).forEach((weight, key) => {
+        if (weight > 0) rows.push([name, query, from, key, tokens[key] ?? "", weight]);
+      }),
+    ),
+  );
+  return rows;
 }

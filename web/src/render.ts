@@ -60,10 +60,14 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
 function isEmpty(drawing: Drawing): boolean {
   switch (drawing.kind) {
     case "tokens":
+    case "attention":
+      return drawing.data.tokens.length === 0;
     case "bars":
+    case "waterfall":
       return drawing.data.values.length === 0;
     case "matrix":
     case "lens":
+    case "head_grid":
       return drawing.axes.row.labels.length * drawing.axes.col.labels.length === 0;
     case "lines":
       return drawing.axes.x.labels.length === 0;
@@ -71,5 +75,8 @@ function isEmpty(drawing: Drawing): boolean {
       return drawing.data.verdicts.length === 0;
     case "table":
       return drawing.data.rows.length === 0;
+    case "tabs":
+    case "beside":
+      return false;
   }
 }

@@ -54,7 +54,7 @@ interface Common {
 
 export interface Tokens extends Common {
   kind: "tokens";
-  data: { tokens: string[]; values: Value[]; details?: string[] };
+  data: { tokens: string[]; values?: Value[]; details?: string[]; roles?: { names: string[]; of: (number | null)[] } };
   legend: Colours;
 }
 
@@ -79,11 +79,40 @@ export interface Bars extends Common {
   control: Control;
 }
 
+export interface Waterfall extends Common {
+  kind: "waterfall";
+  data: Bars["data"] & { values: number[]; total: number; remainder: Value };
+  legend: { zero: string };
+  control: Control;
+}
+
 export interface Lines extends Common {
   kind: "lines";
   data: { series: Series[] };
   axes: { x: Axis };
   control: Control;
+}
+
+/** Attention weights as bytes, with axes (head, query, key). */
+export interface Packed {
+  tokens: string[];
+  heads: string[];
+  weights: string;
+  causal: boolean;
+  left_out: number;
+}
+
+export interface Attention extends Common {
+  kind: "attention";
+  data: Packed & { chosen: number; details?: string[] };
+  legend: Colours;
+}
+
+export interface HeadGrid extends Common {
+  kind: "head_grid";
+  data: Matrix["data"] & { attention?: Packed };
+  axes: Matrix["axes"];
+  legend: Colours;
 }
 
 export interface Verdicts extends Common {
@@ -98,7 +127,23 @@ export interface Table extends Common {
   data: { columns: string[]; rows: Entry[][] };
 }
 
-export type Drawing = Tokens | Matrix | Lens | Bars | Lines | Verdicts | Table;
+export interface Group extends Common {
+  kind: "tabs" | "beside";
+  data: { parts: { label: string; drawing: Drawing }[] };
+}
+
+export type Drawing =
+  | Tokens
+  | Matrix
+  | Lens
+  | Bars
+  | Waterfall
+  | Lines
+  | Attention
+  | HeadGrid
+  | Verdicts
+  | Table
+  | Group;
 
 export interface Sentence {
   text: string;
@@ -110,6 +155,7 @@ export interface Section {
   title: string;
   lead: string;
   sentences: Sentence[];
+  folded: boolean;
   drawings: Drawing[];
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonde.results.drawing import Drawing, DrawingError, evidence
+from sonde.results.plain import repeated
 from sonde.results.verdict import Verdict
 
 
@@ -34,6 +35,7 @@ class Section:
         lead: one or two sentences on what is asked and how it is measured; a blank line starts a new paragraph.
         drawings: the figures, in reading order.
         sentences: what was found, drawn between the lead and the figures.
+        folded: whether the page shows the heading alone until the reader opens it; on paper it is open.
     """
 
     key: str
@@ -41,6 +43,7 @@ class Section:
     lead: str = ""
     drawings: Sequence[Drawing] = ()
     sentences: Sequence[Sentence] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,7 @@ class Document:
     command: str = ""
 
     def __post_init__(self) -> None:
-        keys = [section.key for section in self.sections]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
+        if twice := repeated([section.key for section in self.sections]):
             raise DrawingError(f"document {self.title!r}: two sections have the key {twice[0]!r}; keys are anchors and must differ")
 
     def to_json(self) -> dict[str, Any]:
@@ -92,5 +93,6 @@ class Document:
             "sentences": [
                 {"text": sentence.text, "verdict": sentence.verdict and evidence(sentence.verdict, self.command)} for sentence in section.sentences
             ],
+            "folded": section.folded,
             "drawings": [drawing.to_json() for drawing in section.drawings],
         }

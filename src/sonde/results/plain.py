@@ -42,6 +42,15 @@ def number(value: Any) -> float | None:
     return None if math.isnan(amount) else amount
 
 
+def repeated(names: Sequence[str]) -> list[str]:
+    """Give the names that occur more than once, sorted.
+
+    >>> repeated(["b", "a", "b"])
+    ['b']
+    """
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 def mean(values: Sequence[float | None]) -> float | None:
     """Give the mean of the values that are not missing; `None` if all are.
 

@@ -86,13 +86,20 @@ def _hash(script: str) -> str:
 def _height(drawing: Drawing) -> int:
     """A first guess in pixels (a sandboxed frame cannot tell its height); the reader may drag it, and what is beyond it scrolls."""
     frame, line = 190, 30
+    if drawing.kind in ("tabs", "beside"):
+        heights = [_height(Drawing(**part["drawing"])) for part in drawing.data["parts"]]
+        return min(frame // 2 + (max(heights) if drawing.kind == "tabs" else sum(heights)), 900)
     match drawing.kind:
         case "tokens":
             lines = 1 + len(drawing.data["tokens"]) // 10
         case "matrix" | "lens":
             lines = 5 + len(drawing.axes["row"]["labels"])
-        case "bars":
-            lines = len(drawing.data["labels"])
+        case "bars" | "waterfall":
+            lines = 2 + len(drawing.data["labels"])
+        case "attention":
+            lines = 10 + len(drawing.data["heads"]) // 4
+        case "head_grid":
+            lines = 5 + len(drawing.axes["row"]["labels"]) + (12 if "attention" in drawing.data else 0)
         case "lines":
             lines = 10
         case "verdicts":

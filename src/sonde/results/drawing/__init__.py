@@ -1,0 +1,36 @@
+"""A drawing as plain data: `{kind, title, unit, data, axes, legend, control, note}`.
+
+Methods build drawings from their results with the constructors below, one per kind; `sonde.views` draws them in a page, a notebook or the
+terminal. No drawing knows a method, and no method knows how a drawing looks. Numbers may come as nested lists, arrays or tensors; NaN and
+`None` mean *missing* and are drawn as such. The published schema of `Drawing.to_json()` is `sonde/results/schemas/drawing.json`.
+"""
+
+from sonde.results.drawing.amounts import bars, lines, waterfall
+from sonde.results.drawing.base import Control, Drawing, DrawingError, Kind, Scale, Series
+from sonde.results.drawing.cells import lens, matrix, tokens
+from sonde.results.drawing.groups import beside, tabs
+from sonde.results.drawing.heads import attention, head_grid, unpacked
+from sonde.results.drawing.words import evidence, table, verdicts
+
+__all__ = [
+    "Control",
+    "Drawing",
+    "DrawingError",
+    "Kind",
+    "Scale",
+    "Series",
+    "attention",
+    "bars",
+    "beside",
+    "evidence",
+    "head_grid",
+    "lens",
+    "lines",
+    "matrix",
+    "table",
+    "tabs",
+    "tokens",
+    "unpacked",
+    "verdicts",
+    "waterfall",
+]

@@ -1,0 +1,142 @@
+"""Drawings of amounts along an axis: ranked bars, a waterfall to a total, lines."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from sonde.results.drawing.base import Control, Drawing, Series, control_of, interval_of, named
+from sonde.results.plain import Numbers, nested, number
+
+
+def bars(
+    title: str,
+    unit: str,
+    labels: Sequence[object],
+    values: Numbers,
+    *,
+    intervals: Sequence[tuple[float, float] | None] | None = None,
+    control: Control | None = None,
+    bar_control: Series | None = None,
+    zero: str = "no effect",
+    note: str = "",
+) -> Drawing:
+    """Draw signed values as bars, ranked by size.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        labels: one label per bar.
+        values: one number per bar.
+        intervals: the (lower, upper) end per bar, `None` where there is no interval.
+        control: the control for all bars, drawn as a grey band.
+        bar_control: a control of its own for each bar (the same heads under a shuffled prompt), drawn as a grey mark.
+        zero: what a value of zero means.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: a length that does not fit the labels, or a value that is no finite number.
+
+    >>> bars("Which head?", "logits", ["0.1", "2.3"], [0.2, -1.5], control=Control("random heads", 0.0, (-0.1, 0.1))).data["labels"]
+    ['2.3', '0.1']
+    """
+    with named(title):
+        names = nested("labels", labels, (None,), str)
+        columns: dict[str, list[Any]] = {"labels": names, "values": nested("values", values, (len(names),), number)}
+        if intervals is not None:
+            columns["intervals"] = nested("intervals", intervals, (len(names),), interval_of)
+        if bar_control is not None:
+            columns["controls"] = nested("bar_control", bar_control.values, (len(names),), number)
+        amounts = columns["values"]
+        ranks = sorted(range(len(names)), key=lambda i: (amounts[i] is None, -abs(amounts[i] or 0.0)))
+        data = {name: [column[i] for i in ranks] for name, column in columns.items()}
+        shown_control = control_of(control)
+        if bar_control is not None:
+            shown_control["each"] = bar_control.name
+        return Drawing("bars", title, unit, data, legend={"zero": zero}, control=shown_control, note=note)
+
+
+def waterfall(
+    title: str,
+    unit: str,
+    labels: Sequence[object],
+    values: Numbers,
+    *,
+    intervals: Sequence[tuple[float, float] | None] | None = None,
+    total: float | Literal["sum"] = "sum",
+    control: Control | None = None,
+    bar_control: Series | None = None,
+    zero: str = "no effect",
+    note: str = "",
+) -> Drawing:
+    """Draw contributions from zero to their total, ranked by size, each bar beginning where the one before it ended.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        labels: one label per contribution.
+        values: one number per contribution.
+        intervals: the (lower, upper) end per contribution, `None` where there is no interval.
+        total: the measured total; what the contributions leave of it is drawn as the remainder. "sum" if they are all of it.
+        control: what one contribution is where nothing should be found, drawn as a grey band under each bar.
+        bar_control: a control of its own for each contribution, drawn as a grey mark.
+        zero: what a total of zero means.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: a length that does not fit the labels, or a value or total that is missing or no finite number.
+
+    >>> waterfall("What adds up?", "logits", ["head 2.1", "MLP 0"], [0.5, -2.0], total=-1.25).data["remainder"]
+    0.25
+    """
+    ranked = bars(title, unit, labels, values, intervals=intervals, control=control, bar_control=bar_control, zero=zero, note=note)
+    with named(title):
+        amounts = ranked.data["values"]
+        if None in amounts:
+            raise ValueError(f"the value of {ranked.data['labels'][amounts.index(None)]!r} is missing, and what is missing cannot be added up")
+        whole = number(sum(amounts) if total == "sum" else total)
+        if whole is None:
+            raise ValueError('the total is missing; give a number, or "sum"')
+        remainder = None if total == "sum" else number(whole - sum(amounts))
+    return replace(ranked, kind="waterfall", data=ranked.data | {"total": whole, "remainder": remainder})
+
+
+def lines(
+    title: str,
+    unit: str,
+    x_name: str,
+    x: Sequence[object],
+    series: Sequence[Series],
+    *,
+    control: Control | None = None,
+    note: str = "",
+) -> Drawing:
+    """Draw one or several named series over a shared horizontal axis, each with its interval where it has one.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        x_name: what the horizontal axis is ("layer").
+        x: its places, in order: evenly spaced labels.
+        series: at most eight.
+        control: the control for all series, drawn as a grey band.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: no series or more than eight, a length that does not fit `x`, an interval with one end, or a value that is no finite number.
+
+    >>> lines("Where does it arise?", "bits", "layer", [0, 1], [Series("KL", [3.0, 0.5])]).data["series"][0]["values"]
+    [3.0, 0.5]
+    """
+    with named(title):
+        places = nested("x", x, (None,), str)
+        if not 1 <= len(series) <= 8:
+            raise ValueError(f"{len(series)} series cannot be told apart; give between one and eight")
+        data = {"series": [_line(one, len(places)) for one in series]}
+        return Drawing("lines", title, unit, data, {"x": {"name": x_name, "labels": places}}, control=control_of(control), note=note)
+
+
+def _line(series: Series, length: int) -> dict[str, Any]:
+    if (series.low is None) != (series.high is None):
+        raise ValueError(f"series {series.name!r} has one end of its intervals; give both low and high, or neither")
+    rows = {"values": series.values, "low": series.low, "high": series.high}
+    return {"name": series.name} | {key: nested(f"series {series.name!r}", row, (length,), number) for key, row in rows.items() if row is not None}
