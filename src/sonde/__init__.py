@@ -35,7 +35,22 @@ _HOMES = {
     "SondeError": "sonde.results",
     "Verdict": "sonde.results",
 }
-_PACKAGES = ("access", "attribution", "bases", "evidence", "jobs", "lens", "nn", "patching", "report", "results", "specimens", "tasks", "views")
+_PACKAGES = (
+    "access",
+    "attribution",
+    "bases",
+    "evidence",
+    "jobs",
+    "lens",
+    "nn",
+    "patching",
+    "report",
+    "results",
+    "specimens",
+    "tasks",
+    "views",
+    "weights",
+)
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
 

@@ -90,6 +90,17 @@ class Lexicon:
             raise InputError(f"there is no class of words {name!r}; there are {', '.join(sorted(self._classes))}")
         return self._classes[name]
 
+    @property
+    def ordered(self) -> list[WordClass]:
+        """The classes whose entries follow one another."""
+        return [kind for kind in self._classes.values() if kind.order]
+
+    @property
+    def unordered(self) -> list[WordClass]:
+        """All other classes that are not made of narrower ones."""
+        wide = {kind.wider for kind in self._classes.values()}
+        return [kind for kind in self._classes.values() if not kind.order and kind.name not in wide]
+
     def sense(self, word: str) -> Sense | None:
         """What a word is, exactly as it is spelled; `None` for words of no class."""
         return self._senses.get(word)

@@ -1,0 +1,7 @@
+"""What can be told of a model's parts from their weights and from text that means nothing."""
+
+from sonde.weights.heads import head_scores
+from sonde.weights.repeating import repeats_by
+from sonde.weights.results import HeadScores, Role
+
+__all__ = ["HeadScores", "Role", "head_scores", "repeats_by"]
