@@ -18,7 +18,7 @@ from torch import nn
 
 from sonde import specimens
 from sonde.access import Model, Tokenizer
-from sonde.access.architectures import native
+from sonde.nn import NETWORKS
 from sonde.results import LoadError, shown
 
 SPECIMEN = "specimen:"
@@ -72,14 +72,14 @@ def load(
 
 def _open(source: str, dtype: torch.dtype | None) -> Model:
     if source.startswith(SPECIMEN):
-        return _native(specimens.path(source.removeprefix(SPECIMEN)), source, dtype)
+        return _folder(specimens.path(source.removeprefix(SPECIMEN)), source, dtype or torch.float32)
     path = Path(source).expanduser()
     try:
         folder, exists = path.is_dir(), path.exists()
     except OSError as error:  # such as a name too long
         raise LoadError(f"{source:.200} can't be opened: {error.strerror}") from None
     if folder:
-        return _folder(path, dtype)
+        return _folder(path, path.resolve().name, dtype)
     if exists:
         raise LoadError(f"{source} is a file: give the folder that holds config.json and the weights")
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
@@ -87,7 +87,7 @@ def _open(source: str, dtype: torch.dtype | None) -> Model:
     return _transformers(source, source, dtype, local=not _online(source))
 
 
-def _folder(folder: Path, dtype: torch.dtype | None) -> Model:
+def _folder(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
     file = folder / "config.json"
     if not file.is_file():
         raise LoadError(
@@ -99,9 +99,8 @@ def _folder(folder: Path, dtype: torch.dtype | None) -> Model:
         raise LoadError(f"{file} can't be read: {error}") from None
     if not isinstance(config, dict) or "model_type" not in config:
         raise LoadError(f"{file} names no model_type, so it is unclear what these weights are; save the model with save_pretrained or sonde.nn")
-    name = folder.resolve().name
-    if config["model_type"] in native.MODEL_TYPES:
-        return _native(folder, name, dtype)
+    if config["model_type"] in NETWORKS:
+        return _native(folder, name, NETWORKS[config["model_type"]].load(folder, dtype or torch.float32))
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
         found = f"only pickled weights ({pickled[0]}), which can run code when they are read and which sonde never opens" if pickled else "no weights"
@@ -109,12 +108,9 @@ def _folder(folder: Path, dtype: torch.dtype | None) -> Model:
     return _transformers(str(folder), name, dtype, local=True)
 
 
-def _native(folder: Path, name: str, dtype: torch.dtype | None) -> Model:
+def _native(folder: Path, name: str, module: nn.Module) -> Model:
     from tokenizers import Tokenizer as Backend
 
-    from sonde.nn.transformer import Transformer
-
-    module = Transformer.load(folder, dtype or torch.float32)
     if not (folder / "tokenizer.json").is_file():
         return Model(module, None, name)
     try:

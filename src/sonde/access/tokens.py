@@ -47,8 +47,16 @@ class Tokenizer:
             bos: put the beginning-of-sequence token before it; by default what the tokenizer itself does.
 
         Raises:
-            InputError: `bos=True` where the tokenizer has no such token.
+            InputError: `bos=True` where the tokenizer has no such token; a text with a word that the vocabulary lacks and has no substitute for.
         """
+        try:
+            return self._encode(text, bos)
+        except InputError:
+            raise
+        except Exception as error:  # tokenizers raises plain Exception
+            raise InputError(f"the tokenizer can't read {shown(text)} ({error}): give text of its vocabulary, or token ids") from None
+
+    def _encode(self, text: str, bos: bool | None) -> list[int]:
         if bos is None and not self._fast:
             return list(self.backend(text).input_ids)
         if bos is None and not self._add_bos:

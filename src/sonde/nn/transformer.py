@@ -6,20 +6,18 @@ Head h of attention reads queries q_h, keys k_h and values v_h: `pattern_h = sof
 `z_h = pattern_h v_h`; and the block's `o` maps all z_h together into the stream.
 """
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sonde.results import InputError, LoadError
+from sonde.nn import storage
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -389,13 +387,7 @@ class Transformer(nn.Module):
         Raises:
             LoadError: a tensor is missing, unknown or of another shape.
         """
-        expected = self.stored_tensors()
-        if expected.keys() != weights.keys():
-            odd = sorted(expected.keys() ^ weights.keys())[0]
-            raise LoadError(f"tensor {odd} is {'missing' if odd in expected else 'unknown'}: these weights belong to another configuration")
-        for name, weight in weights.items():
-            if weight.shape != expected[name].shape:
-                raise LoadError(f"tensor {name} has shape {tuple(weight.shape)}, the configuration says {tuple(expected[name].shape)}")
+        storage.fit(self.stored_tensors(), weights)
         # strict=False lets only the tied unembedding be absent: the names were compared above
         self.load_state_dict(weights, strict=False, assign=True)
         if self.config.tied:
@@ -409,13 +401,9 @@ class Transformer(nn.Module):
             tokenizer: kept beside the weights.
             dtype: of the stored weights; None keeps theirs.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps({"model_type": MODEL_TYPE, **asdict(self.config)}, indent=2) + "\n", encoding="utf-8")
-        weights = {name: w.to("cpu", dtype).contiguous() for name, w in self.stored_tensors().items()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        storage.write(folder, self.config, self.stored_tensors(), dtype)
         if tokenizer is not None:
-            tokenizer.save(str(folder / "tokenizer.json"))
+            tokenizer.save(str(Path(folder) / "tokenizer.json"))
 
     @classmethod
     def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> "Transformer":
@@ -431,34 +419,4 @@ class Transformer(nn.Module):
         Raises:
             LoadError: a file is missing, unreadable, or not of this kind of model.
         """
-        folder = Path(folder)
-        config = _read_config(folder / "config.json")
-        file = folder / "model.safetensors"
-        try:
-            weights = load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise LoadError(f"cannot read the weights in {file} ({error}): save the model again with Transformer.save") from error
-        with torch.device("meta"):
-            model = cls(config)
-        try:
-            model.load_stored({name: w.to(dtype) for name, w in weights.items()})
-        except LoadError as error:
-            raise LoadError(f"{file}: {error}") from error
-        return model.eval()
-
-
-def _read_config(path: Path) -> TransformerConfig:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoadError(f"cannot read {path} ({error}): give a folder written by Transformer.save") from error
-    kind = stored.pop("model_type", None) if isinstance(stored, dict) else None
-    if kind != MODEL_TYPE:
-        raise LoadError(f"{path} says model_type={kind!r}, not {MODEL_TYPE!r}: load it with sonde.load, which knows other kinds")
-    unknown = sorted(stored.keys() - {field.name for field in fields(TransformerConfig)})
-    if unknown:
-        raise LoadError(f"{path} has the unknown entry {unknown[0]!r}: it was written by another version of sonde")
-    try:
-        return TransformerConfig(**stored)
-    except (TypeError, InputError) as error:
-        raise LoadError(f"{path} describes no model ({error})") from error
+        return storage.read(folder, cls, TransformerConfig, dtype)

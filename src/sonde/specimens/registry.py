@@ -23,14 +23,17 @@ class Specimen:
 
 SPECIMENS = {
     "words": Specimen("a language model of a small generated world", "sonde.specimens.words.recipe:run"),
+    "induction": Specimen("two layers of attention that continue what was said before", "sonde.specimens.induction:train"),
+    "addition": Specimen("a transformer of one layer that adds modulo 59", "sonde.specimens.addition:train"),
+    "digits": Specimen("a convolutional network that reads handwritten digits", "sonde.specimens.digits:train"),
 }
 
 
 def names() -> list[str]:
     """The shipped specimens.
 
-    >>> names()
-    ['words']
+    >>> "words" in names()
+    True
     """
     return [name for name in SPECIMENS if (_WEIGHTS / name / "config.json").is_file()]
 
