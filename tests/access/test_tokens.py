@@ -179,3 +179,13 @@ def test_added_tokens_are_spelt_as_they_are():
     tokenizer = Tokenizer(backend)
     assert tokenizer.strings(tokenizer.encode("été chaud")) == ["été chaud"]
     assert tokenizer.vocab_size == KINDS["byte_level"].get_vocab_size() + 1
+
+
+def test_a_word_without_an_id_is_refused_in_one_line():
+    """A word-level tokenizer without a token for unknown words raises a plain exception."""
+    from sonde.specimens.wordlevel import word_tokenizer
+
+    reader = Tokenizer(word_tokenizer(["1", "2"]))
+    assert reader.encode("2 1") == [1, 0]
+    with pytest.raises(InputError, match=r"the tokenizer can't read '1 \+ 2' \(.*\): give text of its vocabulary"):
+        reader.encode("1 + 2")
