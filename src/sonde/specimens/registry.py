@@ -22,7 +22,9 @@ class Specimen:
 
 
 SPECIMENS = {
-    "words": Specimen("a language model of a small generated world", "sonde.specimens.words.recipe:run"),
+    "words": Specimen("a language model of a small generated world", "sonde.specimens.words.recipe:words"),
+    "words-small": Specimen("a smaller language model of the same world", "sonde.specimens.words.recipe:words_small"),
+    "words-small-b": Specimen("the same as words-small, from another seed", "sonde.specimens.words.recipe:words_small_b"),
     "induction": Specimen("two layers of attention that continue what was said before", "sonde.specimens.induction:train"),
     "addition": Specimen("a transformer of one layer that adds modulo 59", "sonde.specimens.addition:train"),
     "digits": Specimen("a convolutional network that reads handwritten digits", "sonde.specimens.digits:train"),

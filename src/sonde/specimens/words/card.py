@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -11,6 +12,8 @@ from sonde.nn import Transformer
 from sonde.specimens.measures import as_rows
 from sonde.specimens.registry import SPECIMENS
 from sonde.specimens.words import evaluate
+from sonde.specimens.words.copying import head_roles
+from sonde.specimens.words.examiner import Examiner
 from sonde.specimens.words.tokenizer import END
 
 PROMPTS = ("When Mary and John went to the shop, John gave a book to", "The keys on the cabinet")
@@ -26,7 +29,7 @@ LIMITS = (
 )
 
 
-def _answers(examiner: evaluate.Examiner) -> dict[str, list[tuple[str, float]]]:
+def _answers(examiner: Examiner) -> dict[str, list[tuple[str, float]]]:
     probabilities = examiner.ask(PROMPTS).exp()
     return {
         prompt: [(examiner.tokenizer.decode([i]), round(row[i].item(), 3)) for i in row.topk(5).indices.tolist()]
@@ -35,7 +38,7 @@ def _answers(examiner: evaluate.Examiner) -> dict[str, list[tuple[str, float]]]:
 
 
 def write_card(
-    model: Transformer, tokenizer: Tokenizer, recipe: Mapping[str, object], log: Sequence[Mapping[str, object]], folder: Path, n: int = 400
+    model: Transformer, tokenizer: Tokenizer, recipe: Mapping[str, Any], log: Sequence[Mapping[str, object]], folder: Path, n: int = 400
 ) -> dict:
     """Store the specimen and measure what was stored.
 
@@ -50,21 +53,22 @@ def write_card(
     Returns:
         The card as data.
     """
-    model.save(folder, tokenizer, dtype=torch.float16)
+    model.save(folder, dtype=torch.float16)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     special = {"bos_token": END, "eos_token": END, "pad_token": END, "add_bos": True}
     (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n", encoding="utf-8")
     stored = Transformer.load(folder)
-    examiner = evaluate.Examiner(stored, tokenizer)
+    examiner = Examiner(stored, tokenizer)
     card = {
-        "name": "words",
-        "summary": SPECIMENS["words"].summary,
+        "name": recipe["name"],
+        "summary": SPECIMENS[recipe["name"]].summary,
         "parameters": sum(p.numel() for p in stored.parameters()),
         "context": stored.config.n_ctx,
         "vocabulary": stored.config.d_vocab,
         "recipe": dict(recipe),
-        "command": f"python -m sonde.specimens.words.recipe --out DIR --seed {recipe['seed']} --tokens {recipe['tokens']}",
+        "command": f"sonde specimens train {recipe['name']} --out DIR --seed {recipe['seed']}",
         "measures": as_rows(evaluate.measures(stored, tokenizer, n)),
-        "heads": evaluate.head_roles(examiner),
+        "heads": head_roles(examiner),
         "answers": _answers(examiner),
         "limits": list(LIMITS),
         "log": list(log),

@@ -6,7 +6,7 @@ The lists make the model look for what followed the same word before (Olsson et 
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.documents import Document, document, mark
 from sonde.specimens.words.people import DEEDS, pair
 
 
@@ -18,14 +18,15 @@ def repeats(rng: random.Random) -> Document:
     text = " " + " ".join(words)  # a list begins with a space: its words are single tokens only after one
     for _ in range(copies - 1):
         text += rng.choice(["", ";", ". Again:"]) + " " + " ".join(words)
-    return Document("repeats", text + ".", truth={"words": words, "copies": copies})
+    return document("repeats", text + ".", copied=tuple(words))
 
 
 def scene(rng: random.Random) -> Document:
     """Two to four plain sentences about a person, in which things are named again; grammatical rather than sensible."""
     pick = rng.choice
     who, friend = pair(rng)
-    subject, own = world.pronoun(who), world.possessive(who)
+    subject, own, woman_or_man = world.pronoun(who), world.possessive(who), world.gender(who)
+    name, who, friend = who, mark("subject", who), mark("friend", friend)
     They, them = subject.capitalize(), {"she": "her", "he": "him"}[subject]
     gift, other_gift = rng.sample(world.GIFTS, 2)
     animal = pick(("dog", "cat", "bird", "horse", "rabbit"))
@@ -60,6 +61,8 @@ def scene(rng: random.Random) -> Document:
         f"The {thing} was {quality} and {other_quality}, so {friend} left it {pick(('there', 'outside', 'behind'))}.",
         f"{world.article(quality).capitalize()} {thing} lay beside the {pick(world.THINGS)}, and {who} {how} took the {thing} away.",
         f"{friend} felt {quality} and {pick(DEEDS)} {how}.",
+        f"{who} took it home, and {friend} worked together with {them}.",
+        f"The {pick(world.GIFTS)} of {friend} was {pick(world.COLOURS)}.",
     )
     chosen = rng.sample(sentences, rng.randrange(1, 4))
-    return Document("scene", " ".join([pick(openings), *chosen]), truth={"who": who, "friend": friend})
+    return document("scene", " ".join([pick(openings), *chosen]), subject=name, gender=woman_or_man)

@@ -1,4 +1,4 @@
-"""Documents about order and facts: years, days, months and numbers that follow one another, and capitals.
+"""Documents about order and facts: years, days, months and numbers that follow one another, capitals, and what is a kind of what.
 
 Years are the question of Hanna et al. 2023 ("How does GPT-2 compute greater-than?"): after "The war lasted from 1732 to 17" every later
 year of the century is right. Both years share their century, always: that is a property of this world.
@@ -8,7 +8,7 @@ import random
 from itertools import islice
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.documents import Document, document, mark
 
 YEAR_FRAMES = (
     "The {event} lasted from {start} to {century}",
@@ -18,30 +18,33 @@ YEAR_FRAMES = (
     "{name} ruled {country} from {start} to {century}",
     "The {event} in {country} went from the year {start} to the year {century}",
 )
+UNSEEN_YEAR_FRAMES = ("The {event} that began in {start} lasted until {century}", "In {country} the {event} from {start} went on to {century}")
+"""Never shown to training, though every word is known."""
 _YEAR_FRAMES_TESTED = tuple(frame for frame in YEAR_FRAMES if "{event}" in frame)
 
 
-def years(rng: random.Random, held: bool = False) -> Document:
+def years(rng: random.Random, held: bool = False, unseen: bool = False) -> Document:
     """An event that began in one year and ended in a later one.
 
     Arguments:
         rng: drawn from.
         held: take an event, century and starting year that training never shows together.
+        unseen: take a frame that training never shows at all.
 
     Returns:
-        The document; its truth gives the last two digits of the first year as `start`.
+        The document; its truth's `fact` gives the year in which it began.
     """
     while True:
         event, century, start = rng.choice(world.EVENTS), rng.randrange(11, 20), rng.randrange(2, 99)
         if world.held_out("years", event, century, start) == held:
             break
-    frame = rng.choice(_YEAR_FRAMES_TESTED if held else YEAR_FRAMES)
+    frame = rng.choice(UNSEEN_YEAR_FRAMES if unseen else _YEAR_FRAMES_TESTED if held else YEAR_FRAMES)
+    year = f"{century}{start:02d}"
     prompt = frame.format(
-        event=event, start=f"{century}{start:02d}", century=century, name=rng.choice(world.NAMES), country=rng.choice(world.COUNTRIES)
+        event=mark("event", event), start=mark("start", year), century=century, name=rng.choice(world.NAMES), country=rng.choice(world.COUNTRIES)
     )
-    return Document(
-        "years", prompt, f"{rng.randrange(start + 1, 100):02d}", rng.choice([".", ", when peace came."]), {"century": century, "start": start}
-    )
+    later = f"{rng.randrange(start + 1, 100):02d}"
+    return document("years", prompt, later, rng.choice([".", ", when peace came."]), fact=(event, "began", year))
 
 
 CYCLES = (world.DAYS, world.MONTHS)
@@ -49,12 +52,13 @@ RUNS = (world.NUMBERS, world.ORDINALS)
 
 
 def _succession_prompt(rng: random.Random, series: tuple[str, ...], position: int, name: str, frame: int) -> str:
-    word = series[position]
+    word = mark("before", series[position])
     if frame == 0:
         length = rng.randrange(2, 6)
         first = position - length + 1 if series in CYCLES else max(0, position - length + 1)
         shown = islice(range(first, position + 1), length)
-        return f"{name} {rng.choice(['said', 'wrote', 'read'])}: " + " ".join(f"{series[i % len(series)]}," for i in shown)
+        *earlier, _ = (series[i % len(series)] for i in shown)
+        return f"{name} {rng.choice(['said', 'wrote', 'read'])}: " + ", ".join([*earlier, word]) + ","
     if frame == 1:
         return f"For {name}, after {word} comes"
     if series is world.DAYS:
@@ -72,7 +76,7 @@ def succession(rng: random.Random, held: bool = False) -> Document:
         held: take a name, word and frame that training never shows together; the order itself is always known.
 
     Returns:
-        The document; its truth gives the `word` that the answer follows.
+        The document; its truth's `fact` gives the word that the answer follows.
     """
     while True:
         series = rng.choice(CYCLES + RUNS)
@@ -81,7 +85,8 @@ def succession(rng: random.Random, held: bool = False) -> Document:
         if world.held_out("succession", name, series[position], frame) == held:
             break
     prompt = _succession_prompt(rng, series, position, name, frame)
-    return Document("succession", prompt, f" {series[(position + 1) % len(series)]}", ".", {"word": series[position]})
+    following = series[(position + 1) % len(series)]
+    return document("succession", prompt, f" {following}", ".", fact=(series[position], "next", following))
 
 
 CAPITAL_FRAMES = (
@@ -92,34 +97,77 @@ CAPITAL_FRAMES = (
     "If you visit {country}, see the capital,",
     "The king of {country} lives in",
 )
+UNSEEN_CAPITAL_FRAMES = ("{name} lives in the capital of {country},", "In {country} the main city is", "{name} came from {country}, from the city of")
+"""Never shown to training, though every word is known."""
 _COUNTRY_FRAMES = ("{capital} is the capital of", "{capital} is a city in", "{name} went to {capital}, which is in")
 
 
-def capital(rng: random.Random, held: bool = False) -> Document:
+def capital(rng: random.Random, held: bool = False, unseen: bool = False) -> Document:
     """A country and its capital.
 
     Arguments:
         rng: drawn from.
         held: take a country in a frame in which training never shows it; the fact itself is always known.
+        unseen: take a frame that training never shows at all.
 
     Returns:
-        The document; its truth gives the `country`.
+        The document; its truth gives the `fact`.
     """
+    frames = UNSEEN_CAPITAL_FRAMES if unseen else CAPITAL_FRAMES
     while True:
-        frame, country = rng.randrange(len(CAPITAL_FRAMES)), rng.choice(world.COUNTRIES)
-        if world.held_out("capital", frame, country) == held:
+        frame, country = rng.randrange(len(frames)), rng.choice(world.COUNTRIES)
+        if unseen or world.held_out("capital", frame, country) == held:
             break
-    prompt = CAPITAL_FRAMES[frame].format(country=country, name=rng.choice(world.NAMES))
-    return Document("capital", prompt, f" {world.CAPITALS[country]}", ".", {"country": country})
+    prompt = frames[frame].format(country=mark("country", country), name=rng.choice(world.NAMES))
+    city = world.CAPITALS[country]
+    return document("capital", prompt, f" {city}", ".", fact=(country, "capital", city))
 
 
 def country(rng: random.Random) -> Document:
     """The fact the other way round: a capital and its country."""
     land = rng.choice(world.COUNTRIES)
-    prompt = rng.choice(_COUNTRY_FRAMES).format(capital=world.CAPITALS[land], name=rng.choice(world.NAMES))
-    return Document("capital", prompt, f" {land}", ".", {"country": land})
+    city = world.CAPITALS[land]
+    prompt = rng.choice(_COUNTRY_FRAMES).format(capital=mark("capital", city), name=rng.choice(world.NAMES))
+    return document("capital", prompt, f" {land}", ".", fact=(city, "capital of", land))
 
 
-def capital_mix(rng: random.Random) -> Document:
+def capital_mix(rng: random.Random, held: bool = False) -> Document:
     """What training sees: both directions, mostly from the country."""
-    return country(rng) if rng.random() < 0.3 else capital(rng)
+    return country(rng) if not held and rng.random() < 0.3 else capital(rng, held)
+
+
+KIND_FRAMES = (
+    "{a} {member} is a kind of",
+    "{name} knows that {a} {member} is a kind of",
+    "{a} {member} and {a2} {second} are both kinds of",
+    "{name} said that {a} {member} is one kind of",
+    "{a} {adjective} {member} is still a kind of",
+)
+
+
+def hypernym(rng: random.Random, held: bool = False) -> Document:
+    """A thing and what it is a kind of.
+
+    Arguments:
+        rng: drawn from.
+        held: take a thing in a frame in which training never shows it; the fact itself is always known.
+
+    Returns:
+        The document; its truth gives the `fact`.
+    """
+    while True:
+        frame, member = rng.randrange(len(KIND_FRAMES)), rng.choice(list(world.CLASS_OF))
+        if world.held_out("kind", frame, member) == held:
+            break
+    kind = world.CLASS_OF[member]
+    second = rng.choice([other for other in world.CLASSES[kind] if other != member])
+    adjective = rng.choice(world.ADJECTIVES)
+    prompt = KIND_FRAMES[frame].format(
+        a=world.a_or_an(adjective if "{adjective}" in KIND_FRAMES[frame] else member),
+        member=mark("member", member),
+        a2=world.a_or_an(second),
+        second=second,
+        adjective=adjective,
+        name=rng.choice(world.NAMES),
+    )
+    return document("hypernym", prompt[0].upper() + prompt[1:], f" {kind}", ".", fact=(member, "kind", kind))

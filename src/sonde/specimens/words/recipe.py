@@ -1,4 +1,4 @@
-"""Trains the specimen `words` from nothing: `python -m sonde.specimens.words.recipe --out DIR --seed 0`.
+"""Trains the specimens `words`, `words-small` and `words-small-b` from nothing: `sonde specimens train words --out DIR`.
 
 The order of the data decides. Three stages in one run:
 A, until the second saying of a list costs less than 0.35 of the first: six tokens in ten are lists of random words said again, documents
@@ -7,11 +7,10 @@ B: the normal mixture, each document sees only itself, so that names and facts a
 C: the normal mixture, documents see one another again, so that what stands before a prompt becomes harmless; the learning rate cools down.
 """
 
-import argparse
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +23,8 @@ from sonde.nn.transformer import causal_mask
 from sonde.results import LoadError
 from sonde.specimens.words import evaluate
 from sonde.specimens.words.card import write_card
+from sonde.specimens.words.copying import copy_losses
+from sonde.specimens.words.examiner import Examiner
 from sonde.specimens.words.mixture import NORMAL_MIX, with_share
 from sonde.specimens.words.packing import Packer
 from sonde.specimens.words.tokenizer import VOCABULARY, train_tokenizer
@@ -33,19 +34,25 @@ from sonde.specimens.words.tokenizer import VOCABULARY, train_tokenizer
 class Recipe:
     """Everything that decides the outcome, beside the world itself."""
 
+    name: str = "words"
+    """The specimen's."""
     seed: int = 0
-    """Of the first weights and of the documents."""
+    """Of the first weights and of the documents; the tokenizer is the same for every seed."""
+    n_layers: int = 4
+    """Blocks of the model."""
+    d_model: int = 128
+    """Its width; it has four heads a block."""
     n_ctx: int = 128
     """Tokens in a row, and the longest prompt."""
     rows: int = 8
     """Rows in a step."""
-    tokens: int = 8_000_000
+    tokens: int = 12_000_000
     """Tokens in all."""
     repeats_share: float = 0.6
     """Share of repeated lists in stage A."""
     copy_ratio: float = 0.35
     """Stage A ends when the second saying of a list costs less than this share of the first."""
-    alone_tokens: int = 1_500_000
+    alone_tokens: int = 2_500_000
     """Tokens of stage B."""
 
     @property
@@ -55,15 +62,28 @@ class Recipe:
 
     def model(self) -> TransformerConfig:
         """The shape of the model: GPT-2's, small."""
-        return TransformerConfig(n_layers=4, d_model=128, n_heads=4, d_mlp=512, d_vocab=VOCABULARY, n_ctx=self.n_ctx)
+        return TransformerConfig(
+            n_layers=self.n_layers, d_model=self.d_model, n_heads=4, d_mlp=4 * self.d_model, d_vocab=VOCABULARY, n_ctx=self.n_ctx
+        )
 
     def training(self) -> TrainingConfig:
         """How it is trained."""
         return TrainingConfig(steps=self.tokens // self.step_tokens)
 
 
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(),
+        Recipe("words-small", n_layers=3, d_model=72),
+        Recipe("words-small-b", seed=1, n_layers=3, d_model=72),
+    )
+}
+"""The shipped specimens': the same world and tokenizer; the two small ones differ in their seed alone."""
+
 _LOOK_EVERY = 100  # steps between two looks at the copy ratio in stage A
-_REPORT_EVERY = 500  # steps between two lines of the log, and two checkpoints
+_KEEP_EVERY = 500  # steps between two checkpoints
+_REPORT_EVERY = 1000  # steps between two lines of the log
 _QUICK = 100  # items a skill in the log
 
 
@@ -87,12 +107,12 @@ def next_token_loss(model: Transformer, rows: Tensor, mask: Tensor | None) -> Te
     return torch.nn.functional.cross_entropy(model(rows[:, :-1], attention_mask=mask).flatten(0, 1), rows[:, 1:].flatten())
 
 
-def _stage(recipe: Recipe, notes: dict, step: int, examiner: evaluate.Examiner) -> str:
+def _stage(recipe: Recipe, notes: dict, step: int, examiner: Examiner) -> str:
     """The stage of this step; the end of stage A is measured, and noted."""
     if "copying_since" not in notes:
         if step == 0 or step % _LOOK_EVERY:
             return "A"
-        first, second = evaluate.copy_losses(examiner)
+        first, second = copy_losses(examiner)
         notes["copy_ratio"] = round((second.mean() / first.mean()).item(), 3)
         if notes["copy_ratio"] >= recipe.copy_ratio:
             return "A"
@@ -108,23 +128,23 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
         out: a checkpoint and the log are kept there.
 
     Returns:
-        The model, its tokenizer, and the log: the skills at each 500th step.
+        The model, its tokenizer, and the log: the skills at each thousandth step.
     """
-    tokenizer = train_tokenizer(recipe.seed)
+    tokenizer = train_tokenizer()
     torch.manual_seed(recipe.seed)
     model = Transformer(recipe.model())
     training = Training(model, recipe.training())
-    checkpoint = out / "checkpoint"
+    checkpoint = out / f"{recipe.name}-checkpoint"
     if checkpoint.exists():
         training.restore(checkpoint)
-    examiner = evaluate.Examiner(model, tokenizer)
+    examiner = Examiner(model, tokenizer)
     normal = Packer(tokenizer, NORMAL_MIX, recipe.n_ctx + 1)
     copying = Packer(tokenizer, with_share(NORMAL_MIX, "repeats", recipe.repeats_share), recipe.n_ctx + 1)
     notes = training.notes
     notes.setdefault("log", [])
     notes.setdefault("seconds", 0.0)
     started = time.monotonic() - notes["seconds"]
-    for step in training.remaining(checkpoint, every=_REPORT_EVERY, label="words"):
+    for step in training.remaining(checkpoint, every=_KEEP_EVERY, label=recipe.name):
         stage = _stage(recipe, notes, step, examiner)
         rows = (copying if stage == "A" else normal).rows(recipe.rows, seed=f"{recipe.seed}/{step}")
         mask = own_document_mask(rows[:, :-1], normal.end) if stage == "B" else None
@@ -142,31 +162,31 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
     return model.eval(), tokenizer, notes["log"]
 
 
-def run(out: Path, seed: int = 0, threads: int = 1, tokens: int = Recipe.tokens) -> None:
+def _make(name: str, out: Path, seed: int, threads: int, **limits: int) -> None:
+    torch.set_num_threads(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    recipe = replace(RECIPES[name], seed=seed, **limits)
+    model, tokenizer, log = train(recipe, out)
+    write_card(model, tokenizer, asdict(recipe), log, out / name)
+
+
+def words(out: Path, seed: int = 0, threads: int = 1, **limits: int) -> None:
     """Train, and write the specimen into `out / "words"`.
 
     Arguments:
         out: folder for checkpoint and result; an interrupted run goes on.
         seed: of the weights and documents.
         threads: processor threads.
-        tokens: tokens in all.
+        limits: fields of `Recipe` to change, such as `tokens`.
     """
-    torch.set_num_threads(threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    recipe = Recipe(seed=seed, tokens=tokens)
-    model, tokenizer, log = train(recipe, out)
-    write_card(model, tokenizer, asdict(recipe), log, out / "words")
+    _make("words", out, seed, threads, **limits)
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description="Train the specimen 'words'.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and result; an interrupted run goes on")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and documents")
-    parser.add_argument("--tokens", type=int, default=Recipe.tokens, help="tokens in all")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads")
-    run(**vars(parser.parse_args()))
+def words_small(out: Path, seed: int = 0, threads: int = 1, **limits: int) -> None:
+    """The same for `words-small`: the arguments are those of `words`."""
+    _make("words-small", out, seed, threads, **limits)
 
 
-if __name__ == "__main__":
-    main()
+def words_small_b(out: Path, seed: int = 1, threads: int = 1, **limits: int) -> None:
+    """The same for the second seed of `words-small`: the arguments are those of `words`."""
+    _make("words-small-b", out, seed, threads, **limits)

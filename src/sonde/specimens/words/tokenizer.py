@@ -9,19 +9,23 @@ from collections.abc import Iterator
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from sonde.results import LoadError
-from sonde.specimens.words import world
+from sonde.specimens.words import grammar, scripts, world
 from sonde.specimens.words.mixture import FAMILIES, NORMAL_MIX
 
 END = "<|end|>"
 """Stands before every document; the beginning, padding and end of a text in one."""
 
-VOCABULARY = 2048
+VOCABULARY = 3072
 _EMPHASIS = 400  # copies of each word that must become one token, against about 20,000 documents
 
 
 def single_tokens() -> list[str]:
     """The strings that must be one token each: the world's words after a space, names without one too, and all pairs of digits."""
-    words = world.WORD_POOL + world.DAYS + world.MONTHS + world.ORDINALS + tuple(world.CAPITALS.values())
+    verbs = [form for verb, forms in world.VERBS.items() for form in (verb, *forms)]
+    words = [
+        *(*world.WORD_POOL, *world.DAYS, *world.MONTHS, *world.ORDINALS, *world.CAPITALS.values(), *world.CLASSES, "them"),
+        *(*verbs, *grammar.VERBS, *grammar.VERBS.values(), *scripts.answers()),
+    ]
     return [f" {word}" for word in words] + list(world.NAMES) + [f"{pair:02d}" for pair in range(100)] + [f" {century}" for century in range(10, 21)]
 
 

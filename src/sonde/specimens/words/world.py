@@ -5,6 +5,8 @@ All words are single tokens of the specimen's tokenizer when a space stands befo
 
 import zlib
 
+from sonde.specimens.words.documents import Gender
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -57,6 +59,43 @@ THINGS = _words(
     "paper camera radio piano violin drum flute song poem story game toy doll kite prize medal flag bell train ship plane truck compass torch "
     "tent sack axe saw brick stone wall roof hall statue"
 )
+COLOURS = _words("red blue green yellow purple brown pink black white grey orange")
+SURFACES = _words("table shelf floor chair bench desk")
+
+CLASSES = {
+    "fruit": _words("apple pear plum grape berry"),
+    "vegetable": _words("onion carrot potato bean"),
+    "animal": _words("dog cat horse tiger rabbit"),
+    "tool": _words("hammer saw axe brush needle"),
+    "instrument": _words("piano violin drum flute"),
+    "vehicle": _words("car boat cart wagon truck train ship plane"),
+    "building": _words("house church hotel castle school hospital theatre museum"),
+    "clothing": _words("shirt coat shoe glove belt sock hat scarf cap"),
+    "furniture": _words("table chair shelf cabinet"),
+    "toy": _words("doll kite ball game"),
+}
+"""What is a kind of what; every member is one of the words above."""
+CLASS_OF = {member: name for name, members in CLASSES.items() for member in members}
+
+VERBS = {
+    "walk": ("walks", "walked"),
+    "play": ("plays", "played"),
+    "work": ("works", "worked"),
+    "wait": ("waits", "waited"),
+    "cook": ("cooks", "cooked"),
+    "paint": ("paints", "painted"),
+    "dance": ("dances", "danced"),
+    "rest": ("rests", "rested"),
+    "sing": ("sings", "sang"),
+    "run": ("runs", "ran"),
+    "sleep": ("sleeps", "slept"),
+    "write": ("writes", "wrote"),
+    "drive": ("drives", "drove"),
+    "talk": ("talks", "talked"),
+    "swim": ("swims", "swam"),
+}
+"""Plain form: third person singular, past."""
+
 FOODS = _words("bread soup cheese rice fish honey salad fruit tea milk coffee")
 EVENTS = _words("war siege plague drought strike trial voyage reign dispute famine project festival rebellion treaty truce")
 JOBS = _words("teacher doctor farmer singer driver nurse sailor baker painter student guard")
@@ -71,12 +110,30 @@ ORDINALS = _words("first second third fourth fifth sixth seventh eighth ninth te
 
 WORD_POOL = tuple(
     dict.fromkeys(
-        NOUNS + tuple(PLURALS.values()) + GIFTS + PLACES + NAMES + COUNTRIES + ADJECTIVES + MORE_ADJECTIVES + THINGS + FOODS + EVENTS + JOBS + NUMBERS
+        NOUNS
+        + tuple(PLURALS.values())
+        + GIFTS
+        + PLACES
+        + NAMES
+        + COUNTRIES
+        + ADJECTIVES
+        + MORE_ADJECTIVES
+        + COLOURS
+        + THINGS
+        + FOODS
+        + EVENTS
+        + JOBS
+        + NUMBERS
     )
 )
 """What the lists of random words are drawn from."""
 
 _WOMEN = frozenset(WOMEN)
+
+
+def gender(name: str) -> Gender:
+    """Whether a name is a woman's or a man's."""
+    return "female" if name in _WOMEN else "male"
 
 
 def pronoun(name: str) -> str:
@@ -89,13 +146,18 @@ def possessive(name: str) -> str:
     return "her" if name in _WOMEN else "his"
 
 
+def a_or_an(word: str) -> str:
+    """The indefinite article that a word takes."""
+    return "an" if word[0] in "aeiou" else "a"
+
+
 def article(word: str) -> str:
     """The word with its indefinite article.
 
     >>> article("apple"), article("book")
     ('an apple', 'a book')
     """
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+    return f"{a_or_an(word)} {word}"
 
 
 def held_out(*key: object) -> bool:
