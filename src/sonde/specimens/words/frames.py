@@ -37,8 +37,8 @@ UNSEEN_LEADS = {
         "In the evening {a} called {b} near the {place}.",
     ),
     "the place first": (
-        "At the {place} {a} and {b} had a long talk, and then",
-        "Near the {place} {a} found {b}.",
+        "In the {place} {a} and {b} had a long talk, and then",
+        "In the {place} {a} found {b}.",
         "In the {place}, where {a} was working, {b} was {quality}, so",
     ),
     "reported speech": (

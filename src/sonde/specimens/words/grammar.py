@@ -62,7 +62,7 @@ def _between(rng: random.Random, form: str, plural: bool, other: str, other_plur
         "relative": f" that {likes[plural]} {other}",
         "object relative": f" that {other} {likes[other_plural]}",
         "two distractors": f" {where} {other} {rng.choice(PREPOSITIONS)} {third}",
-        "inserted clause": f", as {other} of {rng.choice(world.NAMES)} said,",
+        "inserted clause": f", as {other} of the {rng.choice(world.PLACES)} said,",
         UNSEEN_FORM: f" {where} {third} that {other} {likes[other_plural]}",
     }[form]
 

@@ -5,13 +5,13 @@ year of the century is right. Both years share their century, always: that is a 
 """
 
 import random
-from itertools import islice
 
 from sonde.specimens.words import world
 from sonde.specimens.words.documents import Document, document, mark
 
 YEAR_FRAMES = (
     "The {event} lasted from {start} to {century}",
+    "The {event} lasted from the year {start} to the year {century}",
     "The {event} began in {start} and ended in {century}",
     "From {start} to {century}",
     "The {event} started in {start} and went on until {century}",
@@ -35,7 +35,7 @@ def years(rng: random.Random, held: bool = False, unseen: bool = False) -> Docum
         The document; its truth's `fact` gives the year in which it began.
     """
     while True:
-        event, century, start = rng.choice(world.EVENTS), rng.randrange(11, 20), rng.randrange(2, 99)
+        event, century, start = rng.choice(world.EVENTS), rng.randrange(11, 20), rng.randrange(1, 99)
         if world.held_out("years", event, century, start) == held:
             break
     frame = rng.choice(UNSEEN_YEAR_FRAMES if unseen else _YEAR_FRAMES_TESTED if held else YEAR_FRAMES)
@@ -51,14 +51,16 @@ CYCLES = (world.DAYS, world.MONTHS)
 RUNS = (world.NUMBERS, world.ORDINALS)
 
 
+_LISTED, _PLAIN = 0, 4  # frames of succession that show several items, after who says them or alone
+
+
 def _succession_prompt(rng: random.Random, series: tuple[str, ...], position: int, name: str, frame: int) -> str:
     word = mark("before", series[position])
-    if frame == 0:
+    if frame in (_LISTED, _PLAIN):
         length = rng.randrange(2, 6)
         first = position - length + 1 if series in CYCLES else max(0, position - length + 1)
-        shown = islice(range(first, position + 1), length)
-        *earlier, _ = (series[i % len(series)] for i in shown)
-        return f"{name} {rng.choice(['said', 'wrote', 'read'])}: " + ", ".join([*earlier, word]) + ","
+        shown = "".join(f"{series[i % len(series)]}, " for i in range(first, position)) + f"{word},"
+        return f"{name} {rng.choice(['said', 'wrote', 'read'])}: {shown}" if frame == _LISTED else shown
     if frame == 1:
         return f"For {name}, after {word} comes"
     if series is world.DAYS:
@@ -81,8 +83,8 @@ def succession(rng: random.Random, held: bool = False) -> Document:
     while True:
         series = rng.choice(CYCLES + RUNS)
         position = rng.randrange(len(series) if series in CYCLES else len(series) - 1)
-        name, frame = rng.choice(world.NAMES), rng.randrange(4)
-        if world.held_out("succession", name, series[position], frame) == held:
+        name, frame = rng.choice(world.NAMES), rng.randrange(4 if held else 5)
+        if frame == _PLAIN or world.held_out("succession", name, series[position], frame) == held:
             break
     prompt = _succession_prompt(rng, series, position, name, frame)
     following = series[(position + 1) % len(series)]
