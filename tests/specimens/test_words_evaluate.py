@@ -7,7 +7,8 @@ import torch
 
 from sonde.nn import Transformer, TransformerConfig
 from sonde.specimens.measures import share
-from sonde.specimens.words import evaluate, people, world
+from sonde.specimens.words import copying, evaluate, giving, people
+from sonde.specimens.words.examiner import Examiner
 from sonde.specimens.words.tokenizer import VOCABULARY
 
 SHAPE = TransformerConfig(n_layers=1, d_model=8, n_heads=4, d_mlp=8, d_vocab=VOCABULARY, n_ctx=128)
@@ -16,7 +17,7 @@ SHAPE = TransformerConfig(n_layers=1, d_model=8, n_heads=4, d_mlp=8, d_vocab=VOC
 @pytest.fixture
 def examiner(tokenizer):
     torch.manual_seed(0)
-    return evaluate.Examiner(Transformer(SHAPE), tokenizer)
+    return Examiner(Transformer(SHAPE), tokenizer)
 
 
 def always(examiner, word):
@@ -39,18 +40,25 @@ def test_wilson_interval_against_published_values(right, n, low, high):
 def test_a_model_that_always_says_mary(examiner):
     always(examiner, " Mary")
     rng = random.Random(0)
-    documents = [people.indirect_object(rng, kind="two") for _ in range(200)]
-    expected = [document.truth["io"] == "Mary" for document in documents]
+    documents = [giving.indirect_object(rng, kind="two") for _ in range(200)]
+    expected = [document.truth.receivers == ("Mary",) for document in documents]
     assert any(expected)
-    assert examiner.names_the(documents) == expected
+    assert examiner.names_whom(documents) == expected
     assert examiner.tops(documents) == expected
+
+
+def test_a_model_that_always_says_them(examiner):
+    always(examiner, " them")
+    rng = random.Random(0)
+    documents = [giving.indirect_object(rng, kind=kind) for kind in ("two", "newcomer") for _ in range(20)]
+    assert examiner.names_whom(documents) == [False] * 20 + [True] * 20
 
 
 def test_a_model_that_always_says_she(examiner):
     always(examiner, " she")
     rng = random.Random(0)
     documents = [people.pronoun(rng) for _ in range(100)]
-    assert examiner.prefers(documents, lambda d: d.truth["wrong"]) == [d.truth["name"] in world.WOMEN for d in documents]
+    assert examiner.prefers(documents) == [d.truth.gender == "female" for d in documents]
 
 
 def test_prompts_of_other_lengths_do_not_leak(examiner):
@@ -61,9 +69,9 @@ def test_prompts_of_other_lengths_do_not_leak(examiner):
 
 
 def test_an_untrained_model_copies_nothing_and_has_no_roles(examiner):
-    first, second = evaluate.copy_losses(examiner)
+    first, second = copying.copy_losses(examiner)
     assert (second / first).mean().item() == pytest.approx(1, abs=0.01)
-    for heads in evaluate.head_roles(examiner).values():
+    for heads in copying.head_roles(examiner).values():
         assert all(score < 0.2 for _, score in heads)
     assert all(kernel.__name__ == "sdpa_attention_forward" for kernel in (a.kernel for a in examiner.model.attentions))
 

@@ -7,6 +7,7 @@ import torch
 
 from sonde.nn import Transformer, TransformerConfig
 from sonde.results import LoadError
+from sonde.specimens.measures import share
 from sonde.specimens.words import recipe
 from sonde.specimens.words.card import write_card
 from sonde.specimens.words.tokenizer import VOCABULARY
@@ -26,9 +27,11 @@ PLAN = Small(rows=1, tokens=128 * 12, copy_ratio=1.5, alone_tokens=128 * 3)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tokenizer):
     monkeypatch.setattr(recipe, "_LOOK_EVERY", 4)
+    monkeypatch.setattr(recipe, "_KEEP_EVERY", 4)
     monkeypatch.setattr(recipe, "_REPORT_EVERY", 4)
-    monkeypatch.setattr(recipe, "_QUICK", 5)
-    monkeypatch.setattr(recipe, "train_tokenizer", lambda seed: tokenizer)
+    monkeypatch.setattr(recipe, "train_tokenizer", lambda: tokenizer)
+    # the skills themselves are tested beside `evaluate`
+    monkeypatch.setattr(recipe.evaluate, "measures", lambda model, tokenizer, n=400: [share("one skill", [True] * n, "share right")])
 
 
 def test_stages_follow_the_measured_ratio(monkeypatch, tmp_path):
@@ -69,7 +72,7 @@ def test_a_run_that_never_learns_to_copy_says_so(tmp_path):
 def test_what_is_shipped(tmp_path, tokenizer):
     torch.manual_seed(0)
     model = Transformer(PLAN.model())
-    card = write_card(model, tokenizer, {"seed": 0, "tokens": 1}, [{"tokens": 1, "seconds": 60.0}], tmp_path, n=10)
+    card = write_card(model, tokenizer, {"name": "words", "seed": 0, "tokens": 1}, [{"tokens": 1, "seconds": 60.0}], tmp_path, n=10)
     names = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "card.json", "card.md"}
     assert {file.name for file in tmp_path.iterdir()} == names
     assert json.loads((tmp_path / "tokenizer_config.json").read_text())["bos_token"] == "<|end|>"

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sonde.specimens.words import world
 from sonde.specimens.words.mixture import FAMILIES, NORMAL_MIX
 from sonde.specimens.words.packing import Packer
 from sonde.specimens.words.recipe import own_document_mask
@@ -33,6 +34,11 @@ def test_years_are_two_tokens(tokenizer):
     assert [tokenizer.decode([i]) for i in tokenizer.encode(" from 1732 to 1745").ids] == [" from", " 17", "32", " to", " 17", "45"]
 
 
+@pytest.mark.parametrize("word", list(world.CLASS_OF))
+def test_every_member_of_a_class_is_whole(tokenizer, word):
+    assert len(tokenizer.encode(f" {word}").ids) == 1
+
+
 def test_the_readme_prompts_are_whole_words(tokenizer):
     for prompt in ("When Mary and John went to the shop, John gave a book to Mary", "The keys on the cabinet are"):
         assert len(tokenizer.encode(prompt).ids) == len(prompt.replace(",", " ,").split())
@@ -42,7 +48,7 @@ def test_the_readme_prompts_are_whole_words(tokenizer):
 def test_an_answer_is_one_token_that_the_prompt_leaves_alone(tokenizer, family):
     """Else a prompt would be read otherwise alone than inside its document."""
     rng = random.Random(0)
-    for _ in range(100):
+    for _ in range(50):
         document = FAMILIES[family](rng)
         if document.answer:
             prompt, whole = tokenizer.encode(document.prompt).ids, tokenizer.encode(document.text).ids

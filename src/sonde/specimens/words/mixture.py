@@ -62,6 +62,7 @@ def documents(family: str | None = None, n: int = 100, seed: int = 0, held: bool
         InputError: there is no such family, or it has no held-out combinations.
 
     >>> documents("capital", n=1, seed=1)[0].text
+    'The capital of Norway is Oslo.'
     """
     if family is not None and family not in FAMILIES:
         raise InputError(f"family={family!r}: choose one of {', '.join(FAMILIES)}, or None for all")

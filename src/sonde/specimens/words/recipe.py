@@ -162,31 +162,31 @@ def train(recipe: Recipe, out: Path) -> tuple[Transformer, Tokenizer, list[dict]
     return model.eval(), tokenizer, notes["log"]
 
 
-def _make(name: str, out: Path, seed: int, threads: int, **limits: int) -> None:
+def _make(name: str, out: Path, seed: int, threads: int, tokens: int) -> None:
     torch.set_num_threads(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    recipe = replace(RECIPES[name], seed=seed, **limits)
+    recipe = replace(RECIPES[name], seed=seed, tokens=tokens)
     model, tokenizer, log = train(recipe, out)
     write_card(model, tokenizer, asdict(recipe), log, out / name)
 
 
-def words(out: Path, seed: int = 0, threads: int = 1, **limits: int) -> None:
+def words(out: Path, seed: int = 0, threads: int = 1, tokens: int = Recipe.tokens) -> None:
     """Train, and write the specimen into `out / "words"`.
 
     Arguments:
         out: folder for checkpoint and result; an interrupted run goes on.
         seed: of the weights and documents.
         threads: processor threads.
-        limits: fields of `Recipe` to change, such as `tokens`.
+        tokens: tokens in all.
     """
-    _make("words", out, seed, threads, **limits)
+    _make("words", out, seed, threads, tokens)
 
 
-def words_small(out: Path, seed: int = 0, threads: int = 1, **limits: int) -> None:
-    """The same for `words-small`: the arguments are those of `words`."""
-    _make("words-small", out, seed, threads, **limits)
+def words_small(out: Path, seed: int = 0, threads: int = 1, tokens: int = Recipe.tokens) -> None:
+    """The same for `words-small`; the arguments are those of `words`."""
+    _make("words-small", out, seed, threads, tokens)
 
 
-def words_small_b(out: Path, seed: int = 1, threads: int = 1, **limits: int) -> None:
-    """The same for the second seed of `words-small`: the arguments are those of `words`."""
-    _make("words-small-b", out, seed, threads, **limits)
+def words_small_b(out: Path, seed: int = 1, threads: int = 1, tokens: int = Recipe.tokens) -> None:
+    """The same for `words-small-b`, which differs from `words-small` in its seed alone; the arguments are those of `words`."""
+    _make("words-small-b", out, seed, threads, tokens)
