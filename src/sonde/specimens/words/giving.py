@@ -12,7 +12,7 @@ noticing that it was said before. The mirror forms close that way:
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sonde.specimens.words import frames, world
@@ -39,15 +39,16 @@ class _Cast:
         return frames.fill(self.rng, self.frame or frames.draw(self.rng), *self.mixed(*names))
 
     def mixed(self, *items: str) -> list[str]:
+        """In any order."""
         return self.rng.sample(items, len(items))
 
 
 @dataclass(frozen=True)
 class _Telling:
-    """A prompt with who gives in it; the answer is the receiver unless another is named."""
+    """A prompt; who gives in it (None: the giver); its answer (None: the receiver)."""
 
     prompt: str
-    givers: tuple[str, ...] = field(default=("giver",))
+    givers: tuple[str, ...] | None = None
     answer: str | None = None
 
 
@@ -171,18 +172,18 @@ def indirect_object(rng: random.Random, held: bool = False, kind: str | None = N
     """
     io, giver = pair(rng, held)
     other = another(rng, io, giver)
-    names = {"receiver": io, "giver": giver, "other": other, "fourth": another(rng, io, giver, other)}
+    fourth = another(rng, io, giver, other)
     kind = kind or rng.choices(list(KINDS), [share for _, share in KINDS.values()])[0]
-    maker = UNSEEN_KINDS[kind] if kind in UNSEEN_KINDS else KINDS[kind][0]
-    marked = [mark(part, name) for part, name in names.items()]
-    telling = maker(_Cast(rng, *marked, frame))
+    cast = _Cast(rng, mark("receiver", io), mark("giver", giver), mark("other", other), mark("fourth", fourth), frame)
+    telling = (UNSEEN_KINDS[kind] if kind in UNSEEN_KINDS else KINDS[kind][0])(cast)
     endings = [f" at the {rng.choice(world.PLACES)}.", f" on {rng.choice(world.DAYS)}.", f" and {rng.choice(DEEDS)}."]
     ending = rng.choice(endings) if kind not in RIDDLES and rng.random() < 0.4 else "."
-    by_mark = dict(zip(marked, names.values(), strict=True)) | {"giver": giver}
-    truth: dict[str, Any] = {"kind": kind, "givers": tuple(by_mark[one] for one in telling.givers), "tense": "past"}
+    names = {cast.giver: giver, cast.other: other}
+    givers = [cast.giver] if telling.givers is None else telling.givers
+    truth: dict[str, Any] = {"kind": kind, "givers": tuple(names[one] for one in givers), "tense": "past"}
     if telling.answer is None:
         truth |= {"receivers": (io,), "gender": world.gender(io), "wrong": f" {giver}"}
-        truth["receiver_first"] = telling.prompt.index(marked[0]) < telling.prompt.index(marked[1])
+        truth["receiver_first"] = telling.prompt.index(cast.io) < telling.prompt.index(cast.giver)
     else:
         truth |= {"receivers": (io, other), "wrong": f" {io}"}
     return document("indirect_object", telling.prompt, telling.answer or f" {io}", ending, **truth)
