@@ -48,7 +48,7 @@ class Recipe:
     """Of the sums that are trained on: the same for every training, so that models can be compared."""
     share: float = 0.4
     """Share of all sums that are trained on."""
-    steps: int = 4000
+    steps: int = 3000
     """Updates, each on all of them."""
 
     def model(self) -> TransformerConfig:
@@ -129,9 +129,9 @@ def without_frequencies(W_E: Float[Tensor, "vocab d_model"], frequencies: list[i
 
 @torch.no_grad()
 def losses(model: Transformer, rows: Int[Tensor, "row 3"], answers: Int[Tensor, "row"]) -> tuple[Float[Tensor, "row"], list[bool]]:
-    """The loss of each sum in nats, and whether the sum is above all other numbers."""
+    """The loss of each sum in nats, and whether the sum is above all other tokens."""
     logits = model(rows, logits_to_keep=1)[:, -1]
-    return nn.functional.cross_entropy(logits, answers, reduction="none"), (logits[:, :P].argmax(-1) == answers).tolist()
+    return nn.functional.cross_entropy(logits, answers, reduction="none"), (logits.argmax(-1) == answers).tolist()
 
 
 def _loss_without(model: Transformer, frequencies: list[int], rows: Tensor, answers: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ def train(out: Path, seed: int = 0, threads: int = 1, steps: int = Recipe.steps)
         }  # fmt: skip
 
     for _ in runs.updates(training, out, "addition", look, every=100):
-        training.update(nn.functional.cross_entropy(model(rows[seen], logits_to_keep=1)[:, -1, :P], answers[seen]))
+        training.update(nn.functional.cross_entropy(model(rows[seen], logits_to_keep=1)[:, -1], answers[seen]))
 
     folder = out / "addition"
     model.save(folder, tokenizer(), dtype=torch.float16)
