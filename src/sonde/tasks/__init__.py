@@ -20,12 +20,14 @@ from sonde.tasks.metrics import (
 )
 from sonde.tasks.own import SlotTemplate, read_template, starters, write_starter
 from sonde.tasks.pair import Pair, pair
+from sonde.tasks.readers import FORMATS, read
 from sonde.tasks.siblings import siblings
 from sonde.tasks.task import Task
 from sonde.tasks.template import Case, Template
 from sonde.tasks.templates import TEMPLATES
 
 __all__ = [
+    "FORMATS",
     "KL",
     "METRICS",
     "TEMPLATES",
@@ -51,6 +53,7 @@ __all__ = [
     "english",
     "load",
     "pair",
+    "read",
     "read_template",
     "siblings",
     "sign_of",

@@ -15,6 +15,7 @@ from sonde.tasks.prompt import Prompt, Word, tokenizer_of
 from sonde.tasks.task import Row, Task
 
 SHOWN = 4  # words that are named where many are left out
+WIDTH = 8  # tokens that are shown of two texts where they part
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Gathering:
         self.seen = 0
         self._dropped: Counter[str] = Counter()
         self._first: dict[str, str] = {}
-        self._left_out: dict[str, str] = {}
+        self._used: dict[tuple[str, ...], None] = {}
+        self._both: dict[tuple[Row, Row], list[str]] = {}
         self._sets: dict[tuple[str, ...], tuple[Row, dict[str, str]]] = {}
         self._spelled: dict[str, bool] = {}
 
@@ -111,15 +113,18 @@ class Gathering:
     def told(self) -> tuple[str, ...]:
         """A line for each reason why something was dropped, and one for answers that were left out of their sets."""
         lines = [f"{count} of {self.seen} {self.unit} dropped: {reason} ({self._first[reason]})" for reason, count in self._dropped.most_common()]
-        if self._left_out and self.pairs:
-            lines.append(f"{len(self._left_out)} answers that are no single token were left out of their sets: {some(self._left_out.values())}")
+        left_out = {text: why for texts in self._used for text, why in self._sets[texts][1].items()}
+        if left_out and self.pairs:
+            lines.append(f"{len(left_out)} answers that are no single token were left out of their sets: {some(left_out.values())}")
         return tuple(lines)
 
     def _fitted(self, example: Example) -> Pair:
         if not example.clean.strip() or not example.corrupt.strip():
             raise Misfit("the prompt or its counterfactual is empty", f"{example.clean!r} against {example.corrupt!r}")
         answers, wrongs = self._singles(example.answers, "answer"), self._singles(example.wrongs, "wrong answer")
-        if both := [self._name(i) for i in sorted({*answers} & {*wrongs})]:
+        if (answers, wrongs) not in self._both:
+            self._both[answers, wrongs] = [repr(text) for text in self.tokenizer.strings(sorted({*answers} & {*wrongs}))]
+        if both := self._both[answers, wrongs]:
             raise Misfit("an answer is wrong as well", f"{some(both)} is among the right ones and among the wrong ones")
         for text in (example.clean, example.corrupt):
             self._spell(text)
@@ -129,7 +134,7 @@ class Gathering:
         if len(clean) != len(corrupt):
             raise Misfit(
                 "the counterfactual has another number of tokens",
-                f"{len(corrupt)} against {len(clean)}, {self._pieces(corrupt)} against {self._pieces(clean)}",
+                f"{len(corrupt)} against {len(clean)}, {self._differing(corrupt, clean)} against {self._differing(clean, corrupt)}",
             )
         return Pair(example.clean, example.corrupt, answers, wrongs, clean, corrupt)
 
@@ -143,7 +148,7 @@ class Gathering:
         if not ids:
             what = f"no {which} is a single token" if len(failed) > 1 else f"the {which} is no single token"
             raise Misfit(what, some(failed.values()) or "there is none")
-        self._left_out |= failed
+        self._used[texts] = None
         return ids
 
     def _spell(self, text: str) -> None:
@@ -154,11 +159,11 @@ class Gathering:
             if not self._spelled[word]:
                 raise Misfit("it holds a word that this tokenizer can't spell", repr(word))
 
-    def _name(self, i: int) -> str:
-        return repr(self.tokenizer.strings([i])[0])
-
-    def _pieces(self, ids: Row) -> str:
-        return repr("|".join(self.tokenizer.strings(ids)))
+    def _differing(self, ids: Row, others: Row) -> str:
+        """The tokens from the first on that is not the same."""
+        start = next((i for i, (mine, other) in enumerate(zip(ids, others, strict=False)) if mine != other), min(len(ids), len(others)))
+        shown = "|".join(self.tokenizer.strings(ids[start : start + WIDTH]))
+        return repr(shown + ("..." if len(ids) > start + WIDTH else ""))
 
 
 def single(tokenizer: Tokenizer, text: str) -> int | str:

@@ -2,6 +2,7 @@
 
 import random
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 
 from sonde.access import Model
@@ -36,7 +37,10 @@ def read_template(file: str | Path) -> Template | SlotTemplate:
     return _run(file) if file.suffix == ".py" else SlotTemplate.of(read(file), file.parent)
 
 
-def load_own(template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None, kind: str | None = None) -> Task:
+def load_own(
+    template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None, kind: str | None = None, name: str | None = None,
+    notes: Sequence[str] = (),
+) -> Task:  # fmt: skip
     """A task of `n` distinct examples.
 
     Arguments:
@@ -46,6 +50,8 @@ def load_own(template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, b
         seed: of the draws.
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
         kind: which of the template's counterfactuals; the first by default.
+        name: the task's name; the template's by default.
+        notes: what was decided before.
 
     Raises:
         InputError: an unknown kind, slots that do not suit the tokenizer, or no example that fits; with the figures.
@@ -53,7 +59,7 @@ def load_own(template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, b
     if kind is not None and kind not in template.counterfactuals:
         raise InputError(f"the template {template.name!r} has no counterfactual {kind!r}; it has {', '.join(template.counterfactuals)}")
     kind = kind or next(iter(template.counterfactuals))
-    gathering = Gathering(model, template.name, "draws", bos)
+    gathering = Gathering(model, name or template.name, "draws", bos)
     words, rng = Words.of(template, gathering.tokenizer), random.Random(seed)
     found: set[str] = set()
     missed = 0
@@ -70,7 +76,7 @@ def load_own(template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, b
     short = (f"only {len(found)} distinct examples of the {n} asked for were found",) if len(found) < n else ()
     others = [other for other in template.counterfactuals if other != kind]
     kinds = (f"the counterfactual is {kind!r}; there is also {', '.join(map(repr, others))}",) if others else ()
-    return gathering.task(template.metric, (*kinds, *words.notes, *short))
+    return gathering.task(template.metric, (*notes, *kinds, *words.notes, *short))
 
 
 def _run(file: Path) -> Template | SlotTemplate:
