@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -10,13 +11,13 @@ import torch
 
 import sonde
 from sonde.evidence import permuted
-from sonde.report import Explanation
+from sonde.report import PROFILES, Explanation
 from sonde.report.summary import gated, sentence, summary
 from sonde.results import CheckRefused, InputError, Verdict
 from sonde.specimens import planted
 from tests.report.conftest import GIFT, KEYS
 
-SECTIONS = ["summary", "prediction", "attribution", "lens", "patching", "verification"]
+SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "verification"]
 
 
 def verdict(holds: bool | None) -> Verdict:
@@ -61,7 +62,7 @@ def test_the_readme_prompts_are_explained(gift, keys):
 def test_searching_and_judging_share_no_prompt(gift, words):
     from sonde.report.material import gather
 
-    material = gather(words, GIFT, None, None, None, None, 0)
+    material = gather(words, GIFT, None, (), None, None, 0)
     assert not set(material.search.texts) & set(material.evaluate.texts)
     assert GIFT not in material.search.texts + material.evaluate.texts
     # what was found is recorded with the search prompts' hash, what was tested with the others'
@@ -73,6 +74,37 @@ def test_results_are_refused_on_another_model(gift, words):
     other = sonde.Model(permuted(words.module, 0), words.tokenizer)
     with pytest.raises(CheckRefused, match="computed on the model"):
         gift.results["patching.components"].check(other, None)
+
+
+# chapters
+
+
+def test_the_task_of_a_prompt_is_found_and_shown(gift):
+    section = gift.section("task")
+    assert "`ioi`" in section.sentences[0].text and "Mary" in section.sentences[1].text
+    (drawing,) = section.drawings
+    roles = dict(zip(drawing.data["roles"]["names"], range(8), strict=False))
+    assert "receiver" in roles
+    (place,) = [i for i, role in enumerate(drawing.data["roles"]["of"]) if role == roles["receiver"]]
+    assert gift.tokens[place] == " Mary"
+
+
+def test_contributions_add_up_to_the_difference_that_is_stated(gift):
+    found = gift.results["contributions"]
+    assert (found.values.sum() + found.constant).item() == pytest.approx(found.metric.item(), abs=1e-3)
+    waterfall = next(drawing for drawing in gift.section("contributions").drawings if drawing.kind == "waterfall")
+    assert waterfall.data["total"] == pytest.approx(found.metric.item(), abs=1e-2)
+    assert f"{found.metric.item():+.2f}" in gift.section("prediction").sentences[0].text
+
+
+def test_heads_are_described_by_their_scores_and_their_attention_is_drawn(gift):
+    scores, section = gift.results["heads"], gift.section("heads")
+    explorer = section.drawings[0]
+    assert explorer.kind == "attention" and explorer.data["tokens"] == gift.tokens
+    for head, told in zip(explorer.data["heads"], section.sentences, strict=True):
+        assert told.text == f"Head {head} {scores.describe(head)}."
+    found = {name.removeprefix("head ") for name in gift.results["patching.components"].names if name.startswith("head")}
+    assert found <= set(explorer.data["heads"])
 
 
 # sentences
@@ -115,6 +147,10 @@ def test_json_follows_the_published_schema(gift, keys):
 
 def test_json_of_a_prompt_that_has_no_counterfactual(words):
     found = sonde.explain(words, "???")
+    assert "No template knows this prompt" in found.section("task").sentences[0].text
+    for profile in PROFILES:
+        lead = replace(found, profile=profile).document().sections[0].lead
+        assert profile == "researcher" or lead.startswith("Unverified"), "control: without evidence every reader is told first"
     jsonschema.Draft202012Validator(Explanation.schema()).validate(json.loads(json.dumps(found.to_json(), allow_nan=False)))
     assert found.corrupt is None
     assert all(v.holds is None and v.reason for v in found.verdicts)
@@ -163,6 +199,25 @@ def test_a_warning_where_a_space_was_forgotten(words):
     found = sonde.explain(words, KEYS, target="are", foil=" is")
     assert found.target == "are" and any("without a space" in warning for warning in found.warnings)
     assert not any("without a space" in warning for warning in sonde.explain(words, KEYS, target=" are", foil=" is").warnings)
+
+
+def test_with_several_foils_each_has_its_maps(words):
+    found = sonde.explain(words, KEYS, target=" are", foil=[" is", " was"])
+    assert found.foils == [" is", " was"] and found.foil == " is" and "--foil ' is' --foil ' was'" in found.command
+    for key in ("attribution", "contributions", "patching"):
+        grouped = [drawing for drawing in found.section(key).drawings if drawing.kind == "tabs"]
+        assert grouped and all(len(drawing.data["parts"]) == 2 for drawing in grouped)
+    # each map is about its own foil
+    one, other = found.results["contributions"], found.results["contributions.was"]
+    logits = words.run(KEYS).last_logits[0]
+    are, was = (words.tokenizer.single(text) for text in (" are", " was"))
+    assert other.metric.item() == pytest.approx((logits[are] - logits[was]).item(), abs=1e-3) and one.metric.item() != other.metric.item()
+    jsonschema.Draft202012Validator(Explanation.schema()).validate(json.loads(json.dumps(found.to_json(), allow_nan=False)))
+
+
+def test_a_foil_given_twice_is_refused(words):
+    with pytest.raises(InputError, match="give each token once"):
+        sonde.explain(words, KEYS, target=" are", foil=[" is", " is"])
 
 
 def test_bos_is_the_user_s_to_leave_out(words):

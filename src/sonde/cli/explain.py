@@ -4,9 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.access import Model
+    from sonde.report import Explanation, SideBySide
 
 
 def add(commands: Any) -> None:
@@ -22,7 +26,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--target", metavar="T", help="the token to explain, with its leading space (default: the task's answer, else the first guess)"
     )
-    parser.add_argument("--foil", metavar="F", help="the token it is contrasted with")
+    parser.add_argument("--foil", metavar="F", action="append", help="the token it is contrasted with; again for several maps, one for each foil")
     parser.add_argument("--corrupt", metavar="C", help="a prompt of the same length in which the answer should change (default: found, and shown)")
     parser.add_argument(
         "--bos",
@@ -31,6 +35,15 @@ def add(commands: Any) -> None:
         help="put the beginning-of-sequence token first (default: as the tokenizer does)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
+    parser.add_argument(
+        "--for",
+        dest="profile",
+        default="researcher",
+        metavar="WHO",
+        help="who reads it: researcher, auditor, expert (of the field) or affected; decides what comes first (default: %(default)s)",
+    )
+    parser.add_argument("--beside", metavar="PROMPT", help="explain this prompt too, and show both side by side")
+    parser.add_argument("--beside-model", metavar="M", help="explain by this model too, and show both side by side")
     parser.add_argument("--out", metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the compact report")
     parser.set_defaults(run=run)
@@ -42,19 +55,28 @@ def run(arguments: argparse.Namespace) -> int:
         # said before the work, not after it
         raise InputError(f"the report can't be written to {arguments.out}: give a file in a folder that exists with --out")
     from sonde.loading import load
-    from sonde.report import explain
+    from sonde.report import explain, side_by_side
+
+    def explained(prompt: str, model: "Model") -> "Explanation":
+        return explain(
+            model,
+            prompt,
+            target=arguments.target,
+            foil=arguments.foil,
+            corrupt=arguments.corrupt,
+            bos=arguments.bos,
+            seed=arguments.seed,
+            profile=arguments.profile,
+            progress=not arguments.json,
+        )
 
     model = load(arguments.model)
-    explanation = explain(
-        model,
-        arguments.prompt,
-        target=arguments.target,
-        foil=arguments.foil,
-        corrupt=arguments.corrupt,
-        bos=arguments.bos,
-        seed=arguments.seed,
-        progress=not arguments.json,
-    )
+    first = explained(arguments.prompt, model)
+    explanation: "Explanation | SideBySide" = first
+    if arguments.beside is not None or arguments.beside_model is not None:
+        other = load(arguments.beside_model) if arguments.beside_model is not None else model
+        second = explained(arguments.prompt if arguments.beside is None else arguments.beside, other)
+        explanation = side_by_side(first, second)
     # what was found is shown also where the page can't be written
     if arguments.json:
         json.dump(explanation.to_json(), sys.stdout, ensure_ascii=False, indent=2)

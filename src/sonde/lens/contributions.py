@@ -12,11 +12,13 @@ from sonde.access import Model
 from sonde.evidence import t_interval
 from sonde.lens.writers import written_by
 from sonde.results import Drawing, Result, Verdict
-from sonde.results.drawing import bars, matrix
+from sonde.results.drawing import Series, head_grid, waterfall
 from sonde.tasks import Task
 
 if TYPE_CHECKING:
     from polars import DataFrame
+
+REMAINDER = 1e-3  # of the difference: less than can be seen
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,25 +85,34 @@ class Contributions(Result):
         )
 
     def drawing(self) -> Drawing:
-        """The parts from the largest on, from zero to the logit difference: the mean over the examples, with its interval."""
-        values = torch.cat([self.values, self.constant[None], self.remainder[None]])
-        n = values.shape[1]
-        return bars(
+        """The way from zero to the logit difference, the largest part first: the mean over the examples, beside that of their counterfactuals."""
+        n, against = self.values.shape[1], self.counterfactual
+        values, labels = torch.cat([self.values, self.constant[None]]), [*self.names, "constant"]
+        marks = None if against is None else torch.cat([against, self.constant[None]]).mean(1)
+        note = f"{'One prompt' if n == 1 else f'Mean over {n} prompts'}; the final norm's scale is held at its value."
+        if float(self.remainder.abs().max()) > REMAINDER * float(self.metric.abs().max()):
+            note += f" Rounding leaves {float(self.remainder.mean()):+.2g}."
+        return waterfall(
             "What does each part write into the answer?",
             self.unit,
-            [*self.names, "constant", "remainder"],
+            labels,
             values.mean(1),
             intervals=[t_interval(row) for row in values] if n > 1 else None,
-            note=f"They sum to {float(self.metric.mean()):+.2f}, {'of one prompt' if n == 1 else f'the mean over {n} prompts'}.",
+            bar_control=None if marks is None else Series("the same part under the counterfactual", marks),
+            note=note,
         )
 
-    def head_grid(self) -> Drawing:
-        """The heads as a grid: a row for each block."""
+    def head_grid(self, patterns: Float[Tensor, "layer head query key"] | None = None, tokens: Sequence[str] | None = None) -> Drawing:
+        """The heads as a grid: a row for each block, the mean over the examples.
+
+        Arguments:
+            patterns: attention of one prompt, which opens beside a head.
+            tokens: that prompt's tokens.
+        """
         heads = [(int(layer), int(head)) for layer, head in (name[5:].split(".") for name in self.names if name.startswith("head "))]
         n_layers, n_heads = (1 + max(places) for places in zip(*heads, strict=True))
         values = self.of([f"head {layer}.{head}" for layer, head in heads]).mean(1).view(n_layers, n_heads)
-        rows, cols = list(map(str, range(n_layers))), list(map(str, range(n_heads)))
-        return matrix("Which heads write the answer?", self.unit, values, row_name="block", rows=rows, col_name="head", cols=cols)
+        return head_grid("Which heads write the answer?", self.unit, values, patterns=patterns, tokens=tokens)
 
     def of(self, names: Sequence[str]) -> Float[Tensor, "part example"]:
         """The values of some parts, by name."""

@@ -77,5 +77,10 @@ def _no_answer(clean: Float[Tensor, " example"], corrupt: Float[Tensor, " exampl
     return ""
 
 
+def untested(reason: str) -> Verdict:
+    """The verdict where there is no prompt to test the parts on."""
+    return _untestable("Some heads or MLPs write the answer straight to the output.", reason)
+
+
 def _untestable(claim: str, reason: str) -> Verdict:
     return untestable(claim, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)

@@ -18,7 +18,7 @@ from sonde.patching.activation import activation_patching, head_sites, mlp_sites
 from sonde.patching.results import PatchResult, short
 from sonde.patching.verification import nothing_found, verify
 from sonde.results import Drawing, Recipe, Result, Verdict
-from sonde.results.drawing import bars
+from sonde.results.drawing import bars, head_grid
 from sonde.tasks import Task
 
 if TYPE_CHECKING:
@@ -80,6 +80,20 @@ class Components(Result):
             intervals=[(low, high) for low, high in self.interval[order].tolist()],
             note=f"{shown}; found: {', '.join(self.names) or 'none'}.",
         )
+
+    def head_grid(
+        self, n_layers: int, n_heads: int, patterns: Float[Tensor, "layer head query key"] | None = None, tokens: list[str] | None = None
+    ) -> Drawing:  # fmt: skip
+        """How far each head alone brings the answer back, as a grid: a row for each block.
+
+        Arguments:
+            n_layers, n_heads: of the model.
+            patterns: attention of one prompt, which opens beside a head.
+            tokens: that prompt's tokens.
+        """
+        effects = self.denoising.effect[: n_layers * n_heads].view(n_layers, n_heads)
+        note = f"Mean over {len(self.denoising.clean)} search prompts" + (", attention on the prompt itself." if patterns is not None else ".")
+        return head_grid("Which heads carry it?", "share of the gap brought back", effects, patterns=patterns, tokens=tokens, note=note)
 
     def check(self, model: Model, task: Task, seed: int = 0, sets: int = 20) -> list[Verdict]:
         """Necessity and sufficiency of the found set on prompts that were not searched.

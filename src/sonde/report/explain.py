@@ -6,33 +6,29 @@ the behaviour itself is tested: where the model does not prefer the target over 
 """
 
 import time
+from collections.abc import Sequence
 
 from sonde.access import Model
 from sonde.jobs import track
-from sonde.report import chapters
-from sonde.report.explanation import Explanation, command_line
+from sonde.report.chapters import CHAPTERS
+from sonde.report.explanation import Explanation
 from sonde.report.material import gather
+from sonde.report.profiles import profile_of
+from sonde.report.reproduce import command_line
 from sonde.report.summary import gated, summary, with_evidence
 from sonde.results import InputError, Result, Verdict
 from sonde.results.document import Section
-
-CHAPTERS = {
-    "prediction": chapters.prediction,
-    "attribution": chapters.attribution,
-    "lens": chapters.lens,
-    "patching": chapters.patching,
-    "verification": chapters.verification,
-}
 
 
 def explain(
     model: Model,
     prompt: str,
     target: str | None = None,
-    foil: str | None = None,
+    foil: str | Sequence[str] | None = None,
     corrupt: str | None = None,
     bos: bool | None = None,
     seed: int = 0,
+    profile: str = "researcher",
     progress: bool = False,
 ) -> Explanation:
     """Explain what a language model says after a prompt, with the evidence for each sentence.
@@ -41,10 +37,12 @@ def explain(
         model: a language model of a known family, with its tokenizer.
         prompt: the text; the next token is explained.
         target: the token to explain; by default the task's right answer, else the model's first guess.
-        foil: what it is contrasted with; by default the task's wrong answer, else the first guess under the counterfactual.
+        foil: what it is contrasted with; by default the task's wrong answer, else the first guess under the counterfactual. With several, each has
+            its own maps behind tabs, and the claims are about the first.
         corrupt: a prompt with as many tokens, under which the answer should change; by default one is found, and all candidates are shown.
         bos: as for `Model.run`.
         seed: of every random draw.
+        profile: who reads it, which decides what comes first: "researcher", "auditor", "expert" (of the field) or "affected".
         progress: show a progress bar in a terminal.
 
     Returns:
@@ -60,18 +58,21 @@ def explain(
     """
     if not model.architecture.unembed or not model.architecture.causal or model.tokenizer is None:
         raise InputError(f"{model.name} is no causal language model of a known family with its tokenizer, so there is no next token to explain")
+    profile_of(profile)
     started = time.perf_counter()
-    material = gather(model, prompt, target, foil, corrupt, bos, seed)
+    foils = [] if foil is None else [foil] if isinstance(foil, str) else list(foil)
+    material = gather(model, prompt, target, foils, corrupt, bos, seed)
     sections: dict[str, Section] = {}
     verdicts: list[Verdict] = []
+    claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
     for key in track(CHAPTERS, "explaining", shown=progress):
         chapter = CHAPTERS[key](material)
         # the first verdict is the behaviour's, on which all others stand
-        verdicts += [gated(verdict, verdicts[0]) for verdict in chapter.verdicts] if verdicts else chapter.verdicts
+        claims[key] = [gated(verdict, verdicts[0]) for verdict in chapter.verdicts] if verdicts else chapter.verdicts
+        verdicts += claims[key]
         sections[key], results = chapter.section, results | chapter.results
     sections["verification"] = with_evidence(sections["verification"], verdicts)
-    command = command_line(prompt, model.name, target, foil, corrupt, bos, seed)
     return Explanation(
         model=model.name,
         model_hash=model.hash,
@@ -80,11 +81,15 @@ def explain(
         tokens=material.prediction.tokens,
         target=material.candidates.target,
         foil=material.candidates.foil,
+        foils=[contrast.foil for contrast in material.contrasts],
         corrupt=material.corrupt,
         seed=seed,
         seconds=time.perf_counter() - started,
         warnings=material.warnings,
         sections=[summary(verdicts), *sections.values()],
         results=results,
-        command=command,
+        claims=claims,
+        examples=material.examples(),
+        command=command_line(prompt, model.name, target, foils, corrupt, bos, seed, profile),
+        profile=profile,
     )

@@ -1,15 +1,41 @@
 """What every chapter of an explanation draws on: the prediction, the contrast, the counterfactual, and the siblings in two halves."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sonde import weights
 from sonde.access import Model
+from sonde.lens import Contributions, direct_contributions
 from sonde.patching import Components, find_components
 from sonde.report.prediction import Prediction, predict
-from sonde.results import InputError
+from sonde.results import InputError, SiteUnavailable
 from sonde.tasks import Candidates, LogitDifference, Task, counterfactuals, siblings
+from sonde.tasks.pair import token_id
+from sonde.tasks.prompt import tokenizer_of
+from sonde.weights import HeadScores
 
+_SCORES: "WeakKeyDictionary[Model, dict[tuple[str, int], HeadScores]]" = WeakKeyDictionary()
 SIBLINGS = 32  # half to search on, half to judge: sixteen examples behind each interval
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """The target against one foil.
+
+    Arguments:
+        foil, id: the foil, as text and as token.
+        metric: logit of the target minus logit of this foil at the last token, on the prompt itself.
+    """
+
+    foil: str
+    id: int
+    metric: LogitDifference
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +47,7 @@ class Material:
         ids: the prompt's tokens, special ones included.
         prediction: what the model says.
         candidates: the contrast, and the counterfactuals with the chosen one among them, if there is any.
-        metric: logit of the target minus logit of the foil at the last token, on the prompt itself.
+        contrasts: the target against each foil; all claims are about the first.
         search, evaluate: siblings to choose on and siblings to judge on; may be empty.
         untested: why claims can't be tested on siblings; empty where they can.
         warnings: what a reader should know before trusting the report.
@@ -34,16 +60,59 @@ class Material:
     ids: list[int]
     prediction: Prediction
     candidates: Candidates
-    metric: LogitDifference
+    contrasts: list[Contrast]
     search: Task
     evaluate: Task
     untested: str
     warnings: list[str]
+    _apart: dict[int, Contributions] = field(default_factory=dict)
 
     @functools.cached_property
     def components(self) -> Components:
         """The components that carry the answer, chosen on the search siblings."""
         return find_components(self.model, self.search, self.seed)
+
+    @functools.cached_property
+    def head_scores(self) -> HeadScores:
+        """What every head was measured to do; measured once for a model, whatever the prompt."""
+        known, key = _SCORES.setdefault(self.model, {}), (self.model.hash, self.seed)
+        if key not in known:
+            known[key] = weights.head_scores(self.model, n=16, draws=20, seed=self.seed)
+        return known[key]
+
+    @functools.cached_property
+    def patterns(self) -> Float[Tensor, "layer head query key"] | None:
+        """Where every head looks in the prompt; `None` in families that do not show it."""
+        sites = [f"blocks.{i}.attn.pattern" for i in range(self.model.n_layers)]
+        try:
+            run = self.model.run([self.ids], read=sites, logits=False)
+        except SiteUnavailable:
+            return None
+        return torch.stack([run[site][0] for site in sites]).float().cpu()
+
+    def here(self, contrast: Contrast) -> Task:
+        """The prompt itself as a task of one example, against one foil; raises `InputError` where there is no counterfactual."""
+        return replace(self.candidates.task(), wrongs=((contrast.id,),), metric=contrast.metric)
+
+    def taken_apart(self, contrast: Contrast) -> Contributions:
+        """What each part writes into the answer to the prompt, and to its counterfactual where there is one; computed once for each foil."""
+        if contrast.id not in self._apart:
+            inputs = [self.ids] if self.candidates.best is None else self.here(contrast)
+            self._apart[contrast.id] = direct_contributions(self.model, inputs, contrast.metric)
+        return self._apart[contrast.id]
+
+    def examples(self, most: int = 6) -> list[tuple[str, str, str, bool, bool]]:
+        """Some of the prompts on which claims are judged: each with its counterfactual, the answer, and whether the model prefers it in either."""
+        task = self.evaluate
+        if not len(task):
+            return []
+        prefers, still = (task.metric(self.model.run(rows, logits="last")) > 0 for rows in (task.clean, task.corrupt))
+        columns = (task.texts, task.corrupt_texts, self.strings(task.targets.tolist()), prefers.tolist(), still.tolist())
+        return list(zip(*columns, strict=True))[:most]
+
+    def strings(self, ids: Iterable[int]) -> list[str]:
+        """The text of some tokens."""
+        return tokenizer_of(self.model).strings(list(ids))
 
     @property
     def corrupt(self) -> str | None:
@@ -51,10 +120,12 @@ class Material:
         return None if self.candidates.best is None else self.candidates.best.pair.corrupt
 
 
-def gather(model: Model, prompt: str, target: str | None, foil: str | None, corrupt: str | None, bos: bool | None, seed: int) -> Material:
+def gather(
+    model: Model, prompt: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int
+) -> Material:  # fmt: skip
     """Prepare everything; refuses what the model cannot take before any other work is done."""
     prediction = predict(model, prompt, bos=bos)
-    candidates = counterfactuals(prompt, model, target, foil, corrupt, seed, bos)
+    candidates = counterfactuals(prompt, model, target, foils[0] if foils else None, corrupt, seed, bos)
     if candidates.best is None:
         rule = candidates.rule
         family, untested = Task.of([], "siblings"), rule[0].lower() + rule[1:].rstrip(".")
@@ -63,10 +134,10 @@ def gather(model: Model, prompt: str, target: str | None, foil: str | None, corr
         family = siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=SIBLINGS, seed=seed, bos=bos)
         untested = "" if len(family) else "; ".join(family.notes)
     search, evaluate = family.split(seed)
-    right, wrong = candidates.answers
+    right, _ = candidates.answers
     warnings = [
         *_surprise(prediction, candidates.target, right),
-        *(warning for given in (target, foil) if given for warning in _spaceless(model, prediction, given)),
+        *(warning for given in (target, *foils) if given for warning in _spaceless(model, prediction, given)),
         *family.notes,
         *([untested] if untested else []),
     ]
@@ -78,12 +149,24 @@ def gather(model: Model, prompt: str, target: str | None, foil: str | None, corr
         ids=prediction.ids.tolist(),
         prediction=prediction,
         candidates=candidates,
-        metric=LogitDifference(right, foils=wrong),
+        contrasts=_contrasts(model, candidates, foils[1:]),
         search=search,
         evaluate=evaluate,
         untested=untested,
         warnings=list(dict.fromkeys(warnings)),
     )
+
+
+def _contrasts(model: Model, candidates: Candidates, more: Sequence[str]) -> list[Contrast]:
+    """The target against the chosen foil, and against each further one."""
+    right, wrong = candidates.answers
+    ids = [right, wrong]
+    for foil in more:
+        ids.append(token_id(tokenizer_of(model), foil))
+        if ids[-1] in ids[:-1]:
+            raise InputError(f"the foil {foil!r} is the target or another foil: give each token once")
+    foils = [candidates.foil, *tokenizer_of(model).strings(ids[2:])]
+    return [Contrast(foil, i, LogitDifference(right, foils=i)) for foil, i in zip(foils, ids[1:], strict=True)]
 
 
 def _surprise(prediction: Prediction, target: str, target_id: int) -> list[str]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.results import Drawing, Result, Verdict
-from sonde.results.drawing import head_grid, table, tabs
+from sonde.results.drawing import Scale, head_grid, table, tabs
 from sonde.weights.repeating import repeats_by
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class HeadScores(Result):
         """
         roles = self.roles(head)
         if roles:
-            return f"{' and '.join(DOES[role.name] for role in roles)} ({', '.join(map(str, roles))})"
+            *first, last = (DOES[role.name] for role in roles)
+            return f"{', '.join(first)}{' and ' if first else ''}{last} ({', '.join(map(str, roles))})"
         layer, number = map(int, head.split("."))
         best = max(range(len(self.scores)), key=lambda i: float(self.values[i, layer, number]) / LEAST[self.scores[i]])
         return f"does nothing that was looked for (most: {self.scores[best]} {self.values[best, layer, number]:.2f})"
@@ -139,7 +140,7 @@ class HeadScores(Result):
             [f"head {layer}.{head}: by chance {float(control):.2f}" for head, control in enumerate(row)] for layer, row in enumerate(self.control[i])
         ]
         note = f"A name is given from {LEAST[score]:g} on, if it is more than chance: {self.chance[i]:.2f} for the best head."
-        scale = "diverging" if score == "copying" else "sequential"
+        scale: Scale = "diverging" if score == "copying" else "sequential"
         return head_grid(f"Which heads are {score} heads?", "score", self.values[i], details=details, scale=scale, limit=1.0, zero="none", note=note)
 
     def table(self) -> Drawing:

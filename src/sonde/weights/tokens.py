@@ -51,7 +51,8 @@ def _words(tokenizer: Tokenizer) -> list[int]:
 
 def _ordinary(tokenizer: Tokenizer, order: list[int], n: int) -> list[int]:
     """The first of some ids that are neither special tokens, which have no text, nor rows of the embedding that are no token."""
-    special, found = {tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id}, []
+    special = {tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id}
+    found: list[int] = []
     for i in order:
         if len(found) == n:
             break
