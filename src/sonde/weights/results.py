@@ -107,11 +107,19 @@ class HeadScores(Result):
         """
         roles = self.roles(head)
         if roles:
-            *first, last = (DOES[role.name] for role in roles)
-            return f"{', '.join(first)}{' and ' if first else ''}{last} ({', '.join(map(str, roles))})"
+            return f"{self.does(head)} ({', '.join(map(str, roles))})"
         layer, number = map(int, head.split("."))
         best = max(range(len(self.scores)), key=lambda i: float(self.values[i, layer, number]) / LEAST[self.scores[i]])
         return f"does nothing that was looked for (most: {self.scores[best]} {self.values[best, layer, number]:.2f})"
+
+    def does(self, head: str) -> str:
+        """What the names of a head say, as a clause; empty where it has none.
+
+        Arguments:
+            head: "1.2".
+        """
+        *first, last = [DOES[role.name] for role in self.roles(head)] or [""]
+        return f"{', '.join(first)}{' and ' if first else ''}{last}"
 
     def to_frame(self) -> "DataFrame":
         """One row per head and score."""
@@ -143,10 +151,18 @@ class HeadScores(Result):
         scale: Scale = "diverging" if score == "copying" else "sequential"
         return head_grid(f"Which heads are {score} heads?", "score", self.values[i], details=details, scale=scale, limit=1.0, zero="none", note=note)
 
-    def table(self) -> Drawing:
-        """The names as a table."""
-        rows = [[role.head, role.name, DOES[role.name], role.value, role.chance] for role in self.roles()]
-        return table("Which heads have a name?", ["head", "role", "what it does", "score", "best head by chance"], rows, note=self._note())
+    def table(self, most: int = 30) -> Drawing:
+        """The heads that have a name, what tells most first.
+
+        Arguments:
+            most: how many heads at most.
+        """
+        heads = list(dict.fromkeys(role.head for role in self.roles()))
+        rows = [[head, self.does(head), ", ".join(map(str, self.roles(head)))] for head in heads[:most]]
+        chance = ", ".join(f"{score} {float(value):.2f}" for score, value in zip(self.scores, self.chance, strict=True))
+        notes = [f"By chance the best head reaches: {chance}.", self._note()]
+        notes += [f"{len(heads) - most} more heads have a name."] if len(heads) > most else []
+        return table("Which heads have a name?", ["head", "what it does", "scores"], rows, note=" ".join(filter(None, notes)))
 
     def check(self, model: Model, seed: int = 1, sets: int = 10) -> list[Verdict]:
         """Whether the induction heads carry what the model repeats: see `sonde.weights.repeats_by`.
