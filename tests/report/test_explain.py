@@ -215,6 +215,13 @@ def test_with_several_foils_each_has_its_maps(words):
     jsonschema.Draft202012Validator(Explanation.schema()).validate(json.loads(json.dumps(found.to_json(), allow_nan=False)))
 
 
+def test_a_prompt_too_long_to_draw_attention_is_explained_all_the_same(words, monkeypatch):
+    monkeypatch.setattr("sonde.report.material.LONGEST_DRAWN", 3)
+    found = sonde.explain(words, KEYS)
+    assert "attention is drawn for at most 3" in found.section("heads").sentences[-1].text
+    assert not any(drawing.kind == "attention" for section in found.sections for drawing in section.drawings)
+
+
 def test_a_foil_given_twice_is_refused(words):
     with pytest.raises(InputError, match="give each token once"):
         sonde.explain(words, KEYS, target=" are", foil=[" is", " is"])

@@ -21,6 +21,7 @@ from sonde.tasks.prompt import tokenizer_of
 from sonde.weights import HeadScores
 
 _SCORES: "WeakKeyDictionary[Model, dict[tuple[str, int], HeadScores]]" = WeakKeyDictionary()
+LONGEST_DRAWN = 256  # tokens: what can be read, and what keeps the page small
 SIBLINGS = 32  # half to search on, half to judge: sixteen examples behind each interval
 
 
@@ -82,13 +83,21 @@ class Material:
 
     @functools.cached_property
     def patterns(self) -> Float[Tensor, "layer head query key"] | None:
-        """Where every head looks in the prompt; `None` in families that do not show it."""
+        """Where every head looks in the prompt; `None` in families that do not show it, and where `undrawn` says so."""
+        if self.undrawn:
+            return None
         sites = [f"blocks.{i}.attn.pattern" for i in range(self.model.n_layers)]
         try:
             run = self.model.run([self.ids], read=sites, logits=False)
         except SiteUnavailable:
             return None
         return torch.stack([run[site][0] for site in sites]).float().cpu()
+
+    @property
+    def undrawn(self) -> str:
+        """Why attention is not drawn on a prompt of this length; empty where it is."""
+        n = len(self.ids)
+        return f"the prompt has {n} tokens, and attention is drawn for at most {LONGEST_DRAWN}" if n > LONGEST_DRAWN else ""
 
     def here(self, contrast: Contrast) -> Task:
         """The prompt itself as a task of one example, against one foil; raises `InputError` where there is no counterfactual."""

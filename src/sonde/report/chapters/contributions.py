@@ -20,10 +20,13 @@ def contributions(material: Material) -> Chapter:
     except SiteUnavailable as reason:
         return Chapter(Section("contributions", "Direct contributions", LEAD, sentences=[Sentence(f"Not possible: {reason}.")]))
     patterns = material.patterns
-    drawings = [by_foil(material, lambda contrast: made[contrast].drawing())]
-    if model.n_heads:
-        tokens = material.prediction.tokens if patterns is not None else None
-        drawings.append(by_foil(material, lambda contrast: made[contrast].head_grid(patterns, tokens)))
+    tokens = None if patterns is None else material.prediction.tokens
+    # attention is that of the prompt, whatever the foil: kept once
+    opened = {material.contrasts[0]: (patterns, tokens)}
+    drawings = [
+        by_foil(material, lambda contrast: made[contrast].drawing()),
+        by_foil(material, lambda contrast: made[contrast].head_grid(*opened.get(contrast, ()))),
+    ]
     results = {named("contributions", material, contrast): one for contrast, one in made.items()}
     if material.untested:
         claim = lenses.writers.untested(material.untested)

@@ -24,6 +24,8 @@ def heads(material: Material) -> Chapter:
     chosen = _that_matter(material)
     described = {head: scores.describe(head) for head in chosen}
     sentences = [Sentence(f"Head {head} {does}.") for head, does in described.items()]
+    if material.undrawn:
+        sentences.append(Sentence(f"Where they look is not drawn: {material.undrawn}."))
     drawings: list[Drawing] = []
     if material.patterns is not None and chosen:
         places = [tuple(map(int, head.split("."))) for head in chosen]
