@@ -21,7 +21,7 @@ import sonde
 from bench.table import RESULTS
 from sonde.evidence import permuted, reinitialised, wilson
 from sonde.jobs import track
-from sonde.report.explain import CHAPTERS
+from sonde.report.chapters import CHAPTERS
 from sonde.report.material import gather
 from sonde.report.summary import gated
 from sonde.results import Verdict
@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def explained(model: sonde.Model, prompt: str, seed: int) -> list[Row]:
     """Every verdict of one report: what was claimed, and whether it holds before and after the report's own rules."""
-    material = gather(model, prompt, *PROMPTS[prompt], corrupt=None, bos=None, seed=seed)
+    target, foil = PROMPTS[prompt]
+    material = gather(model, prompt, target, [foil], corrupt=None, bos=None, seed=seed)
     made: list[Verdict] = [verdict for chapter in CHAPTERS.values() for verdict in chapter(material).verdicts]
     reported = made[:1] + [gated(verdict, made[0]) for verdict in made[1:]]
     return [
