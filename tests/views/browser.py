@@ -21,6 +21,7 @@ class Watched:
     def __init__(self, page: Page, folder: Path) -> None:
         self.page, self.folder = page, folder
         self.mishaps: list[str] = []
+        page.set_default_timeout(120_000)  # the machine may be busy
         page.on("console", lambda message: self.mishaps.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.mishaps.append(f"error: {error}"))
         page.on("request", lambda request: self._note_request(request.url))

@@ -194,8 +194,8 @@ def sample_drawings() -> dict[str, Drawing]:
         "models": beside(
             "Do two models use the same words?",
             [
-                ("words", tokens("What pushes towards ` Mary`?", "logits", PROMPT, contrasts[" John"])),
-                ("words-small", tokens("What pushes towards ` Mary`?", "logits", PROMPT, contrasts[" the"])),
+                ("words", tokens("Do two models use the same words?", "logits", PROMPT, contrasts[" John"])),
+                ("words-small", tokens("Do two models use the same words?", "logits", PROMPT, contrasts[" the"])),
             ],
         ),
         "verdicts": verdicts("What was checked?", sample_verdicts(), command="sonde explain 'When Mary and John …' --seed 0"),

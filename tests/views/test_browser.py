@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from views.browser import Watched, chromium
 from views.extremes import HOSTILE, extreme_documents
-from views.sample import PROMPT, sample_document, sample_drawings
+from views.sample import PROMPT, sample_document, sample_drawings, sample_patterns
 
 from sonde.results.document import Document, Section
 from sonde.results.drawing import table
@@ -92,13 +92,13 @@ def test_values_by_keyboard(sample: Watched) -> None:
     assert readout.is_hidden()
 
 
-@pytest.mark.parametrize("key", ["surprisal", "lens", "kl", "patching", "ranked"])
+@pytest.mark.parametrize("key", ["surprisal", "task", "lens", "kl", "patching", "ranked", "adds"])
 def test_every_kind_reads_by_keyboard(sample: Watched, key: str) -> None:
     drawn = figure(sample, sample_drawings()[key].title.split("`")[0])
     drawn.locator(".stage").last.focus()
     sample.page.keyboard.press("ArrowRight")
     sample.page.keyboard.press("ArrowDown")
-    assert re.search(r"\d", drawn.get_by_role("status").last.inner_text())
+    assert re.search(r"\d", drawn.get_by_role("status").last.inner_text())  # a figure, or at least a position
     outline, stage = drawn.locator(".cursor:not(.echo)").last.bounding_box(), drawn.locator(".stage").last.bounding_box()
     assert outline["x"] >= stage["x"] - 1
     assert outline["y"] >= stage["y"] - 1
@@ -120,10 +120,76 @@ def test_pointer_reads_and_a_click_locks(sample: Watched) -> None:
 def test_drawings_of_one_prompt_share_their_hover(sample: Watched) -> None:
     figure(sample, "Which words push").locator(".strip .token").nth(9).hover()
     echoes = sample.page.locator(".echo:visible")
-    assert echoes.count() == 3  # the other strip, the lens and the matrix over positions
+    assert echoes.count() == 9  # three other strips, the lens, the matrix over positions; strip and pattern of two open heads
     strip = figure(sample, "How surprised")
     token, echo = strip.locator(".strip .token").nth(9).bounding_box(), strip.locator(".echo").bounding_box()
     assert abs(token["x"] - echo["x"]) < 2
+
+
+def test_a_head_is_chosen_and_read_token_by_token(sample: Watched) -> None:
+    drawn = figure(sample, "Where do these heads look")
+    assert "head 2.1" in drawn.locator(".part-label").inner_text()
+    drawn.locator(".overview").focus()
+    sample.page.keyboard.press("ArrowUp")
+    sample.page.keyboard.press("Enter")
+    assert drawn.locator(".part-label").inner_text() == "head 1.0 · previous token 0.91"
+    drawn.locator(".strip").focus()
+    sample.page.keyboard.press("End")
+    looks = drawn.locator(".looks")
+    assert f"·to (13) looks at ·book (12) {sample_patterns()[1][0][13][12]:.2f}" in looks.inner_text()
+    sample.page.keyboard.press("ArrowLeft")
+    sample.page.keyboard.press("Enter")  # kept, while another head is opened
+    drawn.locator(".mini").nth(1).click()
+    assert looks.inner_text().startswith("·book (12) looks at")
+    assert "head 2.1" in drawn.locator(".part-label").inner_text()
+
+
+def test_a_cell_of_the_grid_opens_its_head(sample: Watched) -> None:
+    drawn = figure(sample, "Which heads write the answer")
+    assert drawn.locator(".part-label").inner_text().startswith("head 2.1 · +1.34 logits")  # the strongest
+    drawn.locator(".stage").first.focus()
+    sample.page.keyboard.press("ArrowDown")
+    sample.page.keyboard.press("Enter")
+    assert drawn.locator(".part-label").inner_text().startswith("head 1.0 · −0.41 logits")
+
+
+def test_a_waterfall_is_one_unbroken_way_to_the_total(sample: Watched) -> None:
+    drawn = figure(sample, "What does the choice of")
+
+    def bars() -> list[tuple[float, float, bool]]:
+        boxes = [(bar.bounding_box(), "negative" in bar.get_attribute("class")) for bar in drawn.locator(".bar:visible").all()]
+        return [(box["x"], box["x"] + box["width"], negative) for box, negative in boxes]
+
+    for rows in (17, 31):  # 14 bars, the others, the remainder, the total; then all 29
+        *parts, total = bars()
+        assert 1 + len(parts) == rows
+        ends = [left if negative else right for left, right, negative in parts]
+        starts = [right if negative else left for left, right, negative in parts]
+        assert all(abs(end - start) < 1 for end, start in zip(ends, starts[1:], strict=False))
+        assert (abs(ends[-1] - total[1]) < 1, abs(starts[0] - total[0]) < 1) == (True, True)
+        drawn.locator("button.more").click()
+
+
+def test_tabs_are_gone_through_by_keyboard(sample: Watched) -> None:
+    drawn = sample.page.locator("figure.tabs-drawing")
+    drawn.get_by_role("tab").first.focus()
+    for key, chosen in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowRight", 0), ("End", 2), ("Home", 0)):
+        sample.page.keyboard.press(key)
+        assert [tab.get_attribute("aria-selected") for tab in drawn.get_by_role("tab").all()] == [str(i == chosen).lower() for i in range(3)]
+        assert [panel.is_visible() for panel in drawn.locator(".panel .strip").all()] == [i == chosen for i in range(3)]
+    sample.page.keyboard.press("Tab")
+    assert sample.page.evaluate("document.activeElement.closest('.panel') === document.querySelector('.panel')")
+
+
+def test_a_link_opens_a_folded_section(sample: Watched) -> None:
+    strip = sample.page.locator(".fold .strip").first
+    assert not strip.is_visible()
+    sample.page.locator(".contents a", has_text="Does another model").click()
+    assert strip.is_visible()
+    left, right = sample.page.locator(".beside .strip").all()
+    assert left.bounding_box()["y"] == right.bounding_box()["y"]
+    sample.page.set_viewport_size({"width": 690, "height": 900})
+    assert left.bounding_box()["y"] < right.bounding_box()["y"]
 
 
 def test_a_badge_opens_to_its_evidence(sample: Watched) -> None:
@@ -138,9 +204,11 @@ def test_a_badge_opens_to_its_evidence(sample: Watched) -> None:
 def test_the_focus_goes_through_the_page_in_reading_order(sample: Watched) -> None:
     sample.page.evaluate("document.body.focus()")
     tops = []
-    for _ in range(40):
+    # within a figure, columns are gone through one after the other
+    top = "(e => e === document.body ? null : (e.closest('figure') ?? e).getBoundingClientRect().top + scrollY)(document.activeElement)"
+    for _ in range(100):
         sample.page.keyboard.press("Tab")
-        place = sample.page.evaluate("document.activeElement === document.body ? null : document.activeElement.getBoundingClientRect().top + scrollY")
+        place = sample.page.evaluate(top)
         if place is None:
             break
         tops.append(place)
@@ -158,7 +226,7 @@ def test_everything_focusable_has_a_name(sample: Watched) -> None:
 
 def test_pictures_and_numbers_can_be_saved(sample: Watched) -> None:
     # Chromium asks before the eleventh download of one page: half the kinds are enough here
-    for key in ("pushes", "patching", "lens", "ranked"):
+    for key in ("pushes", "attention", "lens", "adds"):
         drawing = sample_drawings()[key]
         drawn = figure(sample, drawing.title.split("`")[0])
         with sample.page.expect_download() as picture:
@@ -173,6 +241,13 @@ def test_pictures_and_numbers_can_be_saved(sample: Watched) -> None:
         if key == "pushes":
             assert [row[1] for row in rows[1:]] == PROMPT
             assert [float(row[2]) for row in rows[1:]] == drawing.data["values"]
+        if key == "attention":
+            stored = {(row[0], int(row[1]), int(row[3])): float(row[5]) for row in rows[1:]}
+            patterns = sample_patterns()
+            assert max(abs(weight - patterns[2][1][query][place]) for (head, query, place), weight in stored.items() if head == "2.1") < 0.0025
+        if key == "adds":
+            assert [row[0] for row in rows[-3:]] == ["remainder", "total", "control: a random head"]
+            assert sum(float(row[1]) for row in rows[1:-2]) == pytest.approx(float(rows[-2][1]), abs=1e-3)
 
 
 def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
@@ -180,7 +255,9 @@ def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
     shown.emulate_media(media="print", color_scheme="dark")
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)"
-    assert shown.locator(".evidence:visible").count() == shown.locator("details").count()
+    assert shown.locator(".evidence:visible").count() == shown.locator("details.claim").count()
+    assert shown.locator(".panel .strip:visible").count() == 3  # every tab
+    assert shown.locator(".fold .strip:visible").count() == 2
     corner = shown.evaluate(
         "(() => { const c = document.querySelector('canvas'); return [...c.getContext('2d').getImageData(c.width - 4, 4, 1, 1).data] })()"
     )

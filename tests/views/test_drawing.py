@@ -15,7 +15,7 @@ from views.sample import sample_drawings
 
 from sonde.results import Verdict
 from sonde.results.document import Document, Section
-from sonde.results.drawing import Control, DrawingError, Series, bars, evidence, lens, lines, matrix, table, tokens
+from sonde.results.drawing import Control, DrawingError, Series, bars, beside, evidence, lens, lines, matrix, table, tabs, tokens, waterfall
 
 SCHEMA = json.loads(files("sonde.results").joinpath("schemas/drawing.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -64,6 +64,14 @@ def test_means_are_of_sizes_on_a_diverging_scale_and_skip_what_is_missing() -> N
         (lambda: lines("T", "u", "x", [0], []), "0 series"),
         (lambda: lines("T", "u", "x", [0], [Series("one", [1.0], low=[0.0])]), "series 'one' has one end"),
         (lambda: table("T", ["a", "b"], [["x"]]), "rows has 1 entries where 2 belong"),
+        (lambda: waterfall("T", "u", ["a", "b"], [1.0, None]), "the value of 'b' is missing"),
+        (lambda: waterfall("T", "u", ["a"], [1.0], total=math.nan), "the total is missing"),
+        (lambda: waterfall("T", "u", ["a", "b"], [1.7e308, 1.7e308]), "infinite"),
+        (lambda: tokens("T", "u", ["a"], None, roles={"x": [1]}), "role 'x' holds position 1, and there are 1 tokens"),
+        (lambda: tokens("T", "u", ["a"], None, roles={"x": [0], "y": [0]}), "position 0 ('a') has two roles, 'x' and 'y'"),
+        (lambda: tokens("T", "u", ["a"], None, roles={str(i): [] for i in range(9)}), "9 roles cannot be told apart"),
+        (lambda: tabs("T", []), "it holds no drawing"),
+        (lambda: beside("T", [("a", table("t", [], [])), ("a", table("t", [], []))]), "two of its drawings have the label 'a'"),
     ],
 )
 def test_what_does_not_fit_is_named(build, words: str) -> None:
@@ -86,6 +94,26 @@ def test_bars_keep_each_label_with_its_own_figures() -> None:
     assert drawn.data["values"] == [-2.0, 0.1, None]
     assert drawn.data["intervals"] == [[-3.0, -1.0], [0.0, 1.0], None]
     assert drawn.data["controls"] == [9.0, 7.0, 8.0]
+
+
+def test_a_waterfall_adds_up_to_its_total() -> None:
+    parts = [0.5, -2.0, 1.25]
+    summed = waterfall("t", "u", ["a", "b", "c"], parts).data
+    assert (summed["labels"], summed["total"], summed["remainder"]) == (["b", "c", "a"], -0.25, None)
+    measured = waterfall("t", "u", ["a", "b", "c"], parts, total=1.0, intervals=[(0, 1), None, (1, 2)]).data
+    assert measured["total"] == 1.0
+    assert sum(measured["values"]) + measured["remainder"] == pytest.approx(1.0)
+    assert measured["intervals"] == [None, [1.0, 2.0], [0.0, 1.0]]
+
+
+def test_what_is_compared_is_coloured_alike() -> None:
+    weak, strong = tokens("a", "logits", ["x"], [1.0]), tokens("b", "logits", ["x"], [-4.0])
+    bits, clipped = tokens("c", "bits", ["x"], [9.0]), tokens("d", "logits", ["x"], [9.0], limit=2.0)
+    limits = [
+        [part["drawing"]["legend"]["high"] for part in tabs("t", list(zip("abc", row, strict=False))).data["parts"]]
+        for row in ((weak, strong, bits), (weak, clipped))
+    ]
+    assert limits == [[4.0, 4.0, 9.0], [1.0, 2.0]]  # a unit of its own, and a limit that was chosen, stay
 
 
 def test_a_control_without_interval_is_a_line() -> None:

@@ -1,6 +1,7 @@
 """The terminal view: nothing wider than the console, nothing hostile reaches it, nothing is said by colour alone."""
 
 import io
+import re
 import unicodedata
 
 import pytest
@@ -12,7 +13,7 @@ from views.extremes import extreme_documents
 from views.sample import sample_document
 
 from sonde.results.document import Document
-from sonde.results.drawing import Drawing, matrix, tokens
+from sonde.results.drawing import Drawing, attention, matrix, tabs, tokens, waterfall
 from sonde.views import terminal
 from sonde.views.text import readable, token, visible
 
@@ -56,6 +57,29 @@ def test_a_big_matrix_says_what_it_leaves_out() -> None:
     output = printed(matrix("Where?", "logits", values, row_name="query", rows=range(64), col_name="key", cols=range(64)))
     assert "query 3 · key 5" in output
     assert "the strongest 10 of 4096 cells" in output
+
+
+def test_a_waterfall_sums_what_it_leaves_out() -> None:
+    output = printed(waterfall("t", "u", [f"part {i}" for i in range(13)], [13.0 - i for i in range(13)], total=90.0), 100)
+    assert "the other 3, summed" in output
+    figures = {line.split("  ")[0].rstrip(): line for line in re.sub(r" +([+−])", r"  \1", output).splitlines()}
+    assert "+6.0" in figures["the other 3, summed"]
+    assert "→ +91.0" in figures["the other 3, summed"].replace("  +", " +")  # all thirteen
+    assert "−1.0" in figures["remainder"]
+    assert "+90.0" in figures["total"]
+
+
+def test_attention_says_where_each_token_looks() -> None:
+    patterns = [[[1.0, 0.0], [0.9, 0.1]], [[1.0, 0.0], [0.0, 1.0]]]
+    output = printed(attention("t", ["The", " keys"], patterns, ["0.0", "2.1"], details=["", "self"], chosen=1))
+    assert "head 2.1  self" in output
+    assert "·keys ·keys 1.00" in output
+    assert "0.0  The 0.90  ·keys 0.10" in output
+
+
+def test_every_tab_is_printed_under_its_label() -> None:
+    output = printed(tabs("t", [("first", tokens("a", "u", ["x"], [1.0])), ("second", tokens("b", "u", ["y"], [2.0]))]))
+    assert output.index("first") < output.index("x") < output.index("second") < output.index("y")
 
 
 def test_badges_are_words_and_shapes() -> None:

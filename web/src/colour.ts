@@ -12,6 +12,7 @@ export function shade(value: Value, legend: Colours, paint: Paint = variable): s
   const end = legend.scale === "sequential" ? "sequential" : (value ?? 0) < 0 ? "negative" : "positive";
   // below the start of a sequential scale there is no colour
   const percent = legend.scale === "sequential" && (value ?? 0) < 0 ? 0 : Math.round(share * 1000) / 10;
+  if (percent === 0) return paint("page");
   return `color-mix(in oklab, ${paint(end)} ${percent}%, ${paint("page")})`;
 }
 
@@ -23,5 +24,10 @@ export function isClipped(value: Value, legend: Colours): boolean {
 /** For a canvas, which knows no custom properties: named colours as they are now. */
 export function paintOf(element: Element): Paint {
   const style = getComputedStyle(element);
-  return (name) => style.getPropertyValue(`--${name}`).trim();
+  const known = new Map<string, string>();
+  return (name) => {
+    const colour = known.get(name) ?? style.getPropertyValue(`--${name}`).trim();
+    known.set(name, colour);
+    return colour;
+  };
 }

@@ -22,7 +22,13 @@ function rowsOf(drawing: Drawing): Entry[][] {
       const { tokens, values, details, roles } = drawing.data;
       return [
         ["position", "token", value, "detail", "role"],
-        ...tokens.map((token, i) => [i, token, values?.[i] ?? null, details?.[i] ?? null, roles?.names[roles.of[i] ?? -1] ?? null]),
+        ...tokens.map((token, i) => [
+          i,
+          token,
+          values?.[i] ?? null,
+          details?.[i] ?? null,
+          roles?.names[roles.of[i] ?? -1] ?? null,
+        ]),
       ];
     }
     case "matrix":

@@ -25,9 +25,17 @@ export interface Stage {
   at(event: PointerEvent | MouseEvent): Cell | null;
   /** where a cell is in the window */
   box(cell: Cell): DOMRect;
-  read(cell: Cell): Reading;
+  /** what the readout says; nothing where the drawing itself says it */
+  read(cell: Cell): Reading | null;
   /** labels of the columns: drawings with the same ones share their hover */
   columns?: string[];
+  /** where several columns are drawn as one: the drawn column that holds a column, and the column that stands for a drawn one */
+  drawn?(col: number): number;
+  column?(cell: Cell): number;
+  /** told which cell is read, and when none is */
+  point?(cell: Cell | null): void;
+  /** what a click or Enter opens elsewhere, instead of keeping the readout */
+  open?(cell: Cell): void;
 }
 
 const STEPS: Record<string, [number, number]> = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -42,15 +50,16 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
     tabindex: "0",
     role: "application",
     "aria-roledescription": "drawing",
-    "aria-label": `${name}. Arrow keys read single values, Enter keeps one open, Escape closes it.`,
+    "aria-label": `${name}. Arrow keys read single values, Enter ${stage.open ? "opens" : "keeps"} one${stage.open ? "" : " open"}, Escape closes it.`,
   }))
     stage.element.setAttribute(attribute, value);
 
   let current: Cell | null = null;
+  let reading = false;
   let locked = false;
   const tell =
     stage.columns && stage.columns.length > 1
-      ? link(stage.columns, (col) => (col === null ? hide(echo) : outline(echo, columnBox(stage, col))))
+      ? link(stage.columns, (col) => (col === null ? hide(echo) : outline(echo, columnBox(stage, stage.drawn?.(col) ?? col))))
       : null;
 
   function outline(mark: HTMLElement, box: DOMRect): void {
@@ -65,27 +74,37 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
   }
 
   function show(cell: Cell): void {
-    const changed = cell.row !== current?.row || cell.col !== current?.col || readout.hidden;
+    const changed = cell.row !== current?.row || cell.col !== current?.col || !reading;
     current = cell;
+    reading = true;
     outline(cursor, stage.box(cell));
     if (changed) {
-      readout.replaceChildren(...written(stage.read(cell)));
-      readout.hidden = false;
+      const words = stage.read(cell);
+      readout.replaceChildren(...(words ? written(words) : []));
+      readout.hidden = !words;
+      stage.point?.(cell);
     }
-    place(readout, stage.box(cell), figure);
-    tell?.(cell.col);
+    if (!readout.hidden) place(readout, stage.box(cell), figure);
+    tell?.(stage.column?.(cell) ?? cell.col);
   }
 
   function close(): void {
+    reading = false;
     lock(false);
     hide(cursor);
     hide(readout);
     tell?.(null);
+    stage.point?.(null);
   }
 
   function lock(on: boolean): void {
     locked = on;
     figure.classList.toggle("locked", on);
+  }
+
+  function keep(cell: Cell): void {
+    if (stage.open) stage.open(cell);
+    else lock(true);
   }
 
   const same = (cell: Cell) => cell.row === current?.row && cell.col === current?.col;
@@ -101,7 +120,7 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
     const cell = stage.at(event);
     if (!cell || (locked && same(cell))) return close();
     show(cell);
-    lock(true);
+    keep(cell);
   });
   stage.element.addEventListener("focus", () => {
     if (!stage.element.matches(":focus-visible") || locked || stage.rows * stage.cols === 0) return;
@@ -125,7 +144,8 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
       show(next);
     } else if (event.key === "Enter" || event.key === " ") {
       show(current);
-      lock(!locked);
+      if (locked) lock(false);
+      else keep(current);
     } else if (event.key === "Escape") close();
     else return;
     event.preventDefault();
@@ -133,7 +153,7 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
   // what is drawn may move under its outline
   const follow = () => {
     hide(echo);
-    if (current && !readout.hidden) show(current);
+    if (current && reading) show(current);
   };
   stage.element.addEventListener("scroll", follow);
   new ResizeObserver(follow).observe(figure);

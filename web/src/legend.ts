@@ -9,7 +9,7 @@ import type { Colours } from "./types.ts";
 const STEPS = 48;
 const WIDTH = 144;
 
-export function legend(colours: Colours, unit: string): HTMLElement {
+export function colourKey(colours: Colours, unit: string): HTMLElement {
   const { low, high, zero, clipped, missing } = colours;
   const signed = low < 0;
   const end = (value: number) => h("span", { class: "figure" }, readable(value, { signed, like: high }));

@@ -12,6 +12,7 @@ export function page(element: HTMLElement, document: Document): void {
     main.append(h("footer", {}, "Repeat it with ", h("code", { class: "command" }, visible(document.command))));
   element.append(h("div", { class: "page" }, contents(document), main));
   followReading(element);
+  openWhatIsLinked(element);
   openForPrint(element);
 }
 
@@ -35,16 +36,15 @@ function contents({ sections }: Document): HTMLElement {
   return h("nav", { class: "contents", "aria-label": "Contents" }, h("ol", {}, ...entries));
 }
 
-function section({ key, title, lead, sentences, drawings }: Section): HTMLElement {
+function section({ key, title, lead, sentences, drawings, folded }: Section): HTMLElement {
   const paragraphs = lead.split("\n\n").filter(Boolean);
-  const element = h(
-    "section",
-    { id: anchor(key) },
-    h("h2", {}, ...prose(title)),
-    ...paragraphs.map((paragraph) => h("p", { class: "lead" }, ...prose(paragraph))),
-  );
-  if (sentences.length) element.append(h("div", { class: "claims" }, ...sentences.map(sentence)));
-  for (const drawing of drawings) render(element, drawing);
+  const heading = h("h2", {}, ...prose(title));
+  const content = folded ? h("details", { class: "fold" }, h("summary", {}, heading)) : h("section", {}, heading);
+  content.append(...paragraphs.map((paragraph) => h("p", { class: "lead" }, ...prose(paragraph))));
+  if (sentences.length) content.append(h("div", { class: "claims" }, ...sentences.map(sentence)));
+  const element = folded ? h("section", {}, content) : content;
+  element.id = anchor(key);
+  for (const drawing of drawings) render(content, drawing);
   return element;
 }
 
@@ -73,6 +73,21 @@ function followReading(element: HTMLElement): void {
     { rootMargin: "-20% 0px -75% 0px" },
   );
   element.querySelectorAll("section").forEach((one) => watch.observe(one));
+}
+
+/** A link into a folded section opens it. */
+function openWhatIsLinked(element: HTMLElement): void {
+  const open = (hash: string) => {
+    const fold = [...element.querySelectorAll("section")]
+      .find(({ id }) => `#${id}` === hash)
+      ?.querySelector<HTMLDetailsElement>(".fold");
+    if (fold) fold.open = true;
+  };
+  element.querySelector(".contents")?.addEventListener("click", (event) => {
+    const link = (event.target as HTMLElement).closest("a");
+    if (link) open(decodeURIComponent(link.hash));
+  });
+  open(decodeURIComponent(location.hash));
 }
 
 /** Paper cannot be clicked: evidence is open while printing. */

@@ -2,31 +2,47 @@
 
 import { h } from "./dom.ts";
 import { explore, type Stage } from "./explore.ts";
+import { drawAttention } from "./kinds/attention.ts";
 import { drawBars } from "./kinds/bars.ts";
+import { drawBeside, drawTabs } from "./kinds/groups.ts";
+import { drawHeadGrid } from "./kinds/head_grid.ts";
 import { drawLens } from "./kinds/lens.ts";
 import { drawLines } from "./kinds/lines.ts";
 import { drawMatrix } from "./kinds/matrix.ts";
 import { drawTable } from "./kinds/table.ts";
 import { drawTokens } from "./kinds/tokens.ts";
 import { drawVerdicts } from "./kinds/verdicts.ts";
-import { legend } from "./legend.ts";
+import { drawWaterfall } from "./kinds/waterfall.ts";
 import { saveButtons } from "./save.ts";
 import { prose, proseText, visible } from "./text.ts";
 import type { Drawing } from "./types.ts";
 
 export function render(element: HTMLElement, drawing: Drawing): void {
-  const host = h("div", { class: "picture" });
-  const colours = drawing.kind === "tokens" || drawing.kind === "matrix" || drawing.kind === "lens";
   const caption = h("figcaption", {}, h("h3", {}, ...prose(drawing.title)));
-  const figure = h("figure", { class: `drawing ${drawing.kind}-drawing` }, caption, host);
+  const figure = h("figure", {}, caption);
   element.append(figure);
+  fill(figure, drawing);
+  if (!isEmpty(drawing)) caption.append(saveButtons(figure, drawing));
+}
+
+/** A part of a group: its title is written where it is not the group's. */
+function renderPart(element: HTMLElement, drawing: Drawing, group: Drawing): void {
+  const part = h("div", {}, drawing.title !== group.title && h("h4", {}, ...prose(drawing.title)));
+  element.append(part);
+  fill(part, drawing);
+}
+
+/** The picture and its note. */
+function fill(figure: HTMLElement, drawing: Drawing): void {
+  const host = h("div", { class: "picture" });
+  figure.className = `drawing ${drawing.kind.replace("_", "-")}-drawing`;
+  figure.append(host);
   if (isEmpty(drawing)) {
     host.append(h("p", { class: "notice" }, "Nothing to draw: this drawing holds no values."));
     return;
   }
   try {
     const stage = draw(host, drawing);
-    if (colours) figure.append(legend(drawing.legend, drawing.unit));
     if (stage) explore(figure, stage, `${proseText(drawing.title)} ${visible(drawing.unit)}`);
   } catch (failure) {
     host.replaceChildren(
@@ -35,7 +51,6 @@ export function render(element: HTMLElement, drawing: Drawing): void {
     console.error(failure);
   }
   if (drawing.note) figure.append(h("p", { class: "note" }, ...prose(drawing.note)));
-  caption.append(saveButtons(figure, drawing));
 }
 
 function draw(host: HTMLElement, drawing: Drawing): Stage | void {
@@ -48,12 +63,22 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
       return drawLens(host, drawing);
     case "bars":
       return drawBars(host, drawing);
+    case "waterfall":
+      return drawWaterfall(host, drawing);
     case "lines":
       return drawLines(host, drawing);
+    case "attention":
+      return drawAttention(host, drawing);
+    case "head_grid":
+      return drawHeadGrid(host, drawing);
     case "verdicts":
       return drawVerdicts(host, drawing);
     case "table":
       return drawTable(host, drawing);
+    case "tabs":
+      return drawTabs(host, drawing, (element, part) => renderPart(element, part, drawing));
+    case "beside":
+      return drawBeside(host, drawing, (element, part) => renderPart(element, part, drawing));
   }
 }
 

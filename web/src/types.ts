@@ -81,7 +81,7 @@ export interface Bars extends Common {
 
 export interface Waterfall extends Common {
   kind: "waterfall";
-  data: Bars["data"] & { values: number[]; total: number; remainder: Value };
+  data: Omit<Bars["data"], "values"> & { values: number[]; total: number; remainder: Value };
   legend: { zero: string };
   control: Control;
 }
@@ -132,18 +132,7 @@ export interface Group extends Common {
   data: { parts: { label: string; drawing: Drawing }[] };
 }
 
-export type Drawing =
-  | Tokens
-  | Matrix
-  | Lens
-  | Bars
-  | Waterfall
-  | Lines
-  | Attention
-  | HeadGrid
-  | Verdicts
-  | Table
-  | Group;
+export type Drawing = Tokens | Matrix | Lens | Bars | Waterfall | Lines | Attention | HeadGrid | Verdicts | Table | Group;
 
 export interface Sentence {
   text: string;

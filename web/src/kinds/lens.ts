@@ -3,6 +3,7 @@
 import { isClipped, shade } from "../colour.ts";
 import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
+import { colourKey } from "../legend.ts";
 import { exact, readable } from "../numbers.ts";
 import { placeElements, tokenElement, visible } from "../text.ts";
 import type { Lens } from "../types.ts";
@@ -36,6 +37,7 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
         h("span", { class: "item" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position"),
       ),
     );
+  host.append(colourKey(legend, unit));
   return {
     element: scroller,
     rows: cells.length,

@@ -4,6 +4,7 @@
 import { isClipped, paintOf, shade } from "../colour.ts";
 import { drawToWidth, h, svg, textWidth } from "../dom.ts";
 import type { Cell, Stage } from "../explore.ts";
+import { colourKey } from "../legend.ts";
 import { exact, largest } from "../numbers.ts";
 import { placeElements, shortened, tokenText, visible } from "../text.ts";
 import type { Matrix, Value } from "../types.ts";
@@ -11,6 +12,7 @@ import type { Matrix, Value } from "../types.ts";
 const SMALLEST = 4; // pixels: cells that would be narrower are pooled
 const WIDEST = 36;
 const TALLEST = 560;
+const FEW_ROWS = 240; // pixels
 const FONT = "11px ui-monospace, monospace";
 const MEANS = 44; // the length of the longest mean
 const TILT = (50 * Math.PI) / 180;
@@ -28,27 +30,46 @@ interface Layout {
   tilted: boolean;
 }
 
-export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
+/** A drawn matrix, whose values and mark may change. */
+export interface MatrixStage extends Stage {
+  /** the place of the value that a drawn cell shows */
+  found(cell: Cell): Cell;
+  /** draw again, with a frame around one value's cell */
+  redraw(mark: Cell | null): void;
+}
+
+export function drawMatrix(host: HTMLElement, drawing: Pick<Matrix, "axes" | "data" | "legend" | "unit">): MatrixStage {
   const plot = h("div", { class: "matrix" });
   const rule = h("p", { class: "key", hidden: "" });
-  host.append(plot, rule);
+  host.append(plot, rule, colourKey(drawing.legend, drawing.unit));
   const { row, col } = drawing.axes;
   let layout = layoutFor(640, drawing);
+  let mark: Cell | null = null;
   let repaint = () => {};
-  drawToWidth(host, (width) => {
+  const drawAt = (width: number) => {
     layout = layoutFor(width, drawing);
     const canvas = h("canvas", { "aria-hidden": "true" });
     repaint = () => paint(canvas, layout, drawing);
-    plot.replaceChildren(canvas, annotations(layout, drawing));
+    plot.replaceChildren(canvas, annotations(layout, drawing, mark));
     plot.style.height = `${layout.top + layout.rows * layout.cellHeight + MEANS + 8}px`;
     repaint();
     rule.hidden = layout.pool.row * layout.pool.col === 1;
     rule.textContent = `Too many values to draw one by one: each cell shows the one of largest size among ${layout.pool.row} × ${layout.pool.col}.`;
-  });
+  };
+  drawToWidth(host, drawAt);
   for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", () => repaint());
+
+  const found = (cell: Cell) => strongest(drawing.data.values, layout.pool, cell);
 
   return {
     element: plot,
+    found,
+    redraw: (marked) => {
+      mark = marked;
+      if (plot.hasChildNodes()) drawAt(Math.floor(host.clientWidth)); // before that, it is drawn once its width is known
+    },
+    drawn: (place) => Math.floor(place / layout.pool.col),
+    column: (cell) => found(cell).col,
     get rows() {
       return layout.rows;
     },
@@ -75,15 +96,15 @@ export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
       );
     },
     read: (cell) => {
-      const found = strongest(drawing.data.values, layout.pool, cell);
-      const value = drawing.data.values[found.row]?.[found.col] ?? null;
-      const detail = drawing.data.details?.[found.row]?.[found.col];
+      const place = found(cell);
+      const value = drawing.data.values[place.row]?.[place.col] ?? null;
+      const detail = drawing.data.details?.[place.row]?.[place.col];
       return {
         head: [
           `${visible(row.name)} `,
-          ...placeElements(row.labels[found.row] ?? "", found.row),
+          ...placeElements(row.labels[place.row] ?? "", place.row),
           `, ${visible(col.name)} `,
-          ...placeElements(col.labels[found.col] ?? "", found.col),
+          ...placeElements(col.labels[place.col] ?? "", place.col),
         ],
         value: `${exact(value, drawing.legend.low < 0)} ${visible(drawing.unit)}`,
         lines: detail ? [visible(detail)] : [],
@@ -92,11 +113,13 @@ export function drawMatrix(host: HTMLElement, drawing: Matrix): Stage {
   };
 }
 
-function layoutFor(width: number, { axes }: Matrix): Layout {
+type Cells = Pick<Matrix, "axes" | "data" | "legend">;
+
+function layoutFor(width: number, { axes, data }: Cells): Layout {
   const widest = (labels: string[]) => labels.reduce((most, label) => Math.max(most, textWidth(shortLabel(label), FONT)), 0);
   const left = widest([axes.row.name, ...axes.row.labels]) + 12;
   const longest = widest(axes.col.labels);
-  const right = Math.max(MEANS + 22, longest * Math.cos(TILT));
+  const right = Math.max(data.row_means.length ? MEANS + 22 : 0, longest * Math.cos(TILT));
   const room = Math.max(60, width - left - right);
   const pool = {
     row: Math.max(1, Math.ceil((axes.row.labels.length * SMALLEST) / TALLEST)),
@@ -106,7 +129,7 @@ function layoutFor(width: number, { axes }: Matrix): Layout {
   const cols = Math.ceil(axes.col.labels.length / pool.col);
   const cellWidth = Math.min(WIDEST, room / Math.max(1, cols));
   // square when they can be; a few rows of narrow cells are made taller, so that they can be pointed at
-  const cellHeight = Math.min(TALLEST / Math.max(1, rows), Math.max(18, cellWidth));
+  const cellHeight = Math.min(TALLEST / Math.max(1, rows), Math.max(Math.min(18, FEW_ROWS / Math.max(1, rows)), cellWidth));
   const tilted = longest > cellWidth - 4;
   return { pool, rows, cols, left, top: (tilted ? longest * Math.sin(TILT) + 8 : 14) + 20, cellWidth, cellHeight, tilted };
 }
@@ -114,7 +137,7 @@ function layoutFor(width: number, { axes }: Matrix): Layout {
 function paint(
   canvas: HTMLCanvasElement,
   { pool, rows, cols, left, top, cellWidth, cellHeight }: Layout,
-  { data, legend }: Matrix,
+  { data, legend }: Cells,
 ): void {
   const scale = Math.max(2, devicePixelRatio); // at least two, for print
   const [width, height] = [cols * cellWidth, rows * cellHeight];
@@ -177,8 +200,8 @@ function strongest(values: Value[][], pool: Cell, drawn: Cell): Cell {
   return best;
 }
 
-/** Labels, axis names and means. */
-function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
+/** Labels, axis names, means and the mark. */
+function annotations(layout: Layout, { axes, data }: Cells, mark: Cell | null): SVGElement {
   const { pool, rows, cols, left, top, cellWidth, cellHeight, tilted } = layout;
   const picture = svg("svg", { class: "annotations", "aria-hidden": "true" });
   const right = left + cols * cellWidth;
@@ -190,7 +213,8 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
 
   text(shortLabel(axes.row.name), left - 8, top - 8, { class: "axis", "text-anchor": "end" });
   text(shortLabel(axes.col.name), left, 11, { class: "axis" });
-  text(data.means, right + 6, top - 4, { class: "axis" });
+  if (data.row_means.length) text(data.means, right + 6, top - 4, { class: "axis" });
+  else text(data.means, left - 8, bottom + 14, { class: "axis", "text-anchor": "end" });
 
   const everyRow = Math.ceil(12 / cellHeight);
   const longestRow = largest(data.row_means);
@@ -216,6 +240,10 @@ function annotations(layout: Layout, { axes, data }: Matrix): SVGElement {
       });
     const size = largest(data.col_means.slice(col * pool.col, (col + 1) * pool.col));
     if (longestCol) mean(x - cellWidth * 0.3, bottom + 5, cellWidth * 0.6, (MEANS * size) / longestCol);
+  }
+  if (mark) {
+    const [x, y] = [left + Math.floor(mark.col / pool.col) * cellWidth, top + Math.floor(mark.row / pool.row) * cellHeight];
+    picture.append(svg("rect", { class: "mark", x, y, width: cellWidth - 1, height: cellHeight - 1, rx: 2 }));
   }
   return picture;
 }

@@ -3,6 +3,7 @@
 import { isClipped, shade } from "../colour.ts";
 import { h } from "../dom.ts";
 import type { Stage } from "../explore.ts";
+import { colourKey } from "../legend.ts";
 import { exact } from "../numbers.ts";
 import { direction, placeElements, tokenElement, visible } from "../text.ts";
 import type { Tokens } from "../types.ts";
@@ -20,7 +21,7 @@ export function drawTokens(host: HTMLElement, { data, legend, unit }: Tokens): S
     return cell;
   });
   const strip = tokenStrip(data.tokens, data.roles ? inRoles(cells, data.roles) : cells);
-  host.append(strip);
+  host.append(strip, ...(data.values ? [colourKey(legend, unit)] : []));
   return {
     element: strip,
     rows: 1,
