@@ -1,4 +1,4 @@
-"""Make the pictures in the docs and the README from real reports.
+"""Make the pictures in the docs and the README from real reports and drawings.
 
     python docs/pictures.py
 
@@ -10,7 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+
 import sonde
+from sonde import views
+from sonde.results import drawing
+from sonde.results.document import Document, Section
 
 HERE = Path(__file__).parent / "images"
 PROMPT = "When Mary and John went to the shop, John gave a book to"
@@ -19,12 +24,37 @@ WIDTH = 1080
 SHOWN = ("attribution", "lens", "patching", "verification")
 
 
+def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
+    """The kinds of drawings that a report does not show alone, each of them about indirect objects in `words`."""
+    one, many = (sonde.tasks.load("ioi", model, n=n, seed=0) for n in (1, 32))
+    run = model.run(one.clean, read="blocks.*.attn.pattern")
+    tokens = list(run.tokens[0])
+    patterns = torch.stack([run[f"blocks.{layer}.attn.pattern"][0] for layer in range(model.n_layers)])
+    places = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
+    parts = sonde.lens.direct_contributions(model, many)
+    grid = parts.of([f"head {layer}.{head}" for layer, head in places]).mean(1).view(model.n_layers, model.n_heads)
+    methods = {"integrated gradients": sonde.attribution.integrated_gradients, "occlusion": sonde.attribution.occlusion}
+    roles = {name: rows[0] for name, rows in one.spans.items() if name != "changed"}
+    return {
+        "roles": drawing.tokens("Which task is this?", "", tokens, None, roles=roles),
+        "attention": drawing.attention("Where do the heads look?", tokens, patterns.flatten(0, 1), [f"{layer}.{head}" for layer, head in places]),
+        "grid": drawing.head_grid("Which heads write the answer?", parts.unit, grid, patterns=patterns, tokens=tokens),
+        "waterfall": drawing.waterfall(
+            "What does the answer add up from?", parts.unit, parts.names, parts.values.mean(1), total=float(parts.metric.mean())
+        ),
+        "beside": drawing.beside("Do two methods agree?", [(name, method(model, one).drawing()) for name, method in methods.items()]),
+    }
+
+
 def main() -> None:
     """Write `docs/images/*.png`."""
     from playwright.sync_api import sync_playwright
 
     HERE.mkdir(exist_ok=True)
-    report = sonde.explain(sonde.load("specimen:words"), PROMPT)
+    model = sonde.load("specimen:words")
+    report = sonde.explain(model, PROMPT)
+    kinds = drawings(model)
+    document = Document("Kinds", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
     chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         page_file = report.to_html(Path(folder) / "report.html")
@@ -37,8 +67,13 @@ def main() -> None:
         page.screenshot(path=HERE / "report.png", clip={"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 24}, full_page=True)
         for key in SHOWN:
             page.locator(f"#section-{key}").screenshot(path=HERE / f"report-{key}.png")
+        kinds_file = Path(folder) / "kinds.html"
+        kinds_file.write_text(views.page(document), encoding="utf-8")
+        page.goto(kinds_file.as_uri())
+        for key in kinds:
+            page.locator(f"#section-{key} figure").screenshot(path=HERE / f"drawing-{key}.png")
         browser.close()
-    for picture in sorted(HERE.glob("report*.png")):
+    for picture in sorted(HERE.glob("*.png")):
         print(f"{picture.name}: {picture.stat().st_size // 1024} kB")
 
 

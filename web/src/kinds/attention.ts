@@ -9,6 +9,8 @@ import { placeElements, visible } from "../text.ts";
 import type { Attention, Colours } from "../types.ts";
 import { drawHead } from "./head.ts";
 
+const FEW = 6; // heads that stand beside the pattern; more have a row of their own, and many are smaller
+const SOME = 24;
 const SHARPEST = 48; // cells along a small pattern; more are pooled
 
 export function drawAttention(host: HTMLElement, { data, legend }: Attention): void {
@@ -31,7 +33,8 @@ export function drawAttention(host: HTMLElement, { data, legend }: Attention): v
   if (data.heads.length === 1) return overview.remove();
 
   const layers = grouped(data.heads);
-  overview.classList.toggle("dense", data.heads.length > 24);
+  overview.classList.toggle("many", data.heads.length > FEW);
+  overview.classList.toggle("dense", data.heads.length > SOME);
   overview.append(
     ...layers.map(({ name, heads }) =>
       h(

@@ -59,8 +59,9 @@ export function drawHead(
     ),
     h("span", {}, "weights are kept to ±0.002"),
   );
-  const side = h("div", {}, overview, caption, text, words, key);
-  host.append(h("div", { class: "head" }, h("div", { class: "head-parts" }, side, grid)));
+  overview.classList.add("heads");
+  const side = h("div", { class: "side" }, caption, text, words, key);
+  host.append(h("div", { class: "head" }, h("div", { class: "head-parts" }, overview, side, grid)));
 
   function from(query: number): void {
     cells.forEach(({ token, received, gauge, box }, place) => {

@@ -27,7 +27,7 @@ export function drawWaterfall(host: HTMLElement, drawing: Waterfall): Stage {
     return ends.map((end) => from + (end ?? 0));
   });
   const scale = track(reach);
-  const like = largest([...data.values, data.total, data.remainder]);
+  const like = largest(data.values) || Math.abs(data.total);
   const rows = steps.map(({ label, value, from, kind, interval, own }, place) => {
     const line = h("div", { class: "track" });
     if (kind === "part") line.append(...band(control, scale, from));

@@ -32,7 +32,8 @@ def waterfall(drawing: Drawing, width: int) -> RenderableType:
     """The largest contributions, the others summed, the remainder and the total, each with where the sum stands after it."""
     data = drawing.data
     names, values = list(map(label, data["labels"])), list(data["values"])
-    like = max(map(abs, [*values, data["total"], data["remainder"] or 0.0]))
+    like = max(map(abs, values), default=0.0) or abs(data["total"])
+    longest = max(map(abs, [*values, data["total"], data["remainder"] or 0.0]))
     bounds = [_aside(data, place, like) for place in range(len(names))]
     if len(names) > MOST_BARS:
         others = len(names) - MOST_BARS
@@ -42,7 +43,7 @@ def waterfall(drawing: Drawing, width: int) -> RenderableType:
         names, values, bounds = [*names, "remainder"], [*values, data["remainder"]], [*bounds, ""]
     sums = [readable(amount, signed=True, like=like) for amount in accumulate(values)]
     asides = [f"→ {reached}  {bound}".rstrip() for reached, bound in zip(sums, bounds, strict=True)]
-    shown = signed_bars([*names, "total"], [*values, data["total"]], [*asides, ""], width, like)
+    shown = signed_bars([*names, "total"], [*values, data["total"]], [*asides, ""], width, like, longest)
     rules = [f"each bar's control: {label(drawing.control['each'])}"] if drawing.control.get("each") else []
     return Group(shown, small_print(["→ the sum so far", *rules, *_control(drawing.control, like)]))
 
@@ -70,8 +71,18 @@ def small_print(rules: list[str]) -> Text:
     return Text("; ".join(rules), style="dim")
 
 
-def signed_bars(labels: list[str], values: Sequence[float | None], asides: list[str], width: int, high: float) -> Table:
-    """Bars to the right of their labels; the sign is in the figure and in the stroke, so that it survives without colour."""
+def signed_bars(
+    labels: list[str], values: Sequence[float | None], asides: list[str], width: int, high: float, longest: float | None = None
+) -> Table:
+    """Bars to the right of their labels; the sign is in the figure and in the stroke, so that it survives without colour.
+
+    Arguments:
+        labels, values, asides: one of each per bar.
+        width: of the console, in cells.
+        high: the size whose three digits decide the decimals.
+        longest: the size of the longest bar, where that is another one.
+    """
+    longest = longest or high
     room = max(6, min(24, width - 12 - max(map(cell_len, labels), default=0) - max(map(len, asides), default=0)))
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True, overflow="ellipsis")
@@ -79,7 +90,7 @@ def signed_bars(labels: list[str], values: Sequence[float | None], asides: list[
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
     for name, value, aside in zip(labels, values, asides, strict=True):
-        length = round(room * min(1.0, abs(value) / high)) if value and high else 0
+        length = round(room * min(1.0, abs(value) / longest)) if value and longest else 0
         stroke, colour = ("━", POSITIVE) if (value or 0) >= 0 else ("╌", NEGATIVE)
         grid.add_row(Text(name), readable(value, signed=True, like=high), Text(stroke * length, style=colour), aside)
     return grid
