@@ -30,14 +30,15 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
     run = model.run(one.clean, read="blocks.*.attn.pattern")
     tokens = list(run.tokens[0])
     patterns = torch.stack([run[f"blocks.{layer}.attn.pattern"][0] for layer in range(model.n_layers)])
-    places = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
+    names = [f"{layer}.{head}" for layer in range(model.n_layers) for head in range(model.n_heads)]
     parts = sonde.lens.direct_contributions(model, many)
-    grid = parts.of([f"head {layer}.{head}" for layer, head in places]).mean(1).view(model.n_layers, model.n_heads)
+    written = parts.of([f"head {name}" for name in names]).mean(1)
+    grid, strongest = written.view(model.n_layers, model.n_heads), int(written.abs().argmax())
     methods = {"integrated gradients": sonde.attribution.integrated_gradients, "occlusion": sonde.attribution.occlusion}
     roles = {name: rows[0] for name, rows in one.spans.items() if name != "changed"}
     return {
         "roles": drawing.tokens("Which task is this?", "", tokens, None, roles=roles),
-        "attention": drawing.attention("Where do the heads look?", tokens, patterns.flatten(0, 1), [f"{layer}.{head}" for layer, head in places]),
+        "attention": drawing.attention("Where do the heads look?", tokens, patterns.flatten(0, 1), names, chosen=strongest),
         "grid": drawing.head_grid("Which heads write the answer?", parts.unit, grid, patterns=patterns, tokens=tokens),
         "waterfall": drawing.waterfall(
             "What does the answer add up from?", parts.unit, parts.names, parts.values.mean(1), total=float(parts.metric.mean())

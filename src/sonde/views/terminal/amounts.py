@@ -71,9 +71,7 @@ def small_print(rules: list[str]) -> Text:
     return Text("; ".join(rules), style="dim")
 
 
-def signed_bars(
-    labels: list[str], values: Sequence[float | None], asides: list[str], width: int, high: float, longest: float | None = None
-) -> Table:
+def signed_bars(labels: list[str], values: Sequence[float | None], asides: list[str], width: int, high: float, longest: float | None = None) -> Table:
     """Bars to the right of their labels; the sign is in the figure and in the stroke, so that it survives without colour.
 
     Arguments:
