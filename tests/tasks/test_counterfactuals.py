@@ -8,7 +8,7 @@ from sonde.results import InputError
 from sonde.tasks import counterfactuals
 
 GIFT = "When Mary and John went to the shop, John gave a book to"
-UNKNOWN = "John went to the shop because"
+UNKNOWN = "John went to the shop and"
 
 
 def test_a_template_that_matches():
@@ -51,7 +51,7 @@ def test_words_of_grammar_and_the_last_word_are_exchanged_only_where_nothing_els
 def test_the_gender_of_a_name_is_found_where_it_decides():
     found = counterfactuals("John went home because", words())
     assert (found.target, found.foil) == (" he", " she")
-    assert "of the opposite class (woman)" in found.best.reason
+    assert found.best.template == "pronoun" and "a name of the other gender, instead of John" in found.best.reason
 
 
 def test_nothing_to_exchange():
@@ -121,7 +121,7 @@ def test_a_llama_with_another_tokenizer(bos):
 def test_a_tokenizer_of_whole_words_gets_only_words_that_it_knows():
     model, truth = planted(0)
     found = counterfactuals("dog lamp river road dog", model)
-    assert (found.target, found.best.template) == ("lamp", "repeat")
+    assert (found.target, found.best.template) == ("lamp", "induction")
     for candidate in found.found:
         assert set(candidate.pair.corrupt.split()) <= set(truth["words"])
 

@@ -15,7 +15,10 @@ PROMPTS = [
     "For Anna, after Monday comes",
     "Anna said: one, two, three,",
     "Mary dog lamp river road dog",
-    "John went to the shop because",
+    "The war lasted from 1732 to 17",
+    "I see a red cup and a blue hat. The hat is",
+    "Mary went home because",
+    "John went to the shop and",
 ]
 
 
@@ -37,13 +40,33 @@ def test_every_token_keeps_its_place(text):
     assert [words().tokenizer.encode(t) for t in task.corrupt_texts] == [list(row) for row in task.corrupt]
 
 
-@pytest.mark.parametrize("text", PROMPTS[:5])
+@pytest.mark.parametrize("text", [*PROMPTS[:5], *PROMPTS[7:9]])
 def test_the_template_gives_every_sibling_the_same_answers(text):
     """Ground truth that siblings() does not use: each renamed prompt, read by the rule afresh, has the renamed target."""
     _, task = family(text)
     strings = words().tokenizer.strings
     for sibling, target in zip(task.texts, strings(task.targets.tolist()), strict=True):
         assert counterfactuals(sibling, words()).target == target
+
+
+def test_years_move_with_their_century():
+    _, task = family("The war lasted from 1732 to 17")
+    for clean, corrupt in zip(task.texts, task.corrupt_texts, strict=True):
+        start, end = clean.split()[4], clean.split()[6]
+        assert start == f"{end}32" and corrupt.split()[4] == f"{end}01" and end != "17"
+    later = [int(text) for text in words().tokenizer.strings(task.targets.tolist())]
+    assert min(later) > 32 and len(set(later)) == 1
+
+
+def test_a_thing_gives_way_to_its_own_kind_where_the_kind_is_asked_for():
+    """The control: in another sentence the pear gives way to any object."""
+    kind = english().kind_of("pear")
+    fruit = {form for entry in kind.members for form in entry.forms}
+    found, task = family("A pear is a kind of")
+    assert found.best.template == "hypernymy" and len(task) >= 4
+    assert {text.split()[1] for text in task.texts} <= fruit and {text.split()[1] for text in task.corrupt_texts}.isdisjoint(fruit)
+    _, other = family("The pear near the dog")
+    assert not {text.split()[1] for text in other.texts} <= fruit
 
 
 def test_names_are_balanced():

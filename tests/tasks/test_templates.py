@@ -10,8 +10,8 @@ from small_models import words
 from sonde.results import InputError
 from sonde.tasks import TEMPLATES
 from sonde.tasks.fillers import Fillers
+from sonde.tasks.frame import fill
 from sonde.tasks.prompt import Prompt
-from sonde.tasks.template import fill
 
 THEIR_WORDS = [
     "Mary",
@@ -33,6 +33,16 @@ THEIR_WORDS = [
     "capital",
     "is",
     "after",
+    "red",
+    "blue",
+    "1732",
+    "17",
+    "kind",
+    "of",
+    "because",
+    "def f(self,",
+    "):",
+    ":param",
 ]
 
 KNOWN = [
@@ -56,13 +66,33 @@ KNOWN = [
     ("agreement", "It was late. The dogs that see the cat", " are", " is", "It was late. The dog that see the cat"),
     ("agreement", "The dog that the girls follow", " is", " are", "The dogs that the girls follow"),
     ("agreement", "My dogs", " are", " is", "My dog"),
-    ("succession", "Monday, Tuesday, Wednesday,", " Thursday", " Sunday", "Thursday, Friday, Saturday,"),
-    ("succession", "Anna counted up from two to", " three", " six", "Anna counted up from five to"),
-    ("succession", "She left in December and came home in", " January", " April", "She left in March and came home in"),
-    ("capital", "The capital of France is", " Paris", " Rome", "The capital of Italy is"),
-    ("capital", "Paris is the capital of", " France", " Italy", "Rome is the capital of"),
-    ("repeat", "dog lamp river road dog", " lamp", " river", "cat lamp river road dog"),
-    ("repeat", "the old dog saw Anna, and the old dog", " saw", " old", "the old cat saw Anna, and the old dog"),
+    ("successor", "Monday, Tuesday, Wednesday,", " Thursday", " Sunday", "Thursday, Friday, Saturday,"),
+    ("successor", "Anna counted up from two to", " three", " six", "Anna counted up from five to"),
+    ("successor", "She left in December and came home in", " January", " April", "She left in March and came home in"),
+    ("capital", "The capital of France is", " Paris", None, None),
+    ("capital", "Paris is the capital of", " France", None, None),
+    ("induction", "dog lamp river road dog", " lamp", " river", None),
+    ("induction", "the old dog saw Anna, and the old dog", " saw", " old", None),
+    ("pronoun", "Mary went home because", " she", " he", None),
+    ("pronoun", "John went to the shop because", " he", " she", None),
+    ("pronoun", "It was late. When John saw the shop,", " he", " she", None),
+    ("colored_objects", "I see a red cup and a blue hat. The hat is", " blue", " red", "I see a red cup and a blue hat. The cup is"),
+    (
+        "colored_objects",
+        "Q: On the table, there is a red cup, a blue hat, and a green key. What color is the key? A:",
+        " green",
+        None,
+        None,
+    ),
+    ("hypernymy", "An apple is a kind of", " fruit", None, None),
+    ("hypernymy", "Mary likes hammers and other", " tools", None, None),
+    (
+        "docstring",
+        'def f(self, book, key, lamp):\n    """Open it\n\n    :param book: old\n    :param',
+        " key",
+        " lamp",
+        'def f(self, book, lamp, key):\n    """Open it\n\n    :param book: old\n    :param',
+    ),
 ]
 
 
@@ -72,15 +102,23 @@ def test_prompts_with_known_answers(name, text, target, foil, corrupt):
     knowing = [template.name for template in TEMPLATES.values() if next(template.rule(prompt), None) is not None]
     assert knowing[0] == name
     case = next(TEMPLATES[name].rule(prompt))
-    assert (case.target, case.corrupt) == (target, corrupt)
-    assert case.foil == foil
+    assert case.answers[0] == target and case.kind == TEMPLATES[name].kind(None)
+    assert foil in (None, *case.wrongs[:1]) and corrupt in (None, case.corrupt) and case.corrupt != text
     assert case.reason and all(word in prompt.words for word in case.roles.values())
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Mary and John went to the shop because",  # nobody acts again
+        "Mary and John went to the shop because",  # nobody acts again, and there are two whom a pronoun could mean
+        "Mary told the doctor that",  # likewise
+        "Mary lost her ring because",  # the pronoun's gender stands there
+        "I see a red cup and a red hat. The hat is",  # the same colour twice
+        "I see a red cup and a blue hat. The lamp is",  # a thing without a colour
+        "The war lasted from 1732 to 18",  # another century
+        "The war lasted from 1799 to 17",  # no later year
+        "An apple is a kind",
+        "A hammer and an apple are kinds of",  # two kinds
         "When Mary and John went to the shop, John",  # the next word is a verb
         "When Mary and John met Anna, John gave a book to",  # two people it could be
         "The dog saw the cat",  # a whole sentence, no subject alone
@@ -107,15 +145,59 @@ def test_a_template_knows_its_own_frames(name):
         assert "{" not in text
 
 
-@pytest.mark.parametrize("name", ["ioi", "capital", "succession"])
-def test_the_counterfactual_of_the_counterfactual_has_the_other_answer(name):
+@pytest.mark.parametrize("listed", ["key", "lamp", "book: old\n    :param key", "key: old\n    :param book"])
+def test_a_docstring_that_does_not_follow_its_signature(listed):
+    """The last argument is listed, or another name is, or all are, or they are out of order: no next one."""
+    prompt = Prompt(f"def f(self, book, key):\n    :param {listed}: old\n    :param", words().tokenizer)
+    assert next(TEMPLATES["docstring"].rule(prompt), None) is None
+
+
+TURNED = [("ioi", "swap"), ("capital", "country"), ("successor", "shift"), ("agreement", "number"), ("pronoun", "gender"), ("hypernymy", "kind")]
+TURNED += [("colored_objects", "question"), ("colored_objects", "colors"), ("docstring", "order"), ("docstring", "new"), ("induction", "answer")]
+
+
+@pytest.mark.parametrize(("name", "kind"), TURNED)
+def test_the_counterfactual_has_the_other_answer(name, kind):
     """The rule reads the corrupted prompt as well, and its answer there is the foil."""
     template, rng, fillers = TEMPLATES[name], random.Random(1), Fillers(words().tokenizer)
-    for frame in template.frames:
+    for frame in template.frames[:: 1 + len(template.frames) // 8]:
         text = next(filled for _ in range(20) if (filled := fill(frame, fillers, rng)) is not None)
-        case = next(template.rule(Prompt(text, fillers.tokenizer)))
-        back = next(template.rule(Prompt(case.corrupt, fillers.tokenizer)))
-        assert back.target == case.foil
+        case = next((case for case in template.rule(Prompt(text, fillers.tokenizer)) if case.kind == kind), None)
+        if case is not None:  # no later argument for the docstring to exchange, no other colour that takes the same article
+            back = next(template.rule(Prompt(case.corrupt, fillers.tokenizer)))
+            assert back.answers[0] == case.wrongs[0], text
+            assert case.answers[0] not in back.answers
+
+
+def test_an_answer_is_never_wrong():
+    rng, fillers = random.Random(2), Fillers(words().tokenizer)
+    for template in TEMPLATES.values():
+        for frame in template.frames[:: 1 + len(template.frames) // 4]:
+            text = next(filled for _ in range(20) if (filled := fill(frame, fillers, rng)) is not None)
+            for case, _ in zip(template.rule(Prompt(text, fillers.tokenizer)), range(5), strict=False):
+                assert not set(case.answers) & set(case.wrongs) and case.kind in template.counterfactuals
+
+
+@pytest.mark.parametrize("start", [2, 32, 50, 97, 98])
+def test_all_later_years_are_right_and_all_others_wrong(start):
+    """A hundred tokens of two digits, of which those after the first year's are right; the ones that stand for them are far from the border."""
+    case = next(TEMPLATES["greater_than"].rule(Prompt(f"The war lasted from 17{start:02d} to 17", words().tokenizer)))
+    later, others = ([int(text) for text in words().tokenizer.strings(tokens)] for tokens in (case.answers, case.wrongs))
+    assert sorted(later) == list(range(start + 1, 100)) and sorted(others) == list(range(start + 1))
+    assert later[0] == sorted(later)[len(later) // 2] and others[0] == sorted(others)[len(others) // 2]
+    assert case.corrupt == "The war lasted from 1701 to 17"
+
+
+def test_agreeing_verbs_are_right_in_both_forms_or_in_none():
+    singular, plural = (next(TEMPLATES["agreement"].rule(Prompt(text, words().tokenizer))) for text in ("The dog", "The dogs"))
+    assert singular.answers == plural.wrongs and singular.wrongs == plural.answers
+    assert len(singular.answers) == len(singular.wrongs) > 3 and {" is", " was", " has"} <= set(singular.answers)
+
+
+def test_the_order_of_what_is_tried_depends_on_the_text_alone():
+    first, again = (Prompt("The capital of France is", words().tokenizer).shuffled(range(50)) for _ in range(2))
+    other = Prompt("The capital of Italy is", words().tokenizer).shuffled(range(50))
+    assert first == again != other and sorted(first) == sorted(other) == list(range(50))
 
 
 @given(st.text(max_size=60).filter(str.strip))
@@ -137,7 +219,7 @@ def test_rules_read_any_order_of_their_own_words(parts):
     prompt = Prompt(" ".join(parts), words().tokenizer)
     for template in TEMPLATES.values():
         for case, _ in zip(template.rule(prompt), range(3), strict=False):
-            assert case.corrupt != prompt.text and case.target != case.foil
+            assert case.corrupt != prompt.text and not set(case.answers) & set(case.wrongs)
 
 
 def test_slots():
@@ -149,6 +231,11 @@ def test_slots():
     days = [entry.forms[0] for entry in fillers.lexicon["weekday"].entries]
     assert [days.index(day) for day in (second, third)] == [(days.index(first) + 1) % 7, (days.index(first) + 2) % 7]
     assert fill("{n:country/capital}", fillers, rng) in [entry.forms[1] for entry in fillers.lexicon["country"].entries]
+    year, century = fill("{y:year} {y.century}", fillers, rng).split()
+    assert year.startswith(century) and len(year) == 4
+    token = fill("{x:token}", fillers, rng)
+    assert token.isalpha() and fillers.is_single(token)
+    assert fill("{x!A:country}", fillers, rng).split()[0] in ("A", "An")
     drawn = {fill("{x!a:object}", fillers, rng) for _ in range(200)}
     assert "an apple" in drawn and "a book" in drawn and "a apple" not in drawn
     filled = [fill("{n:number} {n+1}", fillers, rng) for _ in range(200)]
@@ -161,6 +248,8 @@ def test_slots():
         ("{x:fruit}", "no class of words 'fruit'"),
         ("{x:noun/dual}", "no form 'dual'; it has singular, plural"),
         ("{x-1:noun}", "is no name"),
+        ("{x:noun} {x.dual}", "the class '[a-z]+' has no form 'dual'; it has singular, plural"),
+        ("{x!r:noun}", "is no name"),
     ],
 )
 def test_slots_that_are_written_wrongly(frame, message):

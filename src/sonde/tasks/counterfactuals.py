@@ -180,7 +180,7 @@ def _from_templates(text: Prompt, answers: _Answers) -> tuple[list[Candidate], l
             if len(found) == SHOWN:
                 break
             try:
-                named = [token_id(text.tokenizer, answer) for answer in (case.foil, case.target) if answer is not None]
+                named = [token_id(text.tokenizer, answer) for answer in (*case.wrongs[:1], case.answers[0])]
                 right, wrong = answers.choose(named[-1], named)
                 made = pair(text.tokenizer, text.text, case.corrupt, right, wrong, text.bos)
             except InputError as refusal:

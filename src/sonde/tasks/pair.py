@@ -1,7 +1,7 @@
 """A prompt and its counterfactual, token by token: what may be compared position by position, and what must be refused."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sonde.access import Tokenizer
@@ -97,6 +97,21 @@ def token_id(tokenizer: Tokenizer, token: str | int) -> int:
     if not 0 <= token < tokenizer.vocab_size:
         raise InputError(f"token {token} is not in this tokenizer's vocabulary of {tokenizer.vocab_size} (0 to {tokenizer.vocab_size - 1})")
     return token
+
+
+def is_single(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether a text, with its leading space, is one token inside a sentence."""
+    try:
+        tokenizer.single(text)
+    except InputError:
+        return False
+    return True
+
+
+def singles(tokenizer: Tokenizer, tokens: Iterable[Token]) -> tuple[Token, ...]:
+    """Those of some answers that are single tokens; all of them where none is, so that a refusal can name them."""
+    tokens = tuple(tokens)
+    return tuple(token for token in tokens if isinstance(token, int) or is_single(tokenizer, token)) or tokens
 
 
 def spells(tokenizer: Tokenizer, word: str) -> bool:

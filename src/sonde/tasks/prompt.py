@@ -1,13 +1,17 @@
 """A prompt as a person reads it (words, with their classes) and as the model does (tokens), and the way from one to the other."""
 
 import functools
+import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sonde.access import Model, Tokenizer
 from sonde.results import InputError
 from sonde.tasks.lexicon import Lexicon, Sense, english
+
+T = TypeVar("T")
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 
@@ -63,6 +67,11 @@ class Prompt:
     def continued(self, word: str) -> str:
         """A word as it would follow the prompt: with a space before it, unless the prompt ends with one."""
         return word if self.text[-1].isspace() else f" {word}"
+
+    def shuffled(self, items: Iterable[T]) -> list[T]:
+        """The items in an order that the text alone decides, so that what is tried first is no habit, and the same every time."""
+        items = list(items)
+        return random.Random(self.text).sample(items, len(items))
 
     def replaced(self, changes: Mapping[Word, str]) -> str:
         """The text with some of its words exchanged."""

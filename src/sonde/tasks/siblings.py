@@ -5,6 +5,7 @@ and foil too, by others of their class with as many tokens: what the model does 
 """
 
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ FILLERS = 8  # a class narrower than this gives way to the wider one
 TRIES = 100  # draws in a row that give nothing new, after which there is nothing new
 SHAPED = 40  # stand-ins looked for, for a repeated word of no class
 
+_YEAR = re.compile(r"(?:1[1-9]|20)\d\d")
+
 Renaming = Mapping[str, str]
 Choices = tuple[Renaming, ...]  # renamings of one entry, or of all members of an ordered class, of which one is drawn
 
@@ -30,7 +33,8 @@ def siblings(
     """Other examples of what one prompt and its counterfactual ask.
 
     Names are exchanged for names of either gender, unless a word of the prompt tells the gender. Members of an ordered class (weekdays) move
-    by the same number of steps, and only where the answer is one of them. Where no word is of a class, words that come again in the prompt or
+    by the same number of steps, and only where the answer is one of them; years move to another century. Where the answer says what a thing is a
+    kind of, things of that kind take its place. Where no word is of a class, words that come again in the prompt or
     in the answers are exchanged for tokens that are written alike.
 
     Arguments:
@@ -100,6 +104,7 @@ class _Family:
             self._entry(entry, senses, gendered) for entry in dict.fromkeys(s.entry for s in senses.values() if s.entry in said and not s.kind.order)
         ]
         parts += [self._shift(kind, senses) for kind in dict.fromkeys(s.kind for s in senses.values() if s.kind.order)]
+        parts += [self._centuries()]
         usable = [choices for choices in parts if choices]
         return usable or [choices for choices in map(self._shaped, self._repeated()) if choices]
 
@@ -119,16 +124,37 @@ class _Family:
     def _entry(self, entry: Entry, senses: Mapping[str, Sense], gendered: bool) -> Choices:
         """One entry with all its forms, exchanged within the narrowest class that offers enough."""
         forms = {word: sense.form for word, sense in senses.items() if sense.entry == entry}
-        sense = senses[next(iter(forms))]
+        word, sense = next((word, senses[word]) for word in forms)
         classes = self.clean.lexicon.fillers(sense)
         if sense.kind.wider == "name":
             classes = classes[:1] if gendered else classes[-1:]
+        if sense.kind.wider == "adjective":
+            classes = classes[:1]  # where a colour is asked for, no other adjective will do
+        of_kind = self.clean.lexicon.kind_of(word)
+        if of_kind is not None and self._asks_for_a_kind():
+            classes = [WordClass("member", of_kind.names, of_kind.members)]
         choices: Choices = ()
         for kind in classes:
             choices = self._fitting({word: other.forms[form] for word, form in forms.items()} for other in kind.entries if other != entry)
             if len(choices) >= FILLERS:
                 break
         return choices
+
+    def _asks_for_a_kind(self) -> bool:
+        """Whether an answer is the name of a kind: then a thing gives way to things of its own kind alone."""
+        names = {name for kind in self.clean.lexicon.kinds.values() for name in kind.names}
+        return any(answer.strip() in names for answer in self.answers)
+
+    def _centuries(self) -> Choices:
+        """The years, moved to another century with the century itself, if it is said too."""
+        years = [word for word in self.words if _YEAR.fullmatch(word)]
+        centuries = {year[:2] for year in years}
+        if len(centuries) != 1 or not centuries <= self.words:
+            return ()
+        (century,) = centuries
+        return self._fitting(
+            {century: str(other), **{year: f"{other}{year[2:]}" for year in years}} for other in range(11, 21) if str(other) != century
+        )
 
     def _shift(self, kind: WordClass, senses: Mapping[str, Sense]) -> Choices:
         """All members of an ordered class, moved by the same number of steps, if the answer is one of them."""

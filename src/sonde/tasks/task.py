@@ -12,6 +12,7 @@ from sonde.access import Metric, Model
 from sonde.results import InputError, shown
 from sonde.tasks.metrics import METRICS
 from sonde.tasks.pair import Pair, Tokens, pair
+from sonde.tasks.parts import words_of
 from sonde.tasks.prompt import tokenizer_of
 
 Row = tuple[int, ...]
@@ -143,9 +144,25 @@ class Task:
         return replace(self, **parts, metric=restrict(list(examples)), spans=spans)
 
     def split(self, seed: int = 0) -> tuple["Task", "Task"]:
-        """Two halves that share no example: one to search on, and one, the larger where they differ, to judge what was found."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
-        return self.select(sorted(order[: len(self) // 2])), self.select(sorted(order[len(self) // 2 :]))
+        """Two parts, one to search on, and one, the larger where they differ, to judge what was found.
+
+        They share no example, nor two of the same words in another order, number or form: such examples stay together, so the first part may be
+        smaller than half.
+
+        Arguments:
+            seed: of the draw.
+
+        Raises:
+            InputError: for a metric that cannot be restricted to some of its examples.
+        """
+        together: dict[tuple[str, ...], list[int]] = {}
+        for i, text in enumerate(self.texts):
+            together.setdefault(words_of(text), []).append(i)
+        groups = list(together.values())
+        search: list[int] = []
+        for i in torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist():
+            search += groups[i] if len(search) + len(groups[i]) <= len(self) // 2 else []
+        return self.select(sorted(search)), self.select(sorted(set(range(len(self))) - set(search)))
 
     def __repr__(self) -> str:
         lines = [f"Task {self.name!r}: {len(self)} examples" + (f" of {self.length} tokens" if self.length else "")]

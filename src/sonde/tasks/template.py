@@ -4,33 +4,31 @@ The rule reads any prompt, made from a frame or typed by a user: so a template b
 the same counterfactual rule.
 """
 
-import random
-import re
-import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sonde.results import InputError
-from sonde.tasks.fillers import Fillers
-from sonde.tasks.lexicon import Entry
+from sonde.tasks.pair import Token
 from sonde.tasks.prompt import Prompt, Word
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a rule says about one prompt.
+    """What a rule says about one prompt, and one way to change the answer.
 
     Arguments:
+        kind: which of the template's counterfactuals this is.
         corrupt: the prompt with the answer changed, as little else as possible.
-        target: the right answer, as it would follow the prompt.
-        foil: the answer to compare it with, likewise; `None` where the rule has none.
+        answers: what is right after the prompt, as it would follow it, or as token ids; the first stands for all.
+        wrongs: what the answers are compared with, likewise; none where the rule has none.
         reason: what was changed, as a clause.
         roles: the words that matter, by their part.
     """
 
+    kind: str
     corrupt: str
-    target: str
-    foil: str | None
+    answers: tuple[Token, ...]
+    wrongs: tuple[Token, ...]
     reason: str
     roles: Mapping[str, Word] = field(default_factory=dict)
 
@@ -42,87 +40,32 @@ Rule = Callable[[Prompt], Iterator[Case]]
 class Template:
     """A kind of prompt whose right answer is known.
 
-    A slot is `{slot:class}` where it first stands and `{slot}` later; a class by itself (`{place}`) names its slot too. `class/form` picks a form
-    (`{n:noun/plural}`), `class/*` any one. `{d+1}` is what follows slot `d` in an ordered class. `{x!a:class}` puts "a" or "an" before the word.
+    Its frames are texts with slots, as `sonde.tasks.frame` reads them.
 
     Arguments:
         name: its name.
         question: what the model must know, as a question.
+        source: where the task comes from.
         frames: texts with slots.
         rule: gives the cases of a prompt, the preferred one first, and nothing for a prompt of another kind.
+        counterfactuals: what each kind of counterfactual changes, by its name; the first is the default.
+        metric: the name of the metric, as in `Task.with_metric`.
     """
 
     name: str
     question: str
+    source: str
     frames: tuple[str, ...]
     rule: Rule
+    counterfactuals: Mapping[str, str]
+    metric: str = "logit_difference"
 
-
-@dataclass(frozen=True)
-class _Slot:
-    """One slot of a frame: the text before it, and what stands in it."""
-
-    before: str
-    name: str
-    steps: int
-    article: bool
-    kind: str
-    form: str
-
-
-def fill(frame: str, fillers: Fillers, rng: random.Random) -> str | None:
-    """A frame with its slots filled by words drawn at random; no entry comes in two slots.
-
-    Arguments:
-        frame: a text with slots, as in `Template`.
-        fillers: the words that may be drawn.
-        rng: drawn from.
-
-    Returns:
-        The text; `None` where the words drawn do not serve: nothing follows the last number word.
-
-    Raises:
-        InputError: a slot that is not written as `Template` says, or a class without enough words for this tokenizer.
-    """
-    chosen: dict[str, tuple[Entry, int]] = {}
-    text = ""
-    for slot in _slots(frame):
-        text += slot.before
-        if not slot.name:
-            continue
-        if slot.kind:
-            chosen[slot.name] = _draw(slot, fillers, {entry for entry, _ in chosen.values()}, rng)
-        entry, form = chosen[slot.name]
-        word = fillers.after(entry, slot.steps, form) if slot.steps else entry.forms[form]
-        if word is None:
-            return None
-        text += f"{'an' if word[0] in 'aeiou' else 'a'} {word}" if slot.article else word
-    return text
-
-
-def _slots(frame: str) -> list[_Slot]:
-    slots: list[_Slot] = []
-    for before, name, spec, conversion in string.Formatter().parse(frame):
-        if name is None:
-            slots.append(_Slot(before, "", 0, False, "", ""))
-            continue
-        found = re.fullmatch(r"(\w+)(?:\+(\d+))?", name)
-        if found is None:
-            raise InputError(f"slot {{{name}}} of the frame {frame!r} is no name: use letters and digits, and +1 for what follows")
-        first = all(slot.name != found[1] for slot in slots)
-        kind, _, form = (spec or (found[1] if first else "")).partition("/")
-        slots.append(_Slot(before, found[1], int(found[2] or 0), conversion == "a", kind, form))
-    return slots
-
-
-def _draw(slot: _Slot, fillers: Fillers, taken: set[Entry], rng: random.Random) -> tuple[Entry, int]:
-    kind = fillers.usable(slot.kind, slot.form)
-    free = [entry for entry in kind.entries if entry not in taken]
-    if not free:
-        raise InputError(
-            f"only {len(kind.entries)} words of the class {slot.kind!r} are single tokens here, too few for this task: choose another one"
-        )
-    entry = rng.choice(free)
-    if slot.form == "*":
-        return entry, rng.randrange(len(kind.forms))
-    return entry, kind.forms.index(slot.form) if slot.form else 0
+    def kind(self, counterfactual: str | None) -> str:
+        """A kind of counterfactual by its name, the default without one; raises `InputError` for one that the template does not have."""
+        kinds = self.counterfactuals
+        if counterfactual is None:
+            return next(iter(kinds))
+        if counterfactual not in kinds:
+            told = ", ".join(f"{kind!r} ({changes})" for kind, changes in kinds.items())
+            raise InputError(f"the task {self.name!r} has no counterfactual {counterfactual!r}; it has {told}")
+        return counterfactual

@@ -43,13 +43,13 @@ def test_the_rule_holds_in_every_example():
 
 
 def test_another_kind_of_counterfactual():
-    task = load(SlotTemplate.of(GIFTS), words(), n=10, kind="stranger")
+    task = load(SlotTemplate.of(GIFTS), words(), n=10, counterfactual="stranger")
     assert all(len(set(re.findall(r"[A-Z]\w+", corrupt)) - {"When"}) == 3 for corrupt in task.corrupt_texts)
     assert any("the counterfactual is 'stranger'; there is also 'swap'" in note for note in task.notes)
     with pytest.raises(InputError, match="has no counterfactual 'none'; it has swap, stranger"):
-        load(SlotTemplate.of(GIFTS), words(), kind="none")
+        load(SlotTemplate.of(GIFTS), words(), counterfactual="none")
     with pytest.raises(InputError, match="only templates of your own name their counterfactuals"):
-        load("ioi", words(), kind="none")
+        load("ioi", words(), counterfactual="none")
 
 
 def test_sets_of_answers():

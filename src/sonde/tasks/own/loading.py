@@ -11,6 +11,7 @@ from sonde.tasks.gathering import Gathering, Misfit
 from sonde.tasks.own.document import read
 from sonde.tasks.own.draws import Words, draw
 from sonde.tasks.own.template import SlotTemplate
+from sonde.tasks.parts import Part, part_of
 from sonde.tasks.task import Task
 from sonde.tasks.template import Template
 
@@ -38,8 +39,8 @@ def read_template(file: str | Path) -> Template | SlotTemplate:
 
 
 def load_own(
-    template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None, kind: str | None = None, name: str | None = None,
-    notes: Sequence[str] = (),
+    template: SlotTemplate, model: Model, n: int = 64, seed: int = 0, bos: bool | None = None, kind: str | None = None, part: Part | None = None,
+    name: str | None = None, notes: Sequence[str] = (),
 ) -> Task:  # fmt: skip
     """A task of `n` distinct examples.
 
@@ -50,6 +51,7 @@ def load_own(
         seed: of the draws.
         bos: whether the beginning-of-sequence token comes first; by default as the tokenizer does.
         kind: which of the template's counterfactuals; the first by default.
+        part: examples of this part only.
         name: the task's name; the template's by default.
         notes: what was decided before.
 
@@ -70,7 +72,7 @@ def load_own(
         except Misfit as misfit:
             gathering.add(misfit)
             continue
-        if example.clean not in found and gathering.add(example):
+        if example.clean not in found and part in (None, part_of(example.clean)) and gathering.add(example):
             found.add(example.clean)
             missed = 0
     short = (f"only {len(found)} distinct examples of the {n} asked for were found",) if len(found) < n else ()

@@ -19,13 +19,13 @@ def capital_of_the_country(prompt: Prompt) -> Iterator[Case]:
     assert sense is not None  # it is a member
     entry, kind = sense.entry, sense.kind
     asked = 1 - sense.form
-    for step in range(1, len(kind.entries)):
-        other = kind.entries[(kind.entries.index(entry) + step) % len(kind.entries)]
+    for other in prompt.shuffled(other for other in kind.entries if other != entry):
         changes = dict.fromkeys(members, other.forms[sense.form])
         yield Case(
+            "country",
             prompt.replaced(changes),
-            prompt.continued(entry.forms[asked]),
-            prompt.continued(other.forms[asked]),
+            (prompt.continued(entry.forms[asked]),),
+            (prompt.continued(other.forms[asked]),),
             f"{other.forms[sense.form]} instead of {members[0].text}",
             {kind.forms[sense.form]: members[-1]},
         )
@@ -34,6 +34,7 @@ def capital_of_the_country(prompt: Prompt) -> Iterator[Case]:
 CAPITAL = Template(
     "capital",
     "Which city is the country's capital?",
+    'Merullo et al. 2024, "Language models implement simple word2vec-style vector arithmetic"; Hanna et al. 2024',
     (
         "The capital of {country} is",
         "{a:name} flew to {country} and landed in the capital,",
@@ -42,4 +43,5 @@ CAPITAL = Template(
         "If you visit {country}, see the capital,",
     ),
     capital_of_the_country,
+    {"country": "another country (or its capital) is named, whose answer is the foil"},
 )

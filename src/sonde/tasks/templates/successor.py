@@ -1,4 +1,4 @@
-"""Succession: what follows in an ordered class (weekdays, months, number words; Gould et al. 2023, "Successor heads").
+"""Successor: what follows in an ordered class (weekdays, months, number words; Gould et al. 2023, "Successor heads").
 
 The counterfactual shifts all its members by the same number of steps, so that it is as orderly as the prompt and has another answer.
 """
@@ -35,7 +35,8 @@ def what_follows(prompt: Prompt) -> Iterator[Case]:
                 continue
             changes = {word: entry.forms[0] for word, entry in zip(members, moved, strict=True) if entry is not None}
             reason = f"{', '.join(changes.values())} instead of {', '.join(word.text for word in members)}"
-            yield Case(prompt.replaced(changes), prompt.continued(answer.forms[0]), prompt.continued(foil.forms[0]), reason, {"last": members[-1]})
+            answers, wrongs = (prompt.continued(answer.forms[0]),), (prompt.continued(foil.forms[0]),)
+            yield Case("shift", prompt.replaced(changes), answers, wrongs, reason, {"last": members[-1]})
         return
 
 
@@ -60,9 +61,10 @@ def _is_asked(prompt: Prompt, members: list[Word]) -> bool:
     return cue_before or cue_later or again or counted
 
 
-SUCCESSION = Template(
-    "succession",
+SUCCESSOR = Template(
+    "successor",
     "What comes next?",
+    'Gould et al. 2023, "Successor heads"',
     (
         "{a:name} said: {d:weekday}, {d+1}, {d+2},",
         "{a:name} wrote: {d:weekday}, {d+1},",
@@ -75,4 +77,5 @@ SUCCESSION = Template(
         "{a:name} counted up from {d:number} to",
     ),
     what_follows,
+    {"shift": "all members move by the same number of steps, and the answer with them"},
 )
