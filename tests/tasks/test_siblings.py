@@ -16,7 +16,6 @@ PROMPTS = [
     "Anna said: one, two, three,",
     "Mary dog lamp river road dog",
     "The war lasted from 1732 to 17",
-    "I see a red cup and a blue hat. The hat is",
     "Mary went home because",
     "John went to the shop and",
 ]
@@ -40,7 +39,7 @@ def test_every_token_keeps_its_place(text):
     assert [words().tokenizer.encode(t) for t in task.corrupt_texts] == [list(row) for row in task.corrupt]
 
 
-@pytest.mark.parametrize("text", [*PROMPTS[:5], *PROMPTS[7:9]])
+@pytest.mark.parametrize("text", [*PROMPTS[:5], *PROMPTS[7:8]])
 def test_the_template_gives_every_sibling_the_same_answers(text):
     """Ground truth that siblings() does not use: each renamed prompt, read by the rule afresh, has the renamed target."""
     _, task = family(text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sonde.access import Model
 from sonde.results import InputError
-from sonde.tasks.lexicon import Entry, Sense, WordClass
+from sonde.tasks.lexicon import Entry, Kind, Sense, WordClass
 from sonde.tasks.pair import Pair, pair, spells, token_id
 from sonde.tasks.prompt import Prompt, Word, tokenizer_of
 from sonde.tasks.task import Task
@@ -97,14 +97,15 @@ class _Family:
     def parts(self) -> list[Choices]:
         """What can be renamed: the choices that leave every other token where it was."""
         lexicon = self.clean.lexicon
-        senses = {word: sense for word in sorted(self.words) if (sense := lexicon.sense(word)) is not None}
+        things = self._things()
+        senses = {word: sense for word in sorted(self.words) if (sense := lexicon.sense(word)) is not None and word not in things}
         said = {s.entry for word in (*self.clean.words, *self.corrupt.words) if (s := lexicon.sense(word.text)) is not None}
         gendered = any(lexicon.is_a(word, "gendered") for word in self.words)
         parts = [
             self._entry(entry, senses, gendered) for entry in dict.fromkeys(s.entry for s in senses.values() if s.entry in said and not s.kind.order)
         ]
         parts += [self._shift(kind, senses) for kind in dict.fromkeys(s.kind for s in senses.values() if s.kind.order)]
-        parts += [self._centuries()]
+        parts += [self._centuries(), *(self._of_its_kind(word, kind) for word, kind in things.items())]
         usable = [choices for choices in parts if choices]
         return usable or [choices for choices in map(self._shaped, self._repeated()) if choices]
 
@@ -124,15 +125,12 @@ class _Family:
     def _entry(self, entry: Entry, senses: Mapping[str, Sense], gendered: bool) -> Choices:
         """One entry with all its forms, exchanged within the narrowest class that offers enough."""
         forms = {word: sense.form for word, sense in senses.items() if sense.entry == entry}
-        word, sense = next((word, senses[word]) for word in forms)
+        sense = senses[next(iter(forms))]
         classes = self.clean.lexicon.fillers(sense)
         if sense.kind.wider == "name":
             classes = classes[:1] if gendered else classes[-1:]
         if sense.kind.wider == "adjective":
             classes = classes[:1]  # where a colour is asked for, no other adjective will do
-        of_kind = self.clean.lexicon.kind_of(word)
-        if of_kind is not None and self._asks_for_a_kind():
-            classes = [WordClass("member", of_kind.names, of_kind.members)]
         choices: Choices = ()
         for kind in classes:
             choices = self._fitting({word: other.forms[form] for word, form in forms.items()} for other in kind.entries if other != entry)
@@ -140,10 +138,18 @@ class _Family:
                 break
         return choices
 
-    def _asks_for_a_kind(self) -> bool:
-        """Whether an answer is the name of a kind: then a thing gives way to things of its own kind alone."""
-        names = {name for kind in self.clean.lexicon.kinds.values() for name in kind.names}
-        return any(answer.strip() in names for answer in self.answers)
+    def _things(self) -> dict[str, Kind]:
+        """The words whose kind matters: where an answer is the name of a kind, all that are of any."""
+        lexicon = self.clean.lexicon
+        names = {name for kind in lexicon.kinds.values() for name in kind.names}
+        if not any(answer.strip() in names for answer in self.answers):
+            return {}
+        return {word: kind for word in sorted(self.words) if (kind := lexicon.kind_of(word)) is not None}
+
+    def _of_its_kind(self, word: str, kind: Kind) -> Choices:
+        """A thing, exchanged for others of its kind."""
+        form = next(entry.forms.index(word) for entry in kind.members if word in entry.forms)
+        return self._fitting({word: other.forms[form]} for other in kind.members if other.forms[form] != word)
 
     def _centuries(self) -> Choices:
         """The years, moved to another century with the century itself, if it is said too."""
