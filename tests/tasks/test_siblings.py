@@ -58,14 +58,13 @@ def test_years_move_with_their_century():
 
 
 def test_a_thing_gives_way_to_its_own_kind_where_the_kind_is_asked_for():
-    """The control: in another sentence the pear gives way to any object."""
-    kind = english().kind_of("pear")
-    fruit = {form for entry in kind.members for form in entry.forms}
-    found, task = family("A pear is a kind of")
-    assert found.best.template == "hypernymy" and len(task) >= 4
-    assert {text.split()[1] for text in task.texts} <= fruit and {text.split()[1] for text in task.corrupt_texts}.isdisjoint(fruit)
-    _, other = family("The pear near the dog")
-    assert not {text.split()[1] for text in other.texts} <= fruit
+    """The control: in another sentence the ball gives way to any object."""
+    toys = {form for entry in english().kind_of("ball").members for form in entry.forms}
+    found, task = family("A ball is a kind of")
+    assert found.best.template == "hypernymy" and len(task) >= 2
+    assert {text.split()[1] for text in task.texts} <= toys and {text.split()[1] for text in task.corrupt_texts}.isdisjoint(toys)
+    _, other = family("The ball near the dog")
+    assert not {text.split()[1] for text in other.texts} <= toys
 
 
 def test_names_are_balanced():
