@@ -148,7 +148,7 @@ def _opened(arguments: argparse.Namespace) -> tuple[Any, Any]:
     wanted = {"n": arguments.n, "seed": arguments.seed, "bos": arguments.bos}
     if arguments.task not in TEMPLATES and path.suffix not in ENDINGS and path.exists():
         return model, read(path, model, **wanted, format=arguments.format, variant=arguments.kind)
-    return model, load_task(arguments.task, model, **wanted, kind=arguments.kind)
+    return model, load_task(arguments.task, model, **wanted, counterfactual=arguments.kind)
 
 
 def _described(task: Any) -> dict[str, Any]:
