@@ -87,11 +87,9 @@ class SideBySide:
 
     def _section(self, key: str) -> Section:
         left, right = self.left.section(key), self.right.section(key)
-        sentences = [
-            Sentence(f"{label}: {sentence.text}", sentence.verdict)
-            for label, section in zip(self.labels, (left, right), strict=True)
-            for sentence in section.sentences
-        ]
+        sentences: list[Sentence] = []
+        for side, label, section in zip(("Left", "Right"), self.labels, (left, right), strict=True):
+            sentences += [Sentence(f"{side}, {label}:"), *section.sentences] if section.sentences else []
         return Section(key, left.title, left.lead if key != "summary" else "", self._drawings(left, right), sentences)
 
     def _drawings(self, left: Section, right: Section) -> list[Drawing]:
@@ -128,10 +126,10 @@ def side_by_side(left: Explanation, right: Explanation) -> SideBySide:
 
 def _apart(one: Explanation, other: Explanation) -> str:
     """What tells an explanation from another one, in as few words as do."""
-    told = [f"{one.model}" if one.model != other.model else "", f"“{one.prompt}”" if one.prompt != other.prompt else ""]
-    told += [f"`{one.target}` against `{one.foil}`" if (one.target, one.foil) != (other.target, other.foil) else ""]
-    told += [f"content {one.model_hash[:8]}" if one.model == other.model and one.model_hash != other.model_hash else ""]
-    told += [f"seed {one.seed}" if one.seed != other.seed else ""]
+    told = [one.model if one.model != other.model else "", f"“{one.prompt}”" if one.prompt != other.prompt else ""]
+    if not any(told):
+        told = [f"`{one.target}` against `{one.foil}`"]
+        told += [f"content {one.model_hash[:8]}" if one.model_hash != other.model_hash else "", f"seed {one.seed}" if one.seed != other.seed else ""]
     return ", ".join(filter(None, told))
 
 
