@@ -69,6 +69,7 @@ def changed(old, new):
         (changed("  io: name", "  io: {class: name, words: [a]}"), "this one has 2: give one of class, words and file"),
         (changed("  io: name", "  io: {words: [a/b, c], forms: [one, two]}"), r"'c' has 1 forms and the slot 2 \(one, two\)"),
         (changed("  io: name", "  io: {class: name, forms: [x]}"), "a class of the lexicon has its own forms"),
+        (changed("  io: name", "  io: [Mary, '']"), "one of its words is empty: write it out"),
         (changed("  io: name", "  io: {class: noun, form: dual}"), "no form 'dual': its words have singular, plural"),
         (changed("  io: name", "  io: {class: name, tokens: some}"), "'some' is no number of tokens"),
         (changed("  io: name", "  io: {words: [a, b], order: ring}"), "no order 'ring': words stand in a line or in a circle"),

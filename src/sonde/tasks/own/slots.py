@@ -98,7 +98,9 @@ def _kind(document: Document, name: str, data: dict[str, Data], source: str, lex
     if not found:
         document.refuse(path, "a slot without words: list at least two, so that one can be exchanged for another")
     for entry in found:
-        if len(entry) != len(forms) or not all(entry):
+        if not all(entry):
+            document.refuse(path, "one of its words is empty: write it out or take it out")
+        if len(entry) != len(forms):
             counts = f"{'/'.join(entry)!r} has {len(entry)} forms and the slot {len(forms)} ({', '.join(forms)})"
             document.refuse(path, f"{counts}: write its forms with / between them")
     return WordClass(name, forms, tuple(Entry(entry, name) for entry in found), order=order)  # type: ignore[arg-type] # checked above
