@@ -1,0 +1,107 @@
+"""What an edge does, by recomputing the network without it: the plain definition, slow and exact, against which faster methods can be held.
+
+On an ablated edge u -> v the receiver reads the reference value of the sender's output instead of the current one,
+
+    x_v = sum over all u before v of z_u  +  sum over ablated u -> v of (reference z_u - z_u),
+
+and everything after it is computed anew. An edge's effect is the metric with the edge ablated minus the metric as it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sonde.nn import Transformer
+from sonde.specimens.compiled.graph import MLP, Edge, Head, Kind, edges
+from sonde.tasks import Task
+
+Outputs = dict[str, Float[Tensor, "batch pos d_model"]]
+
+
+class Ablation:
+    """One kind of ablation of a network on the examples of a task.
+
+    Arguments:
+        model: a network of `sonde.nn` with as many key as query heads and no rotary positions, as the programs are.
+        task: examples of equal length; their logit difference at the last token is the metric.
+        kind: what takes the place of an ablated output.
+        seed: of the choice of other examples, where the kind is "resample".
+    """
+
+    def __init__(self, model: Transformer, task: Task, kind: Kind, seed: int = 0) -> None:
+        self.model, self.task = model, task
+        self.ids = torch.tensor(task.clean)
+        with torch.no_grad():
+            _, partners = _forward(model, torch.tensor(task.corrupt))
+        if kind == "resample":
+            order = torch.randperm(len(task), generator=torch.Generator().manual_seed(seed))
+            others = torch.empty_like(order).scatter_(0, order, order.roll(1))  # a cycle: no example is its own other
+        change = {
+            "zero": torch.zeros_like,
+            "mean": lambda z: z.mean(0, keepdim=True).expand_as(z),
+            "resample": lambda z: z[others],
+            "counterfactual": lambda z: z,
+        }[kind]
+        self.reference = {sender: change(z) for sender, z in partners.items()}
+
+    def metric(self, ablated: Iterable[Edge] = (), amount: float | Tensor = 1.0) -> Float[Tensor, " example"]:
+        """The logit difference of each example with some edges ablated together.
+
+        Arguments:
+            ablated: the edges.
+            amount: how far: 0 not at all, 1 wholly. The derivative at 0 is the edges' score by attribution patching.
+        """
+        logits, _ = _forward(self.model, self.ids, ablated, self.reference, amount)
+        right, wrong = (logits.gather(1, ids[:, None])[:, 0] for ids in (self.task.targets, self.task.foils))
+        return right - wrong
+
+    @torch.no_grad()
+    def effects(self, ablated: Iterable[Edge] | None = None) -> dict[Edge, Float[Tensor, " example"]]:
+        """The effect of ablating each edge by itself.
+
+        Arguments:
+            ablated: the edges; by default all that the network has.
+        """
+        whole = self.metric()
+        return {edge: self.metric([edge]) - whole for edge in (edges(self.model.config) if ablated is None else ablated)}
+
+
+def _forward(
+    model: Transformer, ids: Int[Tensor, "batch pos"], ablated: Iterable[Edge] = (), reference: Mapping[str, Tensor] | None = None,
+    amount: float | Tensor = 1.0,
+) -> tuple[Float[Tensor, "batch vocab"], Outputs]:  # fmt: skip
+    """Logits at the last position and every sender's output, with some edges ablated."""
+    cut = defaultdict(list)
+    for sender, receiver in ablated:
+        cut[receiver].append(sender)
+    sent: Outputs = {"embed": model.embed(ids)}
+    if model.config.positional == "learned":
+        sent["pos_embed"] = model.pos_embed(torch.arange(ids.shape[1])).expand_as(sent["embed"])
+    stream = sum(sent.values())
+
+    def received(receiver: str) -> Tensor:
+        return stream + sum(amount * (reference[sender] - sent[sender]) for sender in cut[receiver])
+
+    for layer, block in enumerate(model.blocks):
+        attn, n_heads = block.attn, model.config.n_heads
+        heads = [Head(layer, head) for head in range(n_heads)]
+
+        def read(linear: nn.Linear, sites: list[str], block: nn.Module = block) -> Tensor:
+            own = lambda x: linear(block.attn_norm(x)).unflatten(-1, (len(sites), -1)).unbind(2)  # noqa: B023
+            shared = own(stream)
+            return torch.stack([own(received(site))[head] if site in cut else shared[head] for head, site in enumerate(sites)], dim=1)
+
+        q, k, v = (read(attn.q, [h.q for h in heads]), read(attn.k, [h.k for h in heads]), read(attn.v, [h.v for h in heads]))
+        z, _ = attn.kernel(attn, q, k, v, None, scaling=attn.scaling)
+        W_O = attn.o.weight.unflatten(1, (n_heads, -1))
+        results = torch.einsum("bphe,dhe->hbpd", z, W_O)
+        sent |= {head.z: result for head, result in zip(heads, results, strict=True)}
+        stream = stream + results.sum(0) + (0 if attn.o.bias is None else attn.o.bias)
+        if block.has_mlp:
+            sent[MLP(layer).out] = block.mlp(block.mlp_norm(received(MLP(layer).reads)))
+            stream = stream + sent[MLP(layer).out]
+    return model.unembed(model.final_norm(received("logits")[:, -1])), sent
