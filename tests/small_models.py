@@ -1,14 +1,13 @@
 """Models small enough for every test: the shipped specimen, the planted circuit, and a random Llama with a tokenizer of another kind."""
 
 import functools
-import tempfile
 
 import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, processors, trainers
 
 import sonde
-from sonde.specimens import planted as circuit
+from sonde.specimens import compiled
 
 _STORY = (
     "Once upon a time there was a little girl named Lily and a boy named Tom. When Lily and Tom went to the park, Tom gave a ball to Lily. "
@@ -29,9 +28,9 @@ def words() -> sonde.Model:
 @functools.cache
 def planted(seed: int = 0) -> tuple[sonde.Model, dict[str, object]]:
     """The planted induction circuit and its truth."""
-    with tempfile.TemporaryDirectory() as folder:
-        truth = circuit.save(folder, seed=seed)
-        return sonde.load(folder), truth
+    program = compiled.induction(seed=seed)
+    words = set(program.tokenizer.backend.get_vocab()) - {"<bos>", "<unk>"}
+    return sonde.load(program.model, program.tokenizer), {role: str(head) for role, head in program.heads.items()} | {"words": words}
 
 
 @functools.cache

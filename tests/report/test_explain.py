@@ -14,7 +14,7 @@ from sonde.evidence import permuted
 from sonde.report import PROFILES, Explanation
 from sonde.report.summary import gated, sentence, summary
 from sonde.results import CheckRefused, InputError, Verdict
-from sonde.specimens import planted
+from sonde.specimens import compiled
 from tests.report.conftest import GIFT, KEYS
 
 SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "verification"]
@@ -30,12 +30,12 @@ def verdict(holds: bool | None) -> Verdict:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_planted_heads_are_named_and_no_others(seed):
-    module, tokenizer, truth = planted.induction(seed=seed)
-    found = sonde.explain(sonde.Model(module, tokenizer), "<bos> dog lamp river road tree lamp")
+    program = compiled.induction(seed=seed)
+    found = sonde.explain(sonde.load(program.model, program.tokenizer), "dog lamp river road tree lamp")
     assert found.target == "river"
     assert all(v.holds for v in found.verdicts)
     named = set(found.results["patching.components"].names)
-    assert named == {f"head {truth['previous_token']}", f"head {truth['induction']}"}
+    assert named == {f"head {head}" for head in program.heads.values()}
     assert all(name.removeprefix("head ") in " ".join(found.summary) for name in named)
 
 

@@ -12,6 +12,7 @@ from sonde.specimens.compiled.counting import fraction_of_previous
 from sonde.specimens.compiled.gates import and_gate, or_gate, saturated_gate
 from sonde.specimens.compiled.graph import KINDS, MLP, Circuit, Edge, Head, Kind, component, edges, receivers
 from sonde.specimens.compiled.naming import backup, dead_edges, negative_head
+from sonde.specimens.compiled.planted import planted
 from sonde.specimens.compiled.program import Compiled
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "names",
     "negative_head",
     "or_gate",
+    "planted",
     "receivers",
     "reverse",
     "saturated_gate",

@@ -8,8 +8,7 @@ and everything after it is computed anew. An edge's effect is the metric with th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -36,7 +35,7 @@ class Ablation:
         self.model, self.task = model, task
         self.ids = torch.tensor(task.clean)
         with torch.no_grad():
-            _, partners = _forward(model, torch.tensor(task.corrupt))
+            _, partners = forward(model, torch.tensor(task.corrupt))
         if kind == "resample":
             order = torch.randperm(len(task), generator=torch.Generator().manual_seed(seed))
             others = torch.empty_like(order).scatter_(0, order, order.roll(1))  # a cycle: no example is its own other
@@ -55,7 +54,7 @@ class Ablation:
             ablated: the edges.
             amount: how far: 0 not at all, 1 wholly. The derivative at 0 is the edges' score by attribution patching.
         """
-        logits, _ = _forward(self.model, self.ids, ablated, self.reference, amount)
+        logits, _ = forward(self.model, self.ids, {edge: self.reference[edge[0]] for edge in ablated}, amount)
         right, wrong = (logits.gather(1, ids[:, None])[:, 0] for ids in (self.task.targets, self.task.foils))
         return right - wrong
 
@@ -70,38 +69,39 @@ class Ablation:
         return {edge: self.metric([edge]) - whole for edge in (edges(self.model.config) if ablated is None else ablated)}
 
 
-def _forward(
-    model: Transformer, ids: Int[Tensor, "batch pos"], ablated: Iterable[Edge] = (), reference: Mapping[str, Tensor] | None = None,
-    amount: float | Tensor = 1.0,
-) -> tuple[Float[Tensor, "batch vocab"], Outputs]:  # fmt: skip
-    """Logits at the last position and every sender's output, with some edges ablated."""
+def forward(
+    model: Transformer, ids: Int[Tensor, "batch pos"], replaced: Mapping[Edge, Tensor] | None = None, amount: float | Tensor = 1.0
+) -> tuple[Float[Tensor, "batch vocab"], Outputs]:
+    """Logits at the last position and every sender's output, where some edges carry another value by some amount."""
     cut = defaultdict(list)
-    for sender, receiver in ablated:
-        cut[receiver].append(sender)
+    for (sender, receiver), value in (replaced or {}).items():
+        cut[receiver].append((sender, value))
     sent: Outputs = {"embed": model.embed(ids)}
     if model.config.positional == "learned":
         sent["pos_embed"] = model.pos_embed(torch.arange(ids.shape[1])).expand_as(sent["embed"])
+
+    def received(stream: Tensor, receiver: str) -> Tensor:
+        return stream + sum(amount * (value - sent[sender]) for sender, value in cut[receiver])
+
     stream = sum(sent.values())
-
-    def received(receiver: str) -> Tensor:
-        return stream + sum(amount * (reference[sender] - sent[sender]) for sender in cut[receiver])
-
     for layer, block in enumerate(model.blocks):
-        attn, n_heads = block.attn, model.config.n_heads
-        heads = [Head(layer, head) for head in range(n_heads)]
-
-        def read(linear: nn.Linear, sites: list[str], block: nn.Module = block) -> Tensor:
-            own = lambda x: linear(block.attn_norm(x)).unflatten(-1, (len(sites), -1)).unbind(2)  # noqa: B023
-            shared = own(stream)
-            return torch.stack([own(received(site))[head] if site in cut else shared[head] for head, site in enumerate(sites)], dim=1)
-
-        q, k, v = (read(attn.q, [h.q for h in heads]), read(attn.k, [h.k for h in heads]), read(attn.v, [h.v for h in heads]))
+        attn, mlp = block.attn, MLP(layer)
+        heads = [Head(layer, head) for head in range(model.config.n_heads)]
+        plain = block.attn_norm(stream)
+        own = {site: block.attn_norm(received(stream, site)) for site in list(cut) if site.startswith(f"blocks.{layer}.attn.")}
+        q, k, v = (_by_head(getattr(attn, part), [own.get(getattr(head, part), plain) for head in heads]) for part in "qkv")
         z, _ = attn.kernel(attn, q, k, v, None, scaling=attn.scaling)
-        W_O = attn.o.weight.unflatten(1, (n_heads, -1))
-        results = torch.einsum("bphe,dhe->hbpd", z, W_O)
+        results = torch.einsum("bphe,dhe->hbpd", z, attn.o.weight.unflatten(1, (len(heads), -1)))
         sent |= {head.z: result for head, result in zip(heads, results, strict=True)}
         stream = stream + results.sum(0) + (0 if attn.o.bias is None else attn.o.bias)
         if block.has_mlp:
-            sent[MLP(layer).out] = block.mlp(block.mlp_norm(received(MLP(layer).reads)))
-            stream = stream + sent[MLP(layer).out]
-    return model.unembed(model.final_norm(received("logits")[:, -1])), sent
+            sent[mlp.out] = block.mlp(block.mlp_norm(received(stream, mlp.reads)))
+            stream = stream + sent[mlp.out]
+    return model.unembed(model.final_norm(received(stream, "logits")[:, -1])), sent
+
+
+def _by_head(linear: nn.Linear, inputs: Sequence[Float[Tensor, "batch pos d_model"]]) -> Float[Tensor, "batch head pos d_head"]:
+    """Queries, keys or values, each head's from an input of its own."""
+    biases = [None] * len(inputs) if linear.bias is None else linear.bias.chunk(len(inputs))
+    rows = linear.weight.chunk(len(inputs))
+    return torch.stack([nn.functional.linear(x, W, b) for x, W, b in zip(inputs, rows, biases, strict=True)], dim=1)

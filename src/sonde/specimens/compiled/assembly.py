@@ -54,7 +54,7 @@ class Assembly:
     """
 
     def __init__(
-        self, words: Sequence[str], n_ctx: int, spaces: Mapping[str, int], n_heads: int = 4, d_head: int = 8, d_mlp: int = 16,
+        self, words: Sequence[str], n_ctx: int, spaces: Mapping[str, int], n_heads: int = 3, d_head: int = 8, d_mlp: int = 16,
         seed: int = 0, noise: float = NOISE,
     ) -> None:  # fmt: skip
         self.tokenizer = word_tokenizer(words)

@@ -43,7 +43,7 @@ def induction(seed: int = 0, noise: float = NOISE, n_words: int = 40, n_ctx: int
         raise InputError(f"n_words={n_words}: choose from 10 to {len(NOUNS)}")
     words, v = NOUNS[:n_words], n_words + 2
     token, place = torch.eye(v), torch.eye(n_ctx)
-    asm = Assembly(words, n_ctx, {"before": v, "answer": v}, d_head=max(v + 1, n_ctx), d_mlp=64, seed=seed, noise=noise)
+    asm = Assembly(words, n_ctx, {"before": v, "answer": v}, n_heads=4, d_head=max(v + 1, n_ctx), d_mlp=64, seed=seed, noise=noise)
     previous = asm.head(
         0,
         score=[(MATCH, {"place": place.roll(-1, 1)}, {"place": place})],  # place i asks for i - 1; the first asks for the last, which it can't see
@@ -71,7 +71,8 @@ def induction(seed: int = 0, noise: float = NOISE, n_words: int = 40, n_ctx: int
         summary='after "A B ... A" comes B',
         model=asm.model,
         tokenizer=asm.tokenizer,
-        truth={"zero": Circuit(words_move | places, harmful=frozenset({rest}))} | dict.fromkeys(("mean", "resample", "counterfactual"), Circuit(words_move)),
+        truth={"zero": Circuit(words_move | places, harmful=frozenset({rest}))}
+        | dict.fromkeys(("mean", "resample", "counterfactual"), Circuit(words_move)),
         draw=draw,
         heads={"previous_token": previous, "induction": match},
     )

@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from sonde.specimens.compiled.assembly import BOS, NOISE, Assembly
 from sonde.specimens.compiled.graph import KINDS, MLP, Circuit, Edge, Head

@@ -42,7 +42,8 @@ def _mover(asm: Assembly, layer: int, strength: float = 1.0) -> Head:
 def negative_head(seed: int = 0, noise: float = NOISE) -> Compiled:
     """The name that was said: one head copies it, another writes 0.4 of it away again (as the negative name movers of Wang et al. 2023).
 
-    Name and partner stand at the same place, so the counterfactual changes what is copied and never where the heads look; other examples have it elsewhere.
+    Name and partner stand at the same place, so the counterfactual changes what is copied and never where the heads look; other examples have theirs
+    elsewhere.
 
     Arguments:
         seed: which heads are the written ones, and the weights that do nothing.
@@ -76,8 +77,8 @@ def negative_head(seed: int = 0, noise: float = NOISE) -> Compiled:
 def backup(seed: int = 0, noise: float = NOISE) -> Compiled:
     """The name that was said, by one head; a second one, a layer later, looks for the name only where the first has not written one (self-repair).
 
-    Ablating the first head altogether changes nothing. Ablating what it tells the logits takes the answer away, and ablating what it tells the second head
-    gives the answer twice: each edge has its effect, the node has none.
+    Ablating the first head altogether changes nothing. Ablating what it tells the logits takes the answer away, and ablating what it tells the second
+    head gives the answer twice: each edge has its effect, the node has none.
 
     Arguments:
         seed: which heads are the written ones, and the weights that do nothing.
@@ -125,7 +126,7 @@ def dead_edges(seed: int = 0, noise: float = NOISE) -> Compiled:
         seed: which heads are the written ones, and the weights that do nothing.
         noise: deviation of the weights that do nothing.
     """
-    asm = Assembly(("lady", "lord", *NAMES, *_FILLERS), 10, {"answer": len(NAMES), "title": 1, "start": 1}, seed=seed, noise=noise)
+    asm = Assembly(("lady", "lord", *NAMES, *_FILLERS), 10, {"answer": len(NAMES), "title": 1, "start": 1}, n_heads=4, seed=seed, noise=noise)
     mover = _mover(asm, 0)
     sign = asm.word("lady") - asm.word("lord")
     titled = asm.head(0, [_looks_for(asm, "lady", "lord")], value={"token": sign}, output={"title": _ONE})
