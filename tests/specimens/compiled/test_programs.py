@@ -261,7 +261,7 @@ def test_a_saturated_gate_has_no_slope_and_a_large_effect():
 
 
 def test_places_of_the_heads_depend_on_the_seed():
-    places = {tuple(map(str, compiled.build("backup", seed).heads.values())) for seed in range(20)}
+    places = {tuple(map(str, compiled.build("induction", seed).heads.values())) for seed in range(20)}
     assert len(places) > 8
 
 

@@ -18,7 +18,10 @@ from sonde.nn import Transformer
 from sonde.specimens.compiled.graph import MLP, Edge, Head, Kind, edges
 from sonde.tasks import Task
 
-Outputs = dict[str, Float[Tensor, "batch pos d_model"]]
+Outputs = dict[str, Tensor]
+"""By sender: [batch pos d_model]."""
+Replaced = Mapping[Edge, tuple[Tensor, float | Tensor]]
+"""By edge: what it carries instead, [batch pos d_model], and by which amount."""
 
 
 class Ablation:
@@ -54,9 +57,7 @@ class Ablation:
             ablated: the edges.
             amount: how far: 0 not at all, 1 wholly. The derivative at 0 is the edges' score by attribution patching.
         """
-        logits, _ = forward(self.model, self.ids, {edge: self.reference[edge[0]] for edge in ablated}, amount)
-        right, wrong = (logits.gather(1, ids[:, None])[:, 0] for ids in (self.task.targets, self.task.foils))
-        return right - wrong
+        return self._metric({edge: (self.reference[edge[0]], amount) for edge in ablated})
 
     @torch.no_grad()
     def effects(self, ablated: Iterable[Edge] | None = None) -> dict[Edge, Float[Tensor, " example"]]:
@@ -65,23 +66,36 @@ class Ablation:
         Arguments:
             ablated: the edges; by default all that the network has.
         """
-        whole = self.metric()
-        return {edge: self.metric([edge]) - whole for edge in (edges(self.model.config) if ablated is None else ablated)}
+        asked = edges(self.model.config) if ablated is None else list(ablated)
+        whole, found = self.metric(), {}
+        for receiver in dict.fromkeys(receiver for _, receiver in asked):
+            # one forward for the edges into one receiver: each has the examples once, and is ablated there
+            into = [edge for edge in asked if edge[1] == receiver]
+            replaced = {}
+            for copy, edge in enumerate(into):
+                here = torch.arange(len(into)).eq(copy).repeat_interleave(len(self.task))
+                replaced[edge] = (self.reference[edge[0]].repeat(len(into), 1, 1), here[:, None, None])
+            changed = self._metric(replaced, copies=len(into)).view(len(into), -1)
+            found |= {edge: values - whole for edge, values in zip(into, changed, strict=True)}
+        return found
+
+    def _metric(self, replaced: Replaced, copies: int = 1) -> Tensor:
+        logits, _ = forward(self.model, self.ids.repeat(copies, 1), replaced)
+        right, wrong = (logits.gather(1, ids.repeat(copies)[:, None])[:, 0] for ids in (self.task.targets, self.task.foils))
+        return right - wrong
 
 
-def forward(
-    model: Transformer, ids: Int[Tensor, "batch pos"], replaced: Mapping[Edge, Tensor] | None = None, amount: float | Tensor = 1.0
-) -> tuple[Float[Tensor, "batch vocab"], Outputs]:
+def forward(model: Transformer, ids: Int[Tensor, "batch pos"], replaced: Replaced | None = None) -> tuple[Float[Tensor, "batch vocab"], Outputs]:
     """Logits at the last position and every sender's output, where some edges carry another value by some amount."""
     cut = defaultdict(list)
-    for (sender, receiver), value in (replaced or {}).items():
-        cut[receiver].append((sender, value))
+    for (sender, receiver), change in (replaced or {}).items():
+        cut[receiver].append((sender, *change))
     sent: Outputs = {"embed": model.embed(ids)}
     if model.config.positional == "learned":
         sent["pos_embed"] = model.pos_embed(torch.arange(ids.shape[1])).expand_as(sent["embed"])
 
     def received(stream: Tensor, receiver: str) -> Tensor:
-        return stream + sum(amount * (value - sent[sender]) for sender, value in cut[receiver])
+        return stream + sum(amount * (value - sent[sender]) for sender, value, amount in cut[receiver])
 
     stream = sum(sent.values())
     for layer, block in enumerate(model.blocks):
@@ -100,8 +114,8 @@ def forward(
     return model.unembed(model.final_norm(received(stream, "logits")[:, -1])), sent
 
 
-def _by_head(linear: nn.Linear, inputs: Sequence[Float[Tensor, "batch pos d_model"]]) -> Float[Tensor, "batch head pos d_head"]:
-    """Queries, keys or values, each head's from an input of its own."""
+def _by_head(linear: nn.Linear, inputs: Sequence[Tensor]) -> Tensor:
+    """Queries, keys or values [batch head pos d_head], each head's from an input [batch pos d_model] of its own."""
     biases = [None] * len(inputs) if linear.bias is None else linear.bias.chunk(len(inputs))
     rows = linear.weight.chunk(len(inputs))
     return torch.stack([nn.functional.linear(x, W, b) for x, W, b in zip(inputs, rows, biases, strict=True)], dim=1)

@@ -86,9 +86,9 @@ def reverse(seed: int = 0, noise: float = NOISE) -> Compiled:
         noise: deviation of the weights that do nothing.
 
     >>> program = reverse()
-    >>> ids = torch.tensor([program.tokenizer.encode("dog cat king road then road king cat")])
+    >>> ids = torch.tensor([program.tokenizer.encode("dog cat boy girl then girl boy cat")])
     >>> program.tokenizer.decode(program.model(ids)[0, -4:].argmax(-1).tolist())
-    'road king cat dog'
+    'girl boy cat dog'
     """
     words, n, n_ctx = NOUNS[:12], 4, 10
     v = len(words) + 3

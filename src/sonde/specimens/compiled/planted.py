@@ -59,31 +59,31 @@ def planted(
 
     >>> network = planted(n_layers=3, n_heads=4, d_model=96, seed=1)
     >>> len(network.truth["zero"].edges), len(edges(network.model.config))
-    (61, 229)
+    (48, 302)
     """
     for name, share in (("live", live), ("density", density)):
         if not 0 <= share <= 1:
             raise InputError(f"{name}={share}: give a share from 0 to 1")
     shape = {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads, "d_vocab": n_words + 2, "n_ctx": length + 1}
     rng = random.Random(seed)
-    circuit = _circuit(TransformerConfig(**shape, d_mlp=int(mlp)), live, density, rng)
+    circuit = _circuit(TransformerConfig(**shape, d_mlp=int(mlp), d_head=1), live, density, rng)
     senders = sorted({sender for sender, _ in circuit})
-    width = min(_WIDEST_FRAME, (d_model - (norm == "layer")) // (len(senders) + 1))  # one more for those that nobody reads
+    n_frames, mean = len(senders) + 1, int(norm == "layer")  # one frame more for those that nobody reads; a layer norm takes the mean away
+    width = min(_WIDEST_FRAME, (d_model - mean) // n_frames)
     if width < 2:
         raise InputError(
-            f"d_model={d_model} is too narrow for the frames of {len(senders)} senders: give at least {2 * len(senders) + 3}, or less live"
+            f"d_model={d_model} is too narrow for the frames of {len(senders)} senders: give at least {2 * n_frames + mean}, or less live"
         )
-    config = TransformerConfig(
-        **shape, d_mlp=_NEURONS_PER_DIMENSION * width * mlp, d_head=width, norm=norm, norm_eps=norm_eps, tied=False, bias=False
-    )
+    neurons = _NEURONS_PER_DIMENSION * width * mlp
+    config = TransformerConfig(**shape, d_mlp=neurons, d_head=width, norm=norm, norm_eps=norm_eps, tied=False, bias=False)
     model = Transformer(config).double().eval()
     generator = torch.Generator().manual_seed(seed)
     directions = _directions(d_model, norm == "layer", generator)
     frames = dict(zip(senders, directions.split(width, 1), strict=False))
     _write(model, circuit, frames, directions[:, len(senders) * width :], generator)
     model = model.to(dtype)
-    tokenizer = word_tokenizer([f"w{i}" for i in range(n_words)])
     words = [f"w{i}" for i in range(n_words)]
+    tokenizer = word_tokenizer(words)
 
     def draw(rng: random.Random) -> Example:
         texts = [" ".join(rng.choices(words, k=length)) for _ in range(2)]
