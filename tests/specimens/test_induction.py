@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 import sonde
 from sonde import specimens
 from sonde.nn import permuted
-from sonde.specimens import induction, planted
+from sonde.specimens import compiled, induction
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,9 @@ def test_a_shuffled_network_has_no_such_heads(model):
 
 
 def test_heads_are_found_where_they_were_planted():
-    network, _, truth = planted.induction(seed=2, n_words=40, n_ctx=32)
-    handle = sonde.load(network)
+    program = compiled.induction(seed=2)
+    truth = {role: str(head) for role, head in program.heads.items()}
+    handle = sonde.load(program.model)
     generator = torch.Generator().manual_seed(0)
     lists = torch.stack([torch.randperm(40, generator=generator)[:12] + 2 for _ in range(8)])
     ids = torch.cat([torch.zeros(8, 1, dtype=torch.long), lists, lists], dim=1)

@@ -9,7 +9,7 @@ import sonde
 from sonde.evidence import permuted
 from sonde.nn import Transformer, TransformerConfig
 from sonde.results import InputError
-from sonde.specimens.planted import _word_tokenizer
+from sonde.specimens.compiled.assembly import word_tokenizer
 from sonde.tasks import english
 from sonde.weights import head_scores, repeats_by
 from sonde.weights.repeats import draw_repeats, looks
@@ -86,7 +86,7 @@ def test_copying_is_the_spectrum_of_the_whole_path():
 def counter():
     """One head that writes the token's successor, one that writes the token itself with the wrong sign; no norm, no MLP."""
     known = [entry.forms[0] for name in ("weekday", "month") for entry in english()[name].entries]
-    tokenizer = _word_tokenizer((*known, *(entry.forms[0] for entry in english()["object"].entries)))
+    tokenizer = word_tokenizer((*known, *(entry.forms[0] for entry in english()["object"].entries))).backend
     v = tokenizer.get_vocab_size()
     config = TransformerConfig(n_layers=1, d_model=v, n_heads=2, d_head=v, d_vocab=v, n_ctx=64, d_mlp=0, norm=None, tied=False, bias=False)
     module = Transformer(config).requires_grad_(False).eval()
