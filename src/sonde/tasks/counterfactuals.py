@@ -7,6 +7,7 @@ are tested on siblings, where the exchange is another one, and by other measures
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from sonde.access import Model
@@ -176,7 +177,9 @@ def _from_templates(text: Prompt, answers: _Answers) -> tuple[list[Candidate], l
     for template in TEMPLATES.values():
         found: dict[str, Candidate] = {}
         refused: list[str] = []
-        for case, _ in zip(template.rule(text), range(TRIES), strict=False):
+        kinds = list(template.counterfactuals)
+        # the default kind first, however many of its cases do not suit the tokenizer
+        for case in sorted(islice(template.rule(text), TRIES), key=lambda case: kinds.index(case.kind)):
             if len(found) == SHOWN:
                 break
             try:
