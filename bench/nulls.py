@@ -23,7 +23,7 @@ from sonde.evidence import permuted, reinitialised, wilson
 from sonde.jobs import track
 from sonde.report.chapters import CHAPTERS
 from sonde.report.material import gather
-from sonde.report.summary import gated
+from sonde.report.summary import judged_together
 from sonde.results import Verdict
 
 PROMPTS = {
@@ -61,10 +61,9 @@ def explained(model: sonde.Model, prompt: str, seed: int) -> list[Row]:
     target, foil = PROMPTS[prompt]
     material = gather(model, prompt, target, [foil], corrupt=None, bos=None, seed=seed)
     made: list[Verdict] = [verdict for chapter in CHAPTERS.values() for verdict in chapter(material).verdicts]
-    reported = made[:1] + [gated(verdict, made[0]) for verdict in made[1:]]
     return [
         {"measure": alone.measure, "claim": alone.claim, "alone": alone.holds, "reported": given.holds}
-        for alone, given in zip(made, reported, strict=True)
+        for alone, given in zip(made, judged_together(made), strict=True)
     ]
 
 

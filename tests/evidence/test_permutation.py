@@ -5,6 +5,7 @@ import scipy.stats
 import torch
 
 from sonde.evidence import holm, relabelling, sign_flips
+from sonde.results import InputError
 
 
 @pytest.mark.parametrize("direction", ["greater", "less", "either"])
@@ -37,6 +38,31 @@ def test_relabelling(direction):
         rng=0,
     )
     assert relabelling(a, b, direction) == pytest.approx(oracle.pvalue, abs=0.02)
+
+
+def test_within_blocks_only_members_of_a_block_are_exchanged():
+    """Two blocks of four, one value of each measured: the p-value is that of all 16 choices of one from each block."""
+    values, blocks = torch.tensor([5.0, 1.0, 2.0, 3.0, 50.0, 10.0, 70.0, 30.0]), [0] * 4 + [1] * 4
+    measured = [0, 4]
+    rest = [i for i in range(8) if i not in measured]
+    p = relabelling(values[measured], values[rest], draws=20_000, blocks=([blocks[i] for i in measured], [blocks[i] for i in rest]))
+    exact = sum(values[i] + values[j] >= 55 for i in range(4) for j in range(4, 8)) / 16
+    assert p == pytest.approx(float(exact), abs=0.01)
+
+
+def test_blocks_that_differ_hide_an_effect():
+    """An effect of 1 in every block, between blocks that lie 30 apart: seen within blocks, and lost among all."""
+    generator = torch.Generator().manual_seed(0)
+    blocks = [i // 2 for i in range(20)]
+    level = 30 * torch.tensor(blocks, dtype=torch.float32)
+    a, b = level + 1 + 0.3 * torch.randn(20, generator=generator), level + 0.3 * torch.randn(20, generator=generator)
+    assert relabelling(a, b, draws=1000, blocks=(blocks, blocks)) <= 0.01
+    assert relabelling(a, b, draws=1000) >= 0.2
+
+
+def test_blocks_for_every_value():
+    with pytest.raises(InputError, match="3 blocks for 4 examples"):
+        relabelling(torch.ones(2), torch.ones(2), blocks=([0, 1], [0]))
 
 
 @pytest.mark.parametrize("test", [lambda a, b: sign_flips(a - b, draws=400), lambda a, b: relabelling(a, b, draws=400)])

@@ -14,17 +14,6 @@ def judge(measured, control, direction="greater", threshold=-math.inf, **more):
     return compare("It matters.", "drop, logits", measured, control, direction=direction, threshold=threshold, threshold_source="none", **more)
 
 
-@pytest.mark.parametrize("n", [8, 12, 40])
-@pytest.mark.parametrize("noise", [torch.randn, lambda n, generator: torch.rand(n, generator=generator).log()])
-def test_false_claims_rarely_hold(n, noise):
-    """Measured and control drawn alike: a claim holds by luck in about 2.5 % of the runs."""
-    held = 0
-    for run in range(200):
-        generator = torch.Generator().manual_seed(run)
-        held += judge(noise(n, generator=generator), noise(n, generator=generator), seed=run).holds is True
-    assert held <= scipy.stats.binom.ppf(0.999, 200, 0.025)
-
-
 def test_true_claims_are_found():
     held = 0
     for run in range(100):
@@ -59,6 +48,27 @@ def test_it_tells_what_was_measured():
     assert verdict.interval[0] <= low < 3 < high <= verdict.interval[1]
 
 
+def test_draws_of_a_control_make_it_unsure():
+    """The sides of the interval are those over the examples and those over the draws, root of the sum of squares."""
+    measured, control = torch.arange(9.0), torch.tensor([[1.0] * 9, [2.0] * 9, [6.0] * 9])
+    examples = judge(measured, control.mean(0))
+    mean, draw = judge(measured, control), judge(measured, control, exceeding="draw")
+    assert (mean.control, mean.n) == (draw.control, draw.n) == (3.0, 9)
+    side, spread = 1 - examples.interval[0], scipy.stats.t.ppf(0.975, 2) * 7**0.5
+    assert mean.interval[0] == pytest.approx(1 - math.hypot(side, spread * math.sqrt(1 / 3)))
+    assert draw.interval[0] == pytest.approx(1 - math.hypot(side, spread * math.sqrt(4 / 3)))
+    alike = judge(measured, torch.ones(2, 9), exceeding="draw")
+    assert alike.interval == pytest.approx(judge(measured, torch.ones(9)).interval)
+
+
+def test_blocks_count_as_examples():
+    measured, blocks = torch.arange(18.0), [name for name in "abcdefghi" for _ in range(2)]
+    blocked = judge(measured, torch.zeros(18), blocks=blocks)
+    assert blocked == judge(measured.view(9, 2).mean(1), torch.zeros(9))
+    few = judge(measured, torch.zeros(18), blocks=torch.arange(18) // 6)
+    assert (few.holds, few.n, few.reason) == (None, 3, "3 blocks say too little; at least 8 are needed")
+
+
 def test_too_few_examples_decide_nothing():
     few = judge(torch.ones(7), torch.zeros(7))
     assert (few.holds, few.measured, few.interval) == (None, 1.0, pytest.approx((1.0, 1.0)))
@@ -75,8 +85,13 @@ def test_what_is_no_evidence_is_refused(unchecked):
         judge(torch.tensor([math.nan] + [1.0] * 8), torch.zeros(9))
     with pytest.raises(InputError, match="1 of 9 examples are not finite"):
         judge(torch.ones(9), torch.tensor([math.inf] + [1.0] * 8))
-    with pytest.raises(InputError, match="are no pairs"):
-        judge(torch.ones(9), torch.zeros(8))
+    for control in (torch.zeros(8), torch.zeros(9, 2), torch.zeros(2, 2, 9)):
+        with pytest.raises(InputError, match="are no pairs"):
+            judge(torch.ones(9), control)
+    with pytest.raises(InputError, match="1 draws of a random control say nothing about their spread"):
+        judge(torch.ones(9), torch.zeros(1, 9))
+    with pytest.raises(InputError, match="8 blocks for 9 examples"):
+        judge(torch.ones(9), torch.zeros(9), blocks=range(8))
 
 
 def test_untestable():

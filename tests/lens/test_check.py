@@ -27,10 +27,16 @@ def test_the_planted_answer_is_written_by_the_last_block(seed):
     assert verdict.claim == "The answer can be read from the residual stream from the last block on."
 
 
-@pytest.mark.parametrize("text", PROMPTS[:2])
-def test_the_specimens_answers_are_readable(text):
-    layer, verdict = readable_from(words(), *halves(words(), text))
+def test_the_specimens_names_are_readable():
+    layer, verdict = readable_from(words(), *halves(words(), PROMPTS[0]))
     assert layer != "embed" and verdict.holds and verdict.n == 16 and verdict.control < 0.5
+
+
+def test_two_fixed_words_are_one_direction():
+    """Read rightly they are, but rotations differ so much in reading one contrast that to be right on it is no evidence."""
+    layer, verdict = readable_from(words(), *halves(words(), PROMPTS[1]))
+    assert layer != "embed" and verdict.measured >= 0.75 and verdict.control < 0.5
+    assert verdict.interval[1] - verdict.interval[0] > 1 and verdict.holds is False
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -62,7 +62,7 @@ def check(model: Model, task: Task, attribute: Callable[[Model, Task], Attributi
     gap = (clean - corrupt).mean()
     lost = clean - _replaced(model, task, [highest], places, generator)
     control = clean - _replaced(model, task, drawn, places, generator)
-    return compare(claim, measure, (lost / gap).cpu(), (control / gap).cpu(), threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)
+    return compare(claim, measure, (lost / gap).cpu(), (control / gap).cpu(), threshold=THRESHOLD, threshold_source=SOURCE)
 
 
 def undone(clean: Float[Tensor, " example"], corrupt: Float[Tensor, " example"]) -> str:

@@ -1,20 +1,33 @@
 """Whether a finding is true: intervals, permutation tests, controls and verdicts. Takes tensors and callables, and knows no model."""
 
+from sonde.evidence.blocks import block_means
 from sonde.evidence.directions import matched_directions, random_directions, random_rotation
-from sonde.evidence.intervals import bootstrap, t_interval, wilson
+from sonde.evidence.families import corrected
+from sonde.evidence.intervals import bootstrap, hall_interval, t_interval, wilson
 from sonde.evidence.labels import control_task, shuffled
+from sonde.evidence.parts import Estimate, Intact, completeness, faithfulness, minimality, necessity, no_gap, sufficiency
 from sonde.evidence.permutation import holm, relabelling, sign_flips
 from sonde.evidence.sets import matched_sets, random_sets
 from sonde.evidence.verdicts import compare, untestable
 from sonde.nn import permuted, reinitialised
 
 __all__ = [
+    "Estimate",
+    "Intact",
+    "block_means",
     "bootstrap",
     "compare",
+    "completeness",
     "control_task",
+    "corrected",
+    "faithfulness",
+    "hall_interval",
     "holm",
     "matched_directions",
     "matched_sets",
+    "minimality",
+    "necessity",
+    "no_gap",
     "permuted",
     "random_directions",
     "random_rotation",
@@ -23,6 +36,7 @@ __all__ = [
     "relabelling",
     "shuffled",
     "sign_flips",
+    "sufficiency",
     "t_interval",
     "untestable",
     "wilson",

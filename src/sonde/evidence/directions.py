@@ -63,7 +63,8 @@ def matched_directions(direction: Float[Tensor, " d"], states: Float[Tensor, "st
         middle = (low + high) / 2
         more = (_tilted(drawn, logs, middle).square() @ values)[:, None] < wanted
         low, high = torch.where(more, middle, low), torch.where(more, high, middle)
-    return (_tilted(drawn, logs, (low + high) / 2) @ vectors.T * direction.double().norm()).float()
+    matched: Tensor = _tilted(drawn, logs, (low + high) / 2) @ vectors.T * direction.double().norm()
+    return matched.float()
 
 
 def _tilted(drawn: Float[Tensor, "n k"], logs: Float[Tensor, " k"], t: Float[Tensor, "n 1"]) -> Float[Tensor, "n k"]:

@@ -1,10 +1,11 @@
 """How sure a mean over examples is.
 
 The examples are the independent draws; everything else (positions, heads, seeds of a control) is averaged within an example before it comes here.
-Three intervals, each for its own case:
+Four intervals, each for its own case:
 
 - `t_interval`: for a mean; exact where the examples are normal, mean +- t(n - 1) * s / sqrt(n).
-- `bootstrap`: for a function of means, such as a ratio of means, and for skewed examples; BCa (Efron 1987).
+- `hall_interval`: for a mean of skewed examples; Student's, with the skewness taken out by a cubic transformation (Hall 1992).
+- `bootstrap`: for a function of means, such as a ratio of means, and for examples in blocks; BCa (Efron 1987).
 - `wilson`: for a share of successes (Wilson 1927).
 """
 
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 from torch import Tensor
 
+from sonde.evidence.blocks import Blocks, block_means, numbered
 from sonde.results import InputError
 
 
@@ -43,17 +45,53 @@ def t_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[
     return mean - half, mean + half
 
 
+def hall_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[float, float]:
+    """Hall's interval for the mean of independent, skewed examples.
+
+    With T = (mean - mu) / s and the examples' skewness g, the cubic T + g T^2 / 3 + g^2 T^3 / 27 + g / (6 n) is nearly symmetric about 0: its
+    quantiles are taken to be Student's over sqrt(n), and the cubic is inverted. Hall 1992, "On the removal of skewness by transformation".
+
+    Arguments:
+        values: one value per example; for paired values their differences.
+        level: the share of such intervals that hold the true mean.
+
+    Returns:
+        Its two ends.
+
+    Raises:
+        InputError: for fewer than two examples, or values that are not finite.
+
+    >>> hall_interval(torch.tensor([1.0, 1.0, 1.0, 6.0]))
+    (-0.6964..., 18.2579...)
+    """
+    values = finite(values, least=2)
+    n = values.numel()
+    mean, spread = float(values.mean()), float(values.std())
+    if spread == 0:
+        return mean, mean
+    skewness = float((values - mean).pow(3).mean()) / spread**3
+    quantile = float(stdtrit(n - 1, 0.5 + level / 2)) / math.sqrt(n)
+    low, high = (mean - spread * _unskewed(z - skewness / (6 * n), skewness) for z in (quantile, -quantile))
+    return low, high
+
+
+def _unskewed(value: float, skewness: float) -> float:
+    """The T at which T + g T^2 / 3 + g^2 T^3 / 27 has a value; the value itself where there is no skewness."""
+    return value if abs(skewness) < 1e-6 else 3 * (math.cbrt(1 + skewness * value) - 1) / skewness
+
+
 def bootstrap(
     values: Float[Tensor, "example *cell"],
     of: Callable[[Tensor], Tensor] = lambda mean: mean,
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
+    blocks: Blocks | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The bias-corrected and accelerated bootstrap interval of a function of the means over examples.
 
-    Examples are drawn again with replacement; one draw serves all cells. Efron (1987), "Better bootstrap confidence intervals", section 3, with the
-    acceleration from the jackknife.
+    Examples are drawn again with replacement, or whole blocks of them (Davison and Hinkley 1997, section 3.8); one draw serves all cells. Efron
+    (1987), "Better bootstrap confidence intervals", section 3, with the acceleration from the jackknife.
 
     Arguments:
         values: what the means are taken of, one row per example; a row may be a number or a tensor.
@@ -61,6 +99,7 @@ def bootstrap(
         level: the share of such intervals that hold the true value.
         draws: how often the examples are drawn again.
         seed: of the draws.
+        blocks: the block of each example, where examples of one block are not independent, as in `block_means`.
 
     Returns:
         The lower and upper ends, each of shape *out; nan where the statistic itself is not finite.
@@ -73,18 +112,24 @@ def bootstrap(
     (0.5, 0.5)
     """
     values = finite(values, least=2)
-    n = len(values)
-    flat = values.reshape(n, -1)
+    flat = values.reshape(len(values), -1)
+    if blocks is None:
+        sums, sizes = flat, torch.ones(len(flat), dtype=torch.float64)
+    else:
+        places = numbered(blocks, len(flat))
+        sizes = finite(torch.bincount(places).double(), least=2)
+        sums = block_means(flat, blocks) * sizes[:, None]
+    n = len(sums)
     generator = torch.Generator().manual_seed(seed)
     picks = torch.randint(n, (draws, n), generator=generator)
     counts = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(1, picks, torch.ones(draws, n, dtype=torch.float64))
 
     def statistic(weights: Tensor) -> Tensor:
-        return of((weights @ flat).reshape(-1, *values.shape[1:]))
+        return of((weights @ sums / (weights @ sizes)[:, None]).reshape(-1, *values.shape[1:]))
 
-    value = statistic(torch.full((1, n), 1 / n, dtype=torch.float64))
-    drawn = statistic(counts / n)
-    left_out = statistic((1 - torch.eye(n, dtype=torch.float64)) / (n - 1))
+    value = statistic(torch.ones(1, n, dtype=torch.float64))
+    drawn = statistic(counts)
+    left_out = statistic(1 - torch.eye(n, dtype=torch.float64))
 
     # the median's bias z0, with half of the ties counted, and the acceleration a
     below = (drawn < value).double().mean(0) + 0.5 * (drawn == value).double().mean(0)

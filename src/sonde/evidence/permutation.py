@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sonde.evidence.blocks import Blocks, numbered
 from sonde.evidence.intervals import finite
 
 Direction = Literal["greater", "less", "either"]
@@ -18,7 +19,7 @@ def sign_flips(differences: Float[Tensor, " example"], direction: Direction = "g
     All 2^n signs are tried where these are at most `draws`, so that the p-value is exact; else random ones, the observed among them (Fisher 1935).
 
     Arguments:
-        differences: measured minus control, one per example.
+        differences: measured minus control, one per example; of examples in blocks the means of the blocks (`block_means`).
         direction: of the claim.
         draws: how many signs are tried at most.
         seed: of the random signs.
@@ -45,6 +46,7 @@ def relabelling(
     direction: Direction = "greater",
     draws: int = 10_000,
     seed: int = 0,
+    blocks: tuple[Blocks, Blocks] | None = None,
 ) -> float:
     """The p-value of the difference of two groups' means, when every value could as well have come from the other group.
 
@@ -54,6 +56,7 @@ def relabelling(
         direction: of the claim.
         draws: how many relabellings are tried, the observed one among them.
         seed: of the relabellings.
+        blocks: the block of each value of both groups, such as its template, where blocks differ: values are then relabelled within their block.
 
     Raises:
         InputError: for an empty group, or values that are not finite.
@@ -64,9 +67,12 @@ def relabelling(
     measured, control = finite(measured, least=1), finite(control, least=1)
     both = torch.cat([measured, control])
     generator = torch.Generator().manual_seed(seed)
-    order = torch.rand(draws - 1, len(both), generator=generator).argsort(1)
+    places = torch.zeros(len(both)) if blocks is None else numbered([*blocks[0], *blocks[1]], len(both))
+    # block by block, and within each in random order: who then stands where the measured stood counts as measured
+    order = (places + torch.rand(draws - 1, len(both), generator=generator, dtype=torch.float64)).argsort(1)
+    stood = (torch.arange(len(both)) < len(measured))[places.argsort(stable=True)].double()
     # among relabellings of the same values the mean of one group decides the difference
-    means = both[order[:, : len(measured)]].mean(1)
+    means = both[order] @ stood / len(measured)
     return _share(torch.cat([means, measured.mean().reshape(1)]) - both.mean(), measured.mean() - both.mean(), direction)
 
 

@@ -27,15 +27,17 @@ THRESHOLD, SOURCE = 0.75, "three prompts of four, as for the behaviour itself; r
 Rotations = Sequence[Float[Tensor, "d d"] | None]
 
 
-def read_rightly(model: Model, task: Task, rotations: Rotations = (None,)) -> Float[Tensor, "rotation layer example"]:
-    """1 where a layer reads a prompt rightly at its last token, else 0; once for each rotation of the states."""
-    clean, corrupt = (margins(model, task, rows, rotations) for rows in (task.clean, task.corrupt))
+def read_rightly(model: Model, task: Task, rotations: Rotations = (None,), layers: Sequence[str] = ()) -> Float[Tensor, "rotation layer example"]:
+    """1 where a layer (each, or those given) reads a prompt rightly at its last token, else 0; once for each rotation of the states."""
+    clean, corrupt = (margins(model, task, rows, rotations, layers) for rows in (task.clean, task.corrupt))
     return ((clean > 0) & (clean > corrupt)).float()
 
 
-def margins(model: Model, task: Task, rows: Sequence[Sequence[int]], rotations: Rotations = (None,)) -> Float[Tensor, "rotation layer example"]:
+def margins(
+    model: Model, task: Task, rows: Sequence[Sequence[int]], rotations: Rotations = (None,), layers: Sequence[str] = ()
+) -> Float[Tensor, "rotation layer example"]:
     """Target minus foil, in logits, in each layer's reading at the last token of the task's prompts or of their counterfactuals."""
-    sites = [layer_site(model, layer).at(pos=-1) for layer in layer_names(model)]
+    sites = [layer_site(model, layer).at(pos=-1) for layer in layers or layer_names(model)]
     run = model.run(rows, read=sites, logits=False)
     states = torch.stack([run[site] for site in sites])
     answers = torch.stack([task.targets, task.foils], -1).to(states.device)
@@ -43,7 +45,7 @@ def margins(model: Model, task: Task, rows: Sequence[Sequence[int]], rotations: 
     return (picked[..., 0] - picked[..., 1]).cpu()
 
 
-def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rotations: int = 8) -> tuple[str | None, Verdict]:
+def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rotations: int = 20) -> tuple[str | None, Verdict]:
     """The first layer from which on the answer is readable, found on one half of the prompts and tested on the other.
 
     Arguments:
@@ -63,8 +65,8 @@ def readable_from(model: Model, search: Task, evaluate: Task, seed: int = 0, rot
         reason = "no layer reads three search prompts of four rightly"
         return None, untestable(CLAIM, MEASURE, reason, threshold=THRESHOLD, threshold_source=SOURCE)
     turned = [random_rotation(model.d_model, seed + i) for i in range(rotations)]
-    right_there = read_rightly(model, evaluate, [None, *turned])[:, start]
-    found, control = right_there[0], right_there[1:].mean(0)
+    right_there = read_rightly(model, evaluate, [None, *turned], layers[start : start + 1])[:, 0]
     where = {0: "the embedding", len(layers) - 1: "the last block"}.get(start, f"block {layers[start]}")
     claim = f"The answer can be read from the residual stream from {where} on."
-    return layers[start], compare(claim, MEASURE, found, control, threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)
+    # a rotation is as good a guess as the model's own orientation if nothing is written for the unembedding: one more of them must be exceeded
+    return layers[start], compare(claim, MEASURE, right_there[0], right_there[1:], threshold=THRESHOLD, threshold_source=SOURCE, exceeding="draw")

@@ -59,7 +59,7 @@ def written_by(model: Model, task: Task, names: Sequence[str], seed: int = 0, se
     drawn = [one for one in random_sets(list(candidates), len(names), sets, seed) if set(one) != set(names)]
     edits = [[*(Patch(candidates[name], corrupt) for name in chosen), *held] for chosen in (names, *drawn)]
     lost = ((metric(clean) - model.sweep(task.clean, edits, metric).values) / gap).cpu()
-    return compare(claim, MEASURE, lost[0], lost[1:].mean(0), threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)
+    return compare(claim, MEASURE, lost[0], lost[1:], threshold=THRESHOLD, threshold_source=SOURCE)
 
 
 def component_sites(model: Model) -> dict[str, str]:

@@ -8,19 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonde.access import Model
-from sonde.evidence import compare, random_sets, untestable
+from sonde.evidence import necessity, random_sets, sufficiency, untestable
+from sonde.evidence.parts import HALF, HALF_SOURCE, LOST
 from sonde.patching.activation import activation_patching
-from sonde.patching.results import Direction, PatchResult, short
+from sonde.patching.results import PatchResult, short
 from sonde.results import Drawing, Recipe, Result, Verdict
 from sonde.results.drawing import Series, bars
 from sonde.tasks import Task
 
 if TYPE_CHECKING:
     from polars import DataFrame
-
-HALF, HALF_SOURCE = 0.5, "half of the gap between the prompts and their counterfactuals: a convention"
-LOST = "share of the gap lost when they are corrupted together; control: random sets of that size"
-RESTORED = "share of the gap restored when they alone are clean; control: random sets of that size"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,26 +76,16 @@ def verify(model: Model, task: Task, found: list[str], candidates: list[str], se
     names = ", ".join(short(site) for site in found)
     subject = f"{names[0].upper()}{names[1:]} {'together are' if len(found) > 1 else 'is'}"
     others = [chosen for chosen in random_sets(candidates, len(found), sets, seed) if set(chosen) != set(found)]
-    results: dict[Direction, PatchResult] = {}
-    verdicts = []
-    claims: tuple[tuple[Direction, str, str], ...] = (
-        ("noising", f"{subject} needed for the answer.", LOST),
-        ("denoising", f"{subject} enough for the answer.", RESTORED),
-    )
-    for direction, claim, measure in claims:
-        result = results[direction] = activation_patching(model, task, [found, *others], direction)
-        if result.gap <= 0:
-            reason = f"on the evaluation prompts the counterfactual does not lower the metric (gap {result.gap:+.3g} {result.unit})"
-            verdicts.append(untestable(claim, measure, reason, threshold=HALF, threshold_source=HALF_SOURCE))
-            continue
-        # one gap for all examples: shares of single gaps would let the smallest rule
-        shares = result.moved / result.gap
-        verdicts.append(compare(claim, measure, shares[0], shares[1:].mean(0), threshold=HALF, threshold_source=HALF_SOURCE, seed=seed))
+    noising, denoising = (activation_patching(model, task, [found, *others], direction) for direction in ("noising", "denoising"))
+    ends = noising.clean, noising.corrupt
     return Verification(
         found=found,
-        noising=results["noising"],
-        denoising=results["denoising"],
-        verdicts=verdicts,
+        noising=noising,
+        denoising=denoising,
+        verdicts=[
+            necessity(f"{subject} needed for the answer.", *ends, noising.values[0], noising.values[1:]),
+            sufficiency(f"{subject} enough for the answer.", *ends, denoising.values[0], denoising.values[1:]),
+        ],
         recipe=Recipe.of("sonde.patching.verify", {"found": found, "sets": sets}, model_hash=model.hash, inputs=task.content, seed=seed),
     )
 

@@ -13,7 +13,7 @@ MEASURE = "share of prompts with the target above the foil"
 THRESHOLD, SOURCE = 0.75, "three prompts of four; guessing gives one half"
 
 
-def behaviour(model: Model, task: Task, target: str, foil: str, untested: str, seed: int = 0) -> Verdict:
+def behaviour(model: Model, task: Task, target: str, foil: str, untested: str) -> Verdict:
     """Whether the model prefers target over foil by the form of the sentence.
 
     Arguments:
@@ -21,10 +21,9 @@ def behaviour(model: Model, task: Task, target: str, foil: str, untested: str, s
         task: sibling prompts with their counterfactuals, not chosen for the model's answers.
         target, foil: how the contrast reads in the user's prompt.
         untested: why there are no siblings; empty where there are.
-        seed: of the interval.
     """
     claim = f"The model prefers `{target}` to `{foil}` by what the sentence says: likewise in sibling prompts, and not under their counterfactuals."
     if untested:
         return untestable(claim, MEASURE, untested, threshold=THRESHOLD, threshold_source=SOURCE)
     clean, corrupt = (task.metric(model.run(rows, logits="last")) > 0 for rows in (task.clean, task.corrupt))
-    return compare(claim, MEASURE, clean.float().cpu(), corrupt.float().cpu(), threshold=THRESHOLD, threshold_source=SOURCE, seed=seed)
+    return compare(claim, MEASURE, clean.float().cpu(), corrupt.float().cpu(), threshold=THRESHOLD, threshold_source=SOURCE)

@@ -15,7 +15,7 @@ from sonde.report.explanation import Explanation
 from sonde.report.material import gather
 from sonde.report.profiles import profile_of
 from sonde.report.reproduce import command_line
-from sonde.report.summary import gated, summary, with_evidence
+from sonde.report.summary import judged_together, summary, with_evidence
 from sonde.results import InputError, Result, Verdict
 from sonde.results.document import Section
 
@@ -63,15 +63,14 @@ def explain(
     foils = [] if foil is None else [foil] if isinstance(foil, str) else list(foil)
     material = gather(model, prompt, target, foils, corrupt, bos, seed)
     sections: dict[str, Section] = {}
-    verdicts: list[Verdict] = []
     claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
     for key in track(CHAPTERS, "explaining", shown=progress):
         chapter = CHAPTERS[key](material)
-        # the first verdict is the behaviour's, on which all others stand
-        claims[key] = [gated(verdict, verdicts[0]) for verdict in chapter.verdicts] if verdicts else chapter.verdicts
-        verdicts += claims[key]
+        claims[key] = chapter.verdicts
         sections[key], results = chapter.section, results | chapter.results
+    claims = judged_together(claims)
+    verdicts = [verdict for made in claims.values() for verdict in made]
     sections["verification"] = with_evidence(sections["verification"], verdicts)
     return Explanation(
         model=model.name,

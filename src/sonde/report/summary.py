@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sonde.evidence import corrected
 from sonde.results import Verdict
 from sonde.results.document import Section, Sentence
 from sonde.results.drawing import table
@@ -13,6 +14,13 @@ def gated(verdict: Verdict, behaviour: Verdict) -> Verdict:
         return verdict
     why = "could not be tested" if behaviour.holds is None else "did not hold"
     return replace(verdict, reason=f"it {why} that the model prefers the target by the form of the sentence, so there is nothing to explain")
+
+
+def judged_together(claims: dict[str, list[Verdict]]) -> dict[str, list[Verdict]]:
+    """The claims of a report's chapters: all wait on the first, the behaviour's, and are held the more strictly the more of them there are."""
+    behaviour, *others = (verdict for made in claims.values() for verdict in made)
+    judged = iter([behaviour, *corrected([gated(verdict, behaviour) for verdict in others])])
+    return {key: [next(judged) for _ in made] for key, made in claims.items()}
 
 
 def summary(verdicts: list[Verdict]) -> Section:
@@ -33,7 +41,8 @@ def with_evidence(section: Section, verdicts: list[Verdict]) -> Section:
         "What holds, and on what evidence?",
         columns,
         rows,
-        note="What was measured and where its threshold comes from stands beside each claim above.",
+        note="What was measured and where its threshold comes from stands beside each claim above. The intervals of all claims but the first are "
+        "widened for their number (Holm's correction).",
     )
     return replace(section, drawings=[*section.drawings, evidence])
 

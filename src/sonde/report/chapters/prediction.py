@@ -9,7 +9,7 @@ from sonde.results.document import Section, Sentence
 def prediction(material: Material) -> Chapter:
     """The first guesses, the surprise at each token, and whether the behaviour is there at all."""
     said, target, right = material.prediction, material.candidates.target, material.candidates.answers[0]
-    claim = behaviour(material.model, material.evaluate, target, material.candidates.foil, material.untested, material.seed)
+    claim = behaviour(material.model, material.evaluate, target, material.candidates.foil, material.untested)
     lead = "The model's first guesses for the next token, and how surprised it was by each token of the prompt (surprisal, -log2 of its probability)."
     logits = said.distribution
     contrasts = [
