@@ -24,7 +24,6 @@ from sonde.jobs import track
 from sonde.report.chapters import CHAPTERS
 from sonde.report.material import gather
 from sonde.report.summary import judged_together
-from sonde.results import Verdict
 
 PROMPTS = {
     "When Mary and John went to the shop, John gave a book to": (" Mary", " John"),
@@ -60,10 +59,12 @@ def explained(model: sonde.Model, prompt: str, seed: int) -> list[Row]:
     """Every verdict of one report: what was claimed, and whether it holds before and after the report's own rules."""
     target, foil = PROMPTS[prompt]
     material = gather(model, prompt, target, [foil], corrupt=None, bos=None, seed=seed)
-    made: list[Verdict] = [verdict for chapter in CHAPTERS.values() for verdict in chapter(material).verdicts]
+    alone = {key: chapter(material).verdicts for key, chapter in CHAPTERS.items()}
+    reported = judged_together(alone)
     return [
-        {"measure": alone.measure, "claim": alone.claim, "alone": alone.holds, "reported": given.holds}
-        for alone, given in zip(made, judged_together(made), strict=True)
+        {"measure": before.measure, "claim": before.claim, "alone": before.holds, "reported": after.holds}
+        for key in alone
+        for before, after in zip(alone[key], reported[key], strict=True)
     ]
 
 

@@ -16,7 +16,7 @@ class Verdict:
         measure: what was measured, with its unit ("drop of the logit difference, share of the clean value").
         measured: the measured value, the mean over `n` examples; `None` where it could not be measured.
         control: the same measure under the control; `None` where it could not be measured.
-        interval: a 95 % interval of measured minus control; `None` where there is no spread to take it from.
+        interval: a 95 % interval of measured minus control, wider where several claims are made together; `None` where there is no spread for one.
         n: the number of independent examples behind the interval.
         direction: "greater" if the claim says that measured exceeds control, "less" if it says the opposite.
         threshold: the least (or, for "less", the greatest) value of `measured` that counts.
