@@ -3,7 +3,7 @@
 from sonde.evidence.blocks import block_means
 from sonde.evidence.directions import matched_directions, random_directions, random_rotation
 from sonde.evidence.families import corrected
-from sonde.evidence.intervals import bootstrap, hall_interval, t_interval, wilson
+from sonde.evidence.intervals import bootstrap, skew_interval, t_interval, wilson
 from sonde.evidence.labels import control_task, shuffled
 from sonde.evidence.parts import Estimate, Intact, completeness, faithfulness, minimality, necessity, no_gap, sufficiency
 from sonde.evidence.permutation import holm, relabelling, sign_flips
@@ -21,7 +21,6 @@ __all__ = [
     "control_task",
     "corrected",
     "faithfulness",
-    "hall_interval",
     "holm",
     "matched_directions",
     "matched_sets",
@@ -36,6 +35,7 @@ __all__ = [
     "relabelling",
     "shuffled",
     "sign_flips",
+    "skew_interval",
     "sufficiency",
     "t_interval",
     "untestable",

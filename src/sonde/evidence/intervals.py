@@ -4,7 +4,7 @@ The examples are the independent draws; everything else (positions, heads, seeds
 Four intervals, each for its own case:
 
 - `t_interval`: for a mean; exact where the examples are normal, mean +- t(n - 1) * s / sqrt(n).
-- `hall_interval`: for a mean of skewed examples; Student's, with the skewness taken out by a cubic transformation (Hall 1992).
+- `skew_interval`: for a mean of skewed examples; Student's, its ends moved towards the long tail (Hall 1992).
 - `bootstrap`: for a function of means, such as a ratio of means, and for examples in blocks; BCa (Efron 1987).
 - `wilson`: for a share of successes (Wilson 1927).
 """
@@ -45,11 +45,11 @@ def t_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[
     return mean - half, mean + half
 
 
-def hall_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[float, float]:
-    """Hall's interval for the mean of independent, skewed examples.
+def skew_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tuple[float, float]:
+    """Student's interval for the mean of independent, skewed examples, its ends moved towards the long tail.
 
-    With T = (mean - mu) / s and the examples' skewness g, the cubic T + g T^2 / 3 + g^2 T^3 / 27 + g / (6 n) is nearly symmetric about 0: its
-    quantiles are taken to be Student's over sqrt(n), and the cubic is inverted. Hall 1992, "On the removal of skewness by transformation".
+    Where examples of skewness g are drawn, (mean - mu) / (s / sqrt(n)) lies below z as often as a normal value below z + g (2 z^2 + 1) / (6 sqrt(n))
+    (Hall 1992, "The bootstrap and Edgeworth expansion"): each end's quantile is moved back by as much. With the unbiased skewness G1.
 
     Arguments:
         values: one value per example; for paired values their differences.
@@ -59,25 +59,21 @@ def hall_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tup
         Its two ends.
 
     Raises:
-        InputError: for fewer than two examples, or values that are not finite.
+        InputError: for fewer than three examples, or values that are not finite.
 
-    >>> hall_interval(torch.tensor([1.0, 1.0, 1.0, 6.0]))
-    (-0.6964..., 18.2579...)
+    >>> skew_interval(torch.tensor([1.0, 1.0, 1.0, 6.0]))
+    (2.7001..., 10.6561...)
     """
-    values = finite(values, least=2)
+    values = finite(values, least=3)
     n = values.numel()
     mean, spread = float(values.mean()), float(values.std())
     if spread == 0:
         return mean, mean
-    skewness = float((values - mean).pow(3).mean()) / spread**3
-    quantile = float(stdtrit(n - 1, 0.5 + level / 2)) / math.sqrt(n)
-    low, high = (mean - spread * _unskewed(z - skewness / (6 * n), skewness) for z in (quantile, -quantile))
-    return low, high
-
-
-def _unskewed(value: float, skewness: float) -> float:
-    """The T at which T + g T^2 / 3 + g^2 T^3 / 27 has a value; the value itself where there is no skewness."""
-    return value if abs(skewness) < 1e-6 else 3 * (math.cbrt(1 + skewness * value) - 1) / skewness
+    skewness = n / ((n - 1) * (n - 2)) * float(((values - mean) / spread).pow(3).sum())
+    quantile = float(stdtrit(n - 1, 0.5 + level / 2))
+    moved = skewness * (2 * quantile**2 + 1) / (6 * math.sqrt(n))
+    step = spread / math.sqrt(n)
+    return mean - step * (quantile - moved), mean + step * (quantile + moved)
 
 
 def bootstrap(

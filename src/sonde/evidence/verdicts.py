@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from sonde.evidence.blocks import Blocks, block_means
-from sonde.evidence.intervals import finite, hall_interval, t_interval
+from sonde.evidence.intervals import finite, skew_interval, t_interval
 from sonde.results import InputError, Verdict
 
 
@@ -27,8 +27,8 @@ def compare(
 ) -> Verdict:
     """Judge a claim by comparing a measure with the same measure under a control, example by example.
 
-    The interval is the wider of Student's and Hall's, both of the paired differences at 95 %: Student's is exact for normal differences, Hall's errs
-    less for skewed ones (Hall 1992). A control that was drawn at random, once for all examples, is unsure as well. With J draws, and s the deviation
+    The interval is the wider of two, both of the paired differences at 95 %: Student's, exact for normal ones, and the same with its ends moved
+    for the differences' skewness. A control that was drawn at random, once for all examples, is unsure as well. With J draws, and s the deviation
     of their means, to the square of each side is added that of t(J - 1) s sqrt(1 / J), or of t(J - 1) s sqrt(1 + 1 / J) where one more draw is to be
     exceeded.
 
@@ -103,7 +103,9 @@ def untestable(
 def _interval(differences: Float[Tensor, " example"], draws: Float[Tensor, " draw"], exceeding: Literal["mean", "draw"]) -> tuple[float, float]:
     """The interval of the mean difference: how the examples vary, and how the draws of the control do."""
     middle = float(differences.mean())
-    lows, highs = zip(t_interval(differences), hall_interval(differences), strict=True)
+    # two differences have no skewness
+    both = [interval(differences) for interval in ((t_interval, skew_interval) if len(differences) > 2 else (t_interval,))]
+    lows, highs = zip(*both, strict=True)
     unsure = 0.0
     if len(draws) > 1:
         unsure = float(stdtrit(len(draws) - 1, 0.975) * draws.std()) * math.sqrt(1 / len(draws) + (exceeding == "draw"))
