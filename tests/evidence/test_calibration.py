@@ -72,7 +72,7 @@ def test_false_claims_rarely_hold(null):
 
 
 def test_skewed_differences():
-    """From 16 examples on. With eight of them a skewness of 2 is too much for any interval: then about one claim in fifteen holds."""
+    """From 16 examples on; with eight of them a skewness of 2 is too much."""
     assert sum(held(centred(skewed, -1.0), n) for n in SIZES[1:]) <= bound(N * 3)
 
 
