@@ -62,7 +62,7 @@ def skew_interval(values: Float[Tensor, " example"], level: float = 0.95) -> tup
         InputError: for fewer than three examples, or values that are not finite.
 
     >>> skew_interval(torch.tensor([1.0, 1.0, 1.0, 6.0]))
-    (2.7001..., 10.6561...)
+    (2.7002..., 10.6563...)
     """
     values = finite(values, least=3)
     n = values.numel()
