@@ -9,6 +9,7 @@ and everything after it is computed anew. An edge's effect is the metric with th
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -67,7 +68,8 @@ class Ablation:
             ablated: the edges; by default all that the network has.
         """
         asked = edges(self.model.config) if ablated is None else list(ablated)
-        whole, found = self.metric(), {}
+        whole = self.metric()
+        found: dict[Edge, Tensor] = {}
         for receiver in dict.fromkeys(receiver for _, receiver in asked):
             # one forward for the edges into one receiver: each has the examples once, and is ablated there
             into = [edge for edge in asked if edge[1] == receiver]
@@ -97,8 +99,9 @@ def forward(model: Transformer, ids: Int[Tensor, "batch pos"], replaced: Replace
     def received(stream: Tensor, receiver: str) -> Tensor:
         return stream + sum(amount * (value - sent[sender]) for sender, value, amount in cut[receiver])
 
-    stream = sum(sent.values())
-    for layer, block in enumerate(model.blocks):
+    stream = torch.stack(list(sent.values())).sum(0)
+    blocks: Any = model.blocks
+    for layer, block in enumerate(blocks):
         attn, mlp = block.attn, MLP(layer)
         heads = [Head(layer, head) for head in range(model.config.n_heads)]
         plain = block.attn_norm(stream)

@@ -8,6 +8,7 @@ What no instruction uses holds small random weights: such heads and neurons read
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer as Backend
@@ -107,7 +108,7 @@ class Assembly:
             Which head it has become.
         """
         head = Head(layer, self._free[layer].pop())
-        attn, d_head = self.model.blocks[layer].attn, self.config.head_dim
+        attn, d_head = self.model.attentions[layer], self.config.head_dim
         own = slice(head.head * d_head, (head.head + 1) * d_head)
         for part in (attn.q, attn.k, attn.v):
             part.weight.data[own] = part.bias.data[own] = 0
@@ -133,7 +134,8 @@ class Assembly:
         Returns:
             The MLP that they belong to.
         """
-        mlp, first = self.model.blocks[layer].mlp, self._neurons[layer]
+        blocks: Any = self.model.blocks
+        mlp, first = blocks[layer].mlp, self._neurons[layer]
         self._neurons[layer] += next(iter(read.values())).shape[1]
         own = slice(first, self._neurons[layer])
         mlp.up.weight.data[own] = mlp.up.bias.data[own] = 0

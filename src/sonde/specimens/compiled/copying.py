@@ -6,7 +6,7 @@ import torch
 
 from sonde.results import InputError
 from sonde.specimens.compiled.assembly import BOS, NOISE, Assembly
-from sonde.specimens.compiled.graph import Circuit
+from sonde.specimens.compiled.graph import Circuit, by_kind
 from sonde.specimens.compiled.program import Compiled, Example
 from sonde.specimens.words.world import NOUNS
 
@@ -71,8 +71,7 @@ def induction(seed: int = 0, noise: float = NOISE, n_words: int = 40, n_ctx: int
         summary='after "A B ... A" comes B',
         model=asm.model,
         tokenizer=asm.tokenizer,
-        truth={"zero": Circuit(words_move | places, harmful=frozenset({rest}))}
-        | dict.fromkeys(("mean", "resample", "counterfactual"), Circuit(words_move)),
+        truth=by_kind(Circuit(words_move | places, harmful=frozenset({rest})), Circuit(words_move)),
         draw=draw,
         heads={"previous_token": previous, "induction": match},
     )
@@ -114,7 +113,7 @@ def reverse(seed: int = 0, noise: float = NOISE) -> Compiled:
         summary='after "a b c d then d c" comes b',
         model=asm.model,
         tokenizer=asm.tokenizer,
-        truth={"zero": Circuit(words_move | places)} | dict.fromkeys(("mean", "resample", "counterfactual"), Circuit(words_move)),
+        truth=by_kind(Circuit(words_move | places), Circuit(words_move)),
         draw=draw,
         heads={"copy": copy},
     )

@@ -5,7 +5,7 @@ import random
 import torch
 
 from sonde.specimens.compiled.assembly import BOS, NOISE, Assembly
-from sonde.specimens.compiled.graph import Circuit
+from sonde.specimens.compiled.graph import Circuit, by_kind
 from sonde.specimens.compiled.program import Compiled, Example
 from sonde.specimens.words.world import NOUNS
 
@@ -52,7 +52,7 @@ def fraction_of_previous(seed: int = 0, noise: float = NOISE) -> Compiled:
         summary='yes by the share of words so far that are "red"',
         model=asm.model,
         tokenizer=asm.tokenizer,
-        truth={"zero": Circuit(counts | looks)} | dict.fromkeys(("mean", "resample", "counterfactual"), Circuit(counts)),
+        truth=by_kind(Circuit(counts | looks), Circuit(counts)),
         draw=draw,
         heads={"average": average},
     )

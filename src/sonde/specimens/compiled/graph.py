@@ -95,6 +95,16 @@ class Circuit:
         return frozenset(component(site) for edge in self.edges for site in edge)
 
 
+def by_kind(zero: Circuit, changed: Circuit) -> dict[Kind, Circuit]:
+    """The truth where all kinds but zero ablation, which put something of the partners in place, see the same.
+
+    Arguments:
+        zero: the circuit by zero ablation.
+        changed: the circuit by the others.
+    """
+    return {"zero": zero, "mean": changed, "resample": changed, "counterfactual": changed}
+
+
 def component(site: str) -> str:
     """The component that a sender or receiver belongs to, by its site as a sender.
 

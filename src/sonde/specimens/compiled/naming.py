@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sonde.specimens.compiled.assembly import BOS, NOISE, Assembly, Matrices
-from sonde.specimens.compiled.graph import Circuit, Head
+from sonde.specimens.compiled.graph import Circuit, Head, by_kind
 from sonde.specimens.compiled.program import Compiled, Example
 from sonde.specimens.words.world import NOUNS
 
@@ -110,7 +110,7 @@ def backup(seed: int = 0, noise: float = NOISE) -> Compiled:
         summary="the name that was said, with a head in reserve",
         model=asm.model,
         tokenizer=asm.tokenizer,
-        truth={"zero": zero} | dict.fromkeys(("mean", "resample", "counterfactual"), partner),
+        truth=by_kind(zero, partner),
         draw=draw,
         heads={"first": first, "second": second},
     )

@@ -13,7 +13,7 @@ the circuit then moves the scale by about variance / epsilon, relatively. With a
 
 import random
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -64,7 +64,7 @@ def planted(
     for name, share in (("live", live), ("density", density)):
         if not 0 <= share <= 1:
             raise InputError(f"{name}={share}: give a share from 0 to 1")
-    shape = {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads, "d_vocab": n_words + 2, "n_ctx": length + 1}
+    shape: dict[str, Any] = {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads, "d_vocab": n_words + 2, "n_ctx": length + 1}
     rng = random.Random(seed)
     circuit = _circuit(TransformerConfig(**shape, d_mlp=int(mlp), d_head=1), live, density, rng)
     senders = sorted({sender for sender, _ in circuit})
@@ -151,7 +151,8 @@ def _write(model: Transformer, circuit: frozenset[Edge], frames: Mapping[str, Te
     model.embed.weight.copy_(normal(config.d_vocab, width) @ frames.get("embed", unread).T)
     model.pos_embed.weight.copy_(normal(config.n_ctx, width) @ frames.get("pos_embed", unread).T)
     ids = torch.randint(config.d_vocab, (_CALIBRATION, config.n_ctx), generator=generator)
-    for layer, block in enumerate(model.blocks):
+    blocks: Any = model.blocks
+    for layer, block in enumerate(blocks):
         attn, heads = block.attn, [Head(layer, head) for head in range(config.n_heads)]
         attn.q.weight.copy_(_SCORE * torch.cat([read(head.q, width) for head in heads]))
         attn.k.weight.copy_(torch.cat([read(head.k, width) for head in heads]))

@@ -49,12 +49,13 @@ class Compiled:
         Raises:
             InputError: the program has fewer examples.
         """
-        rng, drawn = random.Random(seed), {}
+        rng = random.Random(seed)
+        drawn: dict[str, Example] = {}
         for _ in range(50 * n):
-            clean, *rest = self.draw(rng)
-            drawn.setdefault(clean, rest)
+            example = self.draw(rng)
+            drawn.setdefault(example[0], example)
             if len(drawn) == n:
-                return Task.of([pair(self.tokenizer, clean, *rest) for clean, rest in drawn.items()], self.name)
+                return Task.of([pair(self.tokenizer, *example) for example in drawn.values()], self.name)
         raise InputError(f"n={n}: {self.name} was found to have {len(drawn)} examples; ask for fewer")
 
     def dead(self, kind: Kind) -> frozenset[Edge]:
