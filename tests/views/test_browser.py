@@ -150,7 +150,7 @@ def test_a_cell_of_the_grid_opens_its_head(sample: Watched) -> None:
     drawn.locator(".stage").first.focus()
     sample.page.keyboard.press("ArrowDown")
     sample.page.keyboard.press("Enter")
-    assert drawn.locator(".part-label").inner_text().startswith("head 1.0 · −0.41 logits")
+    assert drawn.locator(".part-label").inner_text().startswith("head 1.0 · −0.410 logits")
 
 
 def test_a_waterfall_is_one_unbroken_way_to_the_total(sample: Watched) -> None:

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.ts";
 import type { Cell, Stage } from "../explore.ts";
-import { exact } from "../numbers.ts";
+import { readable } from "../numbers.ts";
 import { Patterns } from "../patterns.ts";
 import { visible } from "../text.ts";
 import type { Colours, HeadGrid } from "../types.ts";
@@ -24,7 +24,10 @@ export function drawHeadGrid(host: HTMLElement, drawing: HeadGrid): Stage {
     if (head < 0) return;
     const detail = drawing.data.details?.[cell.row]?.[cell.col];
     stage.redraw(cell);
-    show(head, [`${exact(valueAt(cell), true)} ${visible(drawing.unit)}`, ...(detail ? [detail] : [])].join(" · "));
+    show(
+      head,
+      [`${readable(valueAt(cell), { signed: true })} ${visible(drawing.unit)}`, ...(detail ? [detail] : [])].join(" · "),
+    );
   };
   const all = drawing.data.values
     .flatMap((line, row) => line.map((_, col) => ({ row, col })))
