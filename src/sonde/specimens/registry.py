@@ -27,6 +27,8 @@ SPECIMENS = {
     "words-small-b": Specimen("the same as words-small, from another seed", "sonde.specimens.words.recipe:words_small_b"),
     "induction": Specimen("two layers of attention that continue what was said before", "sonde.specimens.induction:train"),
     "addition": Specimen("a transformer of one layer that adds modulo 59", "sonde.specimens.addition:train"),
+    "mask": Specimen("a tiny masked language model of the world of words", "sonde.specimens.mask:train"),
+    "pair": Specimen("two encoders that match pictures of coloured shapes with captions", "sonde.specimens.pair.recipe:train"),
     "digits": Specimen("a convolutional network that reads handwritten digits", "sonde.specimens.digits:train"),
 }
 
