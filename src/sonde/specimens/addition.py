@@ -1,6 +1,6 @@
 """The specimen `addition`: a transformer of one layer that adds modulo 59, and that learnt by heart long before it understood.
 
-Trained on four tenths of all sums, it knows them after some dozen updates; the others come a thousand updates later ("grokking", Power et al. 2022).
+Trained on four tenths of all sums, it knows them within a hundred updates; the others come two thousand later ("grokking", Power et al. 2022).
 What it has then learnt is Fourier's way (Nanda et al. 2023, "Progress Measures for Grokking via Mechanistic Interpretability"): it keeps
 cos(2 pi k a / 59) and sin(2 pi k a / 59) of each number for a few frequencies k, and multiplies them into cos(2 pi k (a + b - c) / 59), which is
 highest where c is the sum. So the embedding lies in the plane of a few frequencies, and without these it can do nothing.

@@ -35,6 +35,7 @@ MIX = {
 """Shares of the families of documents."""
 
 LIMITS = (
+    "It does not find the receiver of a gift, nor the color of the thing asked for: which of several words of a text is meant was not learnt.",
     "It knows the words of its small world; any other is read as [UNK]. A year, a docstring and other scripts are not taught.",
     "Capitals, kinds and what comes after what are memorised: new in the test is their combination with names and frames.",
     "It was trained on single sentences or two; what it makes of longer texts was not measured.",
