@@ -37,6 +37,7 @@ def test_the_planted_heads_are_named_and_no_others(seed):
     named = set(found.results["patching.components"].names)
     assert named == {f"head {head}" for head in program.heads.values()}
     assert all(name.removeprefix("head ") in " ".join(found.summary) for name in named)
+    assert found.results["heads"].named("induction") == [str(program.heads["induction"])]
 
 
 @pytest.mark.parametrize(
