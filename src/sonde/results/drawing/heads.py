@@ -99,8 +99,11 @@ def head_grid(
             raise ValueError("it has patterns without tokens or tokens without patterns; give both, or neither")
         rows = nested("values", values, (None,), _itself)
         layers, width = range(len(rows)), len(nested("values", rows[0], (None,), _itself)) if rows else 0
-    names = {"row_name": "layer", "rows": layers, "col_name": "head", "cols": range(width)}
-    grid = matrix(title, unit, rows, **names, details=details, scale=scale, limit=limit, zero=zero, note=note)
+    labels, columns = [str(layer) for layer in layers], [str(head) for head in range(width)]
+    grid = matrix(
+        title, unit, rows, row_name="layer", rows=labels, col_name="head", cols=columns,
+        details=details, scale=scale, limit=limit, zero=zero, note=note,
+    )  # fmt: skip
     data = dict(grid.data)
     if patterns is not None and tokens is not None:
         with named(title):
