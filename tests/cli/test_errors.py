@@ -166,3 +166,11 @@ def outside(*arguments, **environment):
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert ended.stdout == ""
     return ended.returncode, ended.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "sonde", "specimens", "list", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait() == 0
+    assert process.stderr.read() == b""

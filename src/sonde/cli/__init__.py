@@ -32,7 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # torch's threads spin while they wait for one another; where other programs want the cores too, a small model is then many times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        return int(chosen.run(chosen))
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # whoever read our output has seen enough (`| head`); what is left must not be written when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SondeError as error:
         print(f"sonde {chosen.command}: {error}", file=sys.stderr)
         return 2
