@@ -116,7 +116,7 @@ def _batch(recipe: Recipe, step: int) -> tuple[Tensor, Tensor, Tensor]:
     asked = (chance < recipe.hidden_words) & (ids >= len(SPECIAL))
     how = torch.rand(ids.shape, generator=generator)
     others = torch.randint(len(SPECIAL), tokenizer().get_vocab_size(), ids.shape, generator=generator)
-    mask = tokenizer().token_to_id(MASK)
+    mask = SPECIAL.index(MASK)
     seen = torch.where(asked & (how < 0.8), mask, torch.where(asked & (how < 0.9), others, ids))
     for row, place in enumerate(places):
         if place and rng.random() < recipe.hidden_answers:
@@ -139,7 +139,7 @@ def fill(model: Any, batch: Sequence[Document]) -> Float[Tensor, "document vocab
     ids, places = _encoded(batch)
     row = torch.arange(len(batch))
     visible = (ids != 0).long()
-    ids[row, places] = tokenizer().token_to_id(MASK)
+    ids[row, places] = SPECIAL.index(MASK)
     return model(input_ids=ids, attention_mask=visible).logits[row, places]
 
 
@@ -231,7 +231,7 @@ def train(out: Path, seed: int = 0, threads: int = 1, steps: int = Recipe.steps)
     torch.set_num_threads(threads)
     recipe = Recipe(seed=seed, steps=steps)
     torch.manual_seed(seed)
-    model = network(tokenizer().get_vocab_size())
+    model: Any = network(tokenizer().get_vocab_size())
     training = Training(model, recipe.training())
 
     def look() -> dict[str, float]:
