@@ -11,7 +11,8 @@ from sonde.specimens.registry import SPECIMENS
 
 def write(
     folder: Path, name: str, parameters: int, recipe: Mapping[str, Any], measures: Sequence[Measure], controls: Sequence[Measure],
-    limits: Sequence[str], log: Sequence[Mapping[str, Any]],
+    limits: Sequence[str], log: Sequence[Mapping[str, Any]], more: Mapping[str, Any] | None = None,
+    sections: Mapping[str, Sequence[str]] | None = None,
 ) -> None:  # fmt: skip
     """Write `card.json` and `card.md`.
 
@@ -24,6 +25,8 @@ def write(
         controls: the same measures of a network with the same numbers in random order.
         limits: what it can't do, and what was not shown.
         log: what it could do along the training.
+        more: further entries of `card.json`.
+        sections: further parts of the page: a title and its lines.
     """
     card = {
         "name": name,
@@ -35,12 +38,13 @@ def write(
         "controls": as_rows(controls),
         "limits": list(limits),
         "log": list(log),
+        **(more or {}),
     }
     (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "card.md").write_text(markdown(card), encoding="utf-8")
+    (folder / "card.md").write_text(markdown(card, sections or {}), encoding="utf-8")
 
 
-def markdown(card: Mapping[str, Any]) -> str:
+def markdown(card: Mapping[str, Any], sections: Mapping[str, Sequence[str]]) -> str:
     """The card for people."""
     controls = {control["name"]: f"{control['value']:.3f}" for control in card["controls"]}
     lines = [
@@ -59,4 +63,5 @@ def markdown(card: Mapping[str, Any]) -> str:
         for m in card["measures"]
     ]
     notes = [f"- {m['name']}: {m['note']}" for m in card["measures"] if m["note"]]
-    return "\n".join([*lines, "", *notes, *([""] if notes else []), "## Limits", "", *(f"- {limit}" for limit in card["limits"]), ""])
+    blocks = [notes, *(["## " + title, "", *(f"- {line}" for line in told)] for title, told in {**sections, "Limits": card["limits"]}.items())]
+    return "\n".join([*lines, "", *(line for block in blocks if block for line in (*block, ""))])

@@ -1,5 +1,11 @@
-"""The specimen `words`: a small transformer that reads generated English of a small known world.
+"""The language specimens: small transformers that read generated sentences of a small known world.
 
-`world` holds the words, `people`, `grammar`, `knowledge` and `fillers` the documents, `mixture` and `packing` make rows of them,
-`tokenizer` reads any text, `recipe` trains, `evaluate` and `card` measure what is shipped in `specimens/weights/`.
+`world` holds the words; `giving` (with its `frames`), `people`, `grammar`, `knowledge`, `objects`, `code`, `scripts` and `fillers` make the documents,
+each a document with its truth (`documents`); `mixture` draws them and `packing` makes rows of them; `tokenizer` reads any text; `recipe` trains; `evaluate`,
+`copying` and `duplicates` measure, with an `examiner`, what a `card` says of the weights in `specimens/weights/`.
 """
+
+from sonde.specimens.words.documents import Document, Truth
+from sonde.specimens.words.mixture import FAMILIES, documents
+
+__all__ = ["FAMILIES", "Document", "Truth", "documents"]

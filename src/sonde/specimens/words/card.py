@@ -8,25 +8,37 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from sonde.nn import Transformer
-from sonde.specimens.measures import as_rows
-from sonde.specimens.registry import SPECIMENS
-from sonde.specimens.words import evaluate
+from sonde.access import Model
+from sonde.nn import Transformer, permuted
+from sonde.specimens import cards
+from sonde.specimens.measures import Measure
+from sonde.specimens.words import duplicates, evaluate
 from sonde.specimens.words.copying import head_roles
 from sonde.specimens.words.examiner import Examiner
 from sonde.specimens.words.tokenizer import END
 
-PROMPTS = ("When Mary and John went to the shop, John gave a book to", "The keys on the cabinet")
+PROMPTS = (
+    "When Mary and John went to the shop, John gave a book to",
+    "When Mary and John went to the shop, Paul gave a book to",
+    "The keys on the cabinet",
+    "The war lasted from 1732 to 17",
+    "Столица Франции — это",
+)
 """Shown on the card with the model's first answers."""
 
 LIMITS = (
-    "It knows nothing but its small generated world; other text is read letter by letter and continued as if it were of that world.",
-    "Days, numbers and capitals are memorised: only their combinations with names and frames are new in the test.",
+    "It knows nothing but its small generated world; other text is read in pieces and continued as if it were of that world.",
+    "Days, numbers, capitals and kinds are memorised: only their combinations with names and frames are new in the test.",
     "The years of an event share their century, always; a test across centuries asks for something the model never saw.",
-    "That the receiver is found by noticing which name was said twice is not shown: suppressing the last subject would give the same answers.",
-    "Frames far from the trained ones fail: to 'Kate gave a book to Tom. Tom gave a book to' it answers with the name of a stranger.",
     "One training run, one seed: intervals are over items, not over runs.",
 )
+HELD_OUT = (
+    "The two names of an item never meet in a document of training, save by chance in a list of random words.",
+    "Its two nouns never stand as subject and distractor; its name, country or word never stands in that frame.",
+    "Its event never begins in that year; its thing never has that colour; its argument never follows that other.",
+)
+_FLOOR = 0.9
+"""A skill below this is named among the limits."""
 
 
 def _answers(examiner: Examiner) -> dict[str, list[tuple[str, float]]]:
@@ -37,10 +49,14 @@ def _answers(examiner: Examiner) -> dict[str, list[tuple[str, float]]]:
     }
 
 
+def _measured(model: Transformer, tokenizer: Tokenizer, n: int) -> list[Measure]:
+    return [*evaluate.measures(model, tokenizer, n), *duplicates.need(Model(model), tokenizer, n)]
+
+
 def write_card(
-    model: Transformer, tokenizer: Tokenizer, recipe: Mapping[str, Any], log: Sequence[Mapping[str, object]], folder: Path, n: int = 400
-) -> dict:
-    """Store the specimen and measure what was stored.
+    model: Transformer, tokenizer: Tokenizer, recipe: Mapping[str, Any], log: Sequence[Mapping[str, Any]], folder: Path, n: int = 400
+) -> None:
+    """Store the specimen, and measure what was stored.
 
     Arguments:
         model: trained.
@@ -49,9 +65,6 @@ def write_card(
         log: its skills along the training.
         folder: gets `model.safetensors` (float16), `config.json`, `tokenizer.json`, `tokenizer_config.json`, `card.json`, `card.md`.
         n: items for each skill.
-
-    Returns:
-        The card as data.
     """
     model.save(folder, dtype=torch.float16)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
@@ -59,56 +72,26 @@ def write_card(
     (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n", encoding="utf-8")
     stored = Transformer.load(folder)
     examiner = Examiner(stored, tokenizer)
-    card = {
-        "name": recipe["name"],
-        "summary": SPECIMENS[recipe["name"]].summary,
-        "parameters": sum(p.numel() for p in stored.parameters()),
-        "context": stored.config.n_ctx,
-        "vocabulary": stored.config.d_vocab,
-        "recipe": dict(recipe),
-        "command": f"sonde specimens train {recipe['name']} --out DIR --seed {recipe['seed']}",
-        "measures": as_rows(evaluate.measures(stored, tokenizer, n)),
-        "heads": head_roles(examiner),
-        "answers": _answers(examiner),
-        "limits": list(LIMITS),
-        "log": list(log),
-    }
-    (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "card.md").write_text(markdown(card), encoding="utf-8")
-    return card
-
-
-def markdown(card: Mapping) -> str:
-    """The card for people."""
-    last = card["log"][-1]
-    lines = [
-        "# words",
-        "",
-        f"A transformer of {card['parameters']:,} parameters (GPT-2's shape), trained on generated English of a small known world:",
-        f"{last['tokens']:,} tokens in {last['seconds'] / 60:.1f} minutes, evaluations included.",
-        f"Context {card['context']} tokens, vocabulary {card['vocabulary']:,} entries of byte-level BPE.",
-        "Every document, prompts too, begins with `<|end|>`.",
-        "",
-        f"Made by `{card['command']}`. Measured on the shipped, rounded weights:",
-        "",
-        "| measure | value | 95 % interval | items | unit |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lines += [f"| {m['name']} | {m['value']:.3f} | {m['low']:.3f} to {m['high']:.3f} | {m['n']} | {m['unit']} |" for m in card["measures"]]
-    lines += [
-        "",
-        "All items are held out: in training their two names never meet in a document (save by chance in a list of random words), their two nouns",
-        "never stand as subject and distractor, their name, country, or name with word never stands in that frame,",
-        "their event never begins in that year.",
-        "",
-    ]
-    lines += [
-        f"- {note}"
-        for note in dict.fromkeys(f"{m['name']}: {m['note']}" for m in card["measures"] if m["note"] and "frame is never" not in m["note"])
-    ]
-    lines += ["", "## Heads", ""]
-    lines += [f"- {role}: " + ", ".join(f"{head} ({score:.2f})" for head, score in heads) for role, heads in card["heads"].items()]
-    lines += ["", "## First answers", ""]
-    lines += [f"- {prompt} → " + ", ".join(f"`{token}` {p:.3f}" for token, p in answers) for prompt, answers in card["answers"].items()]
-    lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
-    return "\n".join(lines)
+    measures, heads, answers = _measured(stored, tokenizer, n), head_roles(examiner), _answers(examiner)
+    weak = [f"{m.name} ({m.value:.2f})" for m in measures if m.unit in evaluate.UNITS.values() and m.value < _FLOOR]
+    cards.write(
+        folder,
+        recipe["name"],
+        sum(p.numel() for p in stored.parameters()),
+        recipe,
+        measures,
+        _measured(permuted(stored, seed=0), tokenizer, n),
+        [*([f"It does not do well: {', '.join(weak)}."] if weak else []), *LIMITS],
+        log,
+        more={"context": stored.config.n_ctx, "vocabulary": stored.config.d_vocab, "heads": heads, "answers": answers},
+        sections={
+            "How to ask": [
+                f"Context {stored.config.n_ctx} tokens, vocabulary {stored.config.d_vocab:,} entries of byte-level BPE.",
+                f"A document, prompts too, begins with `{END}`.",
+                f"Trained on {log[-1]['tokens']:,} tokens of generated sentences.",
+            ],
+            "What is held out": list(HELD_OUT),
+            "Heads": [f"{role}: " + ", ".join(f"{head} ({score:.2f})" for head, score in found) for role, found in heads.items()],
+            "First answers": [f"{prompt} → " + ", ".join(f"`{token}` {p:.3f}" for token, p in found) for prompt, found in answers.items()],
+        },
+    )
