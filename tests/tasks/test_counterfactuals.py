@@ -93,7 +93,7 @@ def test_the_users_counterfactual_wins():
         ({"target": " Mary John"}, r"' Mary John' is 2 tokens in this tokenizer \(' Mary', ' John'\)"),
         ({"target": " Mary", "foil": " Mary"}, "target and foil are the same token, ' Mary': give two different ones"),
         ({"corrupt": GIFT}, "is the prompt itself: change at least one word"),
-        ({"corrupt": "When Mary and John went to the shop, he gave a book to them"}, "has 17 tokens and the prompt 15.*against .*exchange words"),
+        ({"corrupt": "When Mary and John went to the shop, he gave a book to them"}, "has 16 tokens and the prompt 15.*against .*exchange words"),
         ({"target": 10**6}, "token 1000000 is not in this tokenizer's vocabulary of"),
         ({"target": ""}, "is 0 tokens"),
     ],

@@ -109,7 +109,7 @@ def test_weekdays_stay_where_they_are_unless_they_are_the_answer():
 
 
 def test_without_words_of_a_class_there_is_a_reason():
-    task = siblings("It rains when they go", "It rains when we go", " to", " in", words())
+    task = siblings("It was there when he went", "It was there when she went", " to", " in", words())
     assert len(task) == 0 and "no word of the prompt can be exchanged" in task.notes[0]
     assert [len(half) for half in task.split(0)] == [0, 0]
 
