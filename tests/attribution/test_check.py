@@ -61,7 +61,7 @@ def test_nothing_holds_on_permuted_weights(seed, text):
 
 
 def test_no_prompts_no_verdict():
-    task = siblings("It rains when they go", "It rains when we go", " to", " in", words())
+    task = siblings("It was there when he went", "It was there when she went", " to", " in", words())
     verdict = check(words(), task, occlusion)
     assert verdict.holds is None and "no word of the prompt can be exchanged" in verdict.reason
 

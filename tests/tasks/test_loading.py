@@ -1,5 +1,6 @@
 """Tasks from templates."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ def test_every_kind_of_every_template_makes_a_task(name, kind):
 def test_the_specimen_does_it(name):
     """The words and rules are those of the world that the specimen learnt: a right answer wins, and the gap is there in every metric."""
     task = load(name, words(), n=24)
+    task = task.select([i for i, text in enumerate(task.texts) if not re.search(r"\b(10|20)\d\d\b", text)])  # its world has the years 1101 to 1999
     found = check(words(), task)
     assert found.holds and found.right.mean() >= 0.9
     probability = check(words(), task.with_metric("probability_difference"))

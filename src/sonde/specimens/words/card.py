@@ -29,7 +29,7 @@ PROMPTS = (
 LIMITS = (
     "It knows nothing but its small generated world; other text is read in pieces and continued as if it were of that world.",
     "Days, numbers, capitals and kinds are memorised: only their combinations with names and frames are new in the test.",
-    "The years of an event share their century, always; a test across centuries asks for something the model never saw.",
+    "The years of an event lie between 1101 and 1999 and share their century, always; other years ask for something the model never saw.",
     "One training run, one seed: intervals are over items, not over runs.",
 )
 HELD_OUT = (
