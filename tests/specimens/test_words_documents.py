@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sonde.results import InputError
 from sonde.specimens.words import people, world
-from sonde.specimens.words.documents import document, mark
+from sonde.specimens.words.document import document, mark
 from sonde.specimens.words.mixture import FAMILIES, NEVER_HELD, NORMAL_MIX, documents, with_share
 
 DRAWS = 100

@@ -21,7 +21,7 @@ from sonde.nn import permuted
 from sonde.nn.training import Training, TrainingConfig
 from sonde.specimens import cards, runs
 from sonde.specimens.measures import Measure, share
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.document import Document
 from sonde.specimens.words.mixture import FAMILIES, documents
 from sonde.specimens.words.world import NAMES
 

@@ -7,7 +7,7 @@ import itertools
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 
 ARGUMENTS = world.THINGS + world.GIFTS
 _DESCRIBING = world.MORE_ADJECTIVES + world.FOODS + world.EVENTS

@@ -22,7 +22,7 @@ from sonde.access import Model, Patch
 from sonde.access.run import Run
 from sonde.specimens.measures import Measure, mean, share
 from sonde.specimens.words import giving, world
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.document import Document
 from sonde.specimens.words.people import another
 from sonde.specimens.words.tokenizer import end_id
 

@@ -20,7 +20,7 @@ from sonde.nn import Transformer
 from sonde.specimens.measures import Measure, mean, share
 from sonde.specimens.words import code, frames, giving, grammar, knowledge, objects, people, scripts
 from sonde.specimens.words.copying import copy_losses
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.document import Document
 from sonde.specimens.words.examiner import Examiner
 from sonde.specimens.words.mixture import NORMAL_MIX
 from sonde.specimens.words.packing import Packer

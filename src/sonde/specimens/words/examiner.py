@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sonde.nn import Transformer
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document
+from sonde.specimens.words.document import Document
 from sonde.specimens.words.tokenizer import end_id
 
 

@@ -6,7 +6,7 @@ The lists make the model look for what followed the same word before (Olsson et 
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 from sonde.specimens.words.people import DEEDS, pair
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonde.specimens.words import frames, world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 from sonde.specimens.words.people import DEEDS, another, pair
 
 GIVES = ("gave", "handed", "passed", "offered", "sent", "showed", "lent")

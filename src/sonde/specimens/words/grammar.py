@@ -3,7 +3,7 @@
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, Number, Tense, document, mark
+from sonde.specimens.words.document import Document, Number, Tense, document, mark
 
 PREPOSITIONS = ("near", "behind", "beside", "above", "under", "with", "from", "on")
 VERBS = {

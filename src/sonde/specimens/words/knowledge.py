@@ -7,7 +7,7 @@ year of the century is right. Both years share their century, always: that is a 
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 
 YEAR_FRAMES = (
     "The {event} lasted from {start} to {century}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sonde.results import InputError
 from sonde.specimens.words import code, fillers, giving, grammar, knowledge, objects, people, scripts
-from sonde.specimens.words.documents import Document, Family
+from sonde.specimens.words.document import Document, Family
 
 FAMILIES: dict[str, Family] = {
     "indirect_object": giving.indirect_object,

@@ -6,7 +6,7 @@ The answer stands in the text; it must be found by the thing that it belongs to.
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 
 OPENINGS = (
     "On the {surface}, there is {things}.",

@@ -3,7 +3,7 @@
 import random
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, document, mark
+from sonde.specimens.words.document import Document, document, mark
 
 DEEDS = ("slept", "read", "sang", "waited", "worked", "danced", "rested", "cooked", "painted", "wrote")
 

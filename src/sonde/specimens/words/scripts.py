@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonde.specimens.words import world
-from sonde.specimens.words.documents import Document, Script, document, mark
+from sonde.specimens.words.document import Document, Script, document, mark
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:

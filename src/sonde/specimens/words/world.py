@@ -5,7 +5,7 @@ All words are single tokens of the specimen's tokenizer when a space stands befo
 
 import zlib
 
-from sonde.specimens.words.documents import Gender
+from sonde.specimens.words.document import Gender
 
 
 def _words(text: str) -> tuple[str, ...]:
