@@ -16,6 +16,8 @@ from sonde.results import LoadError, SondeError
 
 IDS = torch.tensor([[3, 1, 0, 4]])
 
+SHIPPED = ", ".join(f"specimen:{name}" for name in sonde.specimens.names())
+
 
 @pytest.fixture(params=["native", "gpt2"])
 def folder(request, tmp_path):
@@ -251,7 +253,7 @@ def test_a_hub_id_without_a_network(monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", Offline)
     refused(
         "no-such-owner/no-such-model",
-        "'no-such-owner/no-such-model' is no specimen (specimen:words), no folder here, and can't be fetched from the Hub: ",
+        f"'no-such-owner/no-such-model' is no specimen ({SHIPPED}), no folder here, and can't be fetched from the Hub: ",
     )
 
 
@@ -262,12 +264,12 @@ def test_a_hub_id_that_the_hub_does_not_know(monkeypatch):
 
     error = RepositoryNotFoundError("Repository Not Found for url: somewhere.\nPlease make sure", response=Mock())
     monkeypatch.setattr("huggingface_hub.HfApi", Mock(return_value=Mock(model_info=Mock(side_effect=error))))
-    refused("gpt-2", "'gpt-2' is no specimen (specimen:words), no folder here, and the Hub says: Repository Not Found for url: somewhere.")
+    refused("gpt-2", f"'gpt-2' is no specimen ({SHIPPED}), no folder here, and the Hub says: Repository Not Found for url: somewhere.")
 
 
 def test_a_name_that_no_model_can_have(monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", Offline)
-    refused("two words", "'two words' is no specimen (specimen:words), no folder here, and can't be fetched from the Hub: ")
+    refused("two words", f"'two words' is no specimen ({SHIPPED}), no folder here, and can't be fetched from the Hub: ")
     refused("a\0b", "is no specimen")
 
 
