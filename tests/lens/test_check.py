@@ -8,7 +8,7 @@ import sonde
 from sonde.evidence import permuted
 from sonde.lens import readable_from
 from sonde.lens.check import margins, read_rightly
-from sonde.tasks import Task, counterfactuals, siblings
+from sonde.tasks import LogitDifference, Task, counterfactuals, siblings
 
 PROMPTS = ["When Mary and John went to the shop, John gave a book to", "The keys on the cabinet", "John went to the shop because"]
 
@@ -60,9 +60,9 @@ def test_a_constant_preference_is_no_reading():
     assert torch.equal(clean, corrupt) and not read_rightly(constant, evaluate).any()
 
 
-def test_the_last_margin_is_the_metric():
+def test_the_last_margin_is_the_logit_difference():
     task = sonde.tasks.load("agreement", words(), n=6)
-    expected = task.metric(words().run(task.clean))
+    expected = LogitDifference(task.targets, foils=task.foils)(words().run(task.clean))
     assert torch.allclose(margins(words(), task, task.clean)[0, -1], expected, atol=1e-4)
 
 
