@@ -44,7 +44,7 @@ def head_scores(model: Model, n: int = 32, draws: int = 40, seed: int = 0) -> He
 
     >>> import sonde
     >>> sorted(head_scores(sonde.load("specimen:words")).named("previous token"))
-    ['0.3']
+    ['0.0']
     """
     if not model.n_heads or not model.architecture.d_vocab:
         raise InputError(f"head scores need a language model of a known family; {model.name} is {model.architecture.family!r}")
