@@ -160,7 +160,7 @@ def test_results_are_kept_and_drawn(tmp_path):
         back = type(result).load(result.save(tmp_path / result.method))
         assert torch.equal(back.values.nan_to_num(9), result.values.nan_to_num(9)) and back.tokens == result.tokens
         drawing = result.drawing(example=1)
-        assert drawing.kind == "tokens" and drawing.data["tokens"] == result.tokens[1] and drawing.unit == "logits"
+        assert drawing.kind == "tokens" and drawing.data["tokens"] == result.tokens[1] and drawing.unit == "probability"
         assert result.to_frame().height == sum(map(len, result.tokens))
         assert ("unexplained" in drawing.note) == (method is integrated_gradients)
 
