@@ -1,12 +1,11 @@
 """Make the worked examples: ten prompts of different kinds, each with its whole report.
 
-    python docs/examples.py [KEY ...]
+    python docs/examples.py
 
 Writes `docs/examples/index.md` and one page without network for each report. What the page says about a report is computed from it; only the
 sentence on what to look for is written by hand, in `docs/examples/prompts.toml`, and quotes no figure.
 """
 
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,23 +36,15 @@ def examples() -> list[Example]:
 
 
 def main() -> None:
-    """Explain the prompts that were named, or all; then write the page that lists them."""
-    known = examples()
-    wanted = set(sys.argv[1:]) or {example.key for example in known}
-    unknown = wanted - {example.key for example in known}
-    if unknown:
-        sys.exit(f"no example {', '.join(sorted(unknown))}; there are {', '.join(example.key for example in known)}")
+    """Explain every prompt, and write the page that lists them."""
     model = sonde.load(MODEL)
-    parts = HERE / "parts"
-    parts.mkdir(exist_ok=True)
-    for example in known:
-        if example.key in wanted:
-            report = sonde.explain(model, example.prompt)
-            report.to_html(HERE / f"{example.key}.html")
-            (parts / f"{example.key}.md").write_text(_section(example, report), encoding="utf-8")
-            print(f"{example.key}: {report.seconds:.1f} s")
-    sections = "\n".join((parts / f"{example.key}.md").read_text(encoding="utf-8") for example in known)
-    (HERE / "index.md").write_text(_INTRODUCTION.format(model=MODEL, hash=model.hash) + sections, encoding="utf-8")
+    sections = []
+    for example in examples():
+        report = sonde.explain(model, example.prompt)
+        report.to_html(HERE / f"{example.key}.html")
+        sections.append(_section(example, report))
+        print(f"{example.key}: {report.seconds:.1f} s")
+    (HERE / "index.md").write_text(_INTRODUCTION.format(model=MODEL, hash=model.hash) + "\n".join(sections), encoding="utf-8")
 
 
 _INTRODUCTION = """# Worked examples

@@ -28,7 +28,7 @@ def test_what_every_card_says(name):
     assert card["summary"] == SPECIMENS[name].summary
     assert f"specimens train {name} --out DIR" in card["command"] or "recipe" in card["command"]
     assert card["parameters"] == sum(p.numel() for p in sonde.load(f"specimen:{name}").module.parameters())
-    assert isinstance(card["recipe"]["seed"], int)
+    assert card["recipe"]["seed"] == SPECIMENS[name].seed
     assert card["limits"]
     for measure in card["measures"]:
         assert set(measure) == {"name", "value", "low", "high", "n", "unit", "note"}

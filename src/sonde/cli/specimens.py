@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     )
     training.add_argument("name", metavar="NAME", help="a specimen of the list")
     training.add_argument("--out", required=True, metavar="DIR", help="folder for checkpoints and result")
-    training.add_argument("--seed", type=int, default=0, metavar="N", help="of the first weights and the data (default: %(default)s)")
+    training.add_argument("--seed", type=int, metavar="N", help="of the first weights and the data (default: that of the shipped weights)")
     training.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads (default: %(default)s)")
 
     for action, run in ((listing, _list), (showing, _card), (training, _train)):

@@ -19,12 +19,14 @@ class Specimen:
     """What it is."""
     recipe: str
     """`module:function` that trains it, called with `out`, `seed` and `threads`; an interrupted run goes on, and the card is written last."""
+    seed: int = 0
+    """Of the weights that are shipped."""
 
 
 SPECIMENS = {
     "words": Specimen("a language model of a small generated world", "sonde.specimens.words.recipe:words"),
     "words-small": Specimen("a smaller language model of the same world", "sonde.specimens.words.recipe:words_small"),
-    "words-small-b": Specimen("the same as words-small, from another seed", "sonde.specimens.words.recipe:words_small_b"),
+    "words-small-b": Specimen("the same as words-small, from another seed", "sonde.specimens.words.recipe:words_small_b", seed=1),
     "induction": Specimen("two layers of attention that continue what was said before", "sonde.specimens.induction:train"),
     "addition": Specimen("a transformer of one layer that adds modulo 59", "sonde.specimens.addition:train"),
     "mask": Specimen("a tiny masked language model of the world of words", "sonde.specimens.mask:train"),
@@ -77,7 +79,7 @@ def card(name: str) -> dict[str, Any]:
     return json.loads((path(name) / "card.json").read_text(encoding="utf-8"))
 
 
-def train(name: str, out: str | Path, seed: int = 0, threads: int = 1) -> Path:
+def train(name: str, out: str | Path, seed: int | None = None, threads: int = 1) -> Path:
     """Train a specimen anew, or go on with a training that was interrupted.
 
     The same seed gives the same weights on one machine with one number of threads.
@@ -85,7 +87,7 @@ def train(name: str, out: str | Path, seed: int = 0, threads: int = 1) -> Path:
     Arguments:
         name: one of the registry, shipped or not.
         out: folder for checkpoints and, under the specimen's name, the result.
-        seed: of the first weights and the data.
+        seed: of the first weights and the data; by default that of the weights that are shipped.
         threads: processor threads.
 
     Returns:
@@ -104,5 +106,5 @@ def train(name: str, out: str | Path, seed: int = 0, threads: int = 1) -> Path:
     except OSError as error:
         raise InputError(f"{out} can't be made a folder ({error.strerror}): give another with out") from None
     module, function = specimen.recipe.split(":")
-    getattr(import_module(module), function)(out=out, seed=seed, threads=threads)
+    getattr(import_module(module), function)(out=out, seed=specimen.seed if seed is None else seed, threads=threads)
     return out / name

@@ -20,6 +20,7 @@ from sonde.tasks.templates import TEMPLATES
 
 SHOWN = 4  # candidates kept of one template
 TRIES = 200  # cases of one template looked at
+LISTED = 12  # candidates drawn
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ class Candidates:
         return Task.of([self.best.pair], self.best.template or "prompt", self.tokens, {name: [positions] for name, positions in self.best.spans})
 
     def drawing(self) -> Drawing:
-        """The candidates as a table."""
+        """The candidates as a table; of many exchanges the strongest."""
         columns = ["", "counterfactual", "from", "what was changed", "effect on the target (nats)"]
-        rows = [
-            ["chosen" if i == self.chosen else "", c.pair.corrupt, c.template or c.origin, c.reason, c.effect] for i, c in enumerate(self.found)
-        ]  # fmt: skip
+        strongest = sorted(range(len(self.found)), key=lambda i: (i != self.chosen, -(self.found[i].effect or 0.0)))[:LISTED]
+        shown = [(i, self.found[i]) for i in sorted(strongest)]
+        rows = [["chosen" if i == self.chosen else "", c.pair.corrupt, c.template or c.origin, c.reason, c.effect] for i, c in shown]
+        left_out = len(self.found) - len(rows)
+        note = self.rule + (f" {left_out} more exchanges, with smaller effects, are not listed." if left_out else "")
         width = len(columns) if any(c.effect is not None for c in self.found) else len(columns) - 1
-        return drawing.table("What is the prompt compared with?", columns[:width], [row[:width] for row in rows], note=self.rule)
+        return drawing.table("What is the prompt compared with?", columns[:width], [row[:width] for row in rows], note=note)
 
     def __repr__(self) -> str:
         lines = [f"{'>' if i == self.chosen else ' '} {c.pair.corrupt!r} ({c.template or c.origin}: {c.reason})" for i, c in enumerate(self.found)]

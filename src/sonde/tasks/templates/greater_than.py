@@ -15,6 +15,7 @@ from sonde.tasks.prompt import Prompt
 from sonde.tasks.template import Case, Template
 
 _YEAR = re.compile(r"(1\d|20)(\d\d)")
+AWAY = 10  # years from the border to those that stand for the sets, where the century leaves room
 
 
 def later_years(prompt: Prompt) -> Iterator[Case]:
@@ -33,7 +34,10 @@ def later_years(prompt: Prompt) -> Iterator[Case]:
 
 
 def _tokens(prompt: Prompt, start: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The next tokens of which all years are later, and those of which none is, each with its middle one, far from the border, first."""
+    """The next tokens of which all years are later, and those of which none is.
+
+    First of either stands a year equally far from the border: after the counterfactual's year 01 a model has no reason to prefer one of the two.
+    """
     end = prompt.text[prompt.words[-2].start :]
     before = prompt.tokenizer.encode(end, bos=False)
     years: dict[int, list[int]] = {}
@@ -42,13 +46,10 @@ def _tokens(prompt: Prompt, start: int) -> tuple[tuple[int, ...], tuple[int, ...
         # a year that a tokenizer spells otherwise (" 1750" as one token) is not what the prompt's tokens go on to
         if ids[: len(before)] == before and len(ids) > len(before):
             years.setdefault(ids[len(before)], []).append(year)
-    later = [token for token, meant in years.items() if min(meant) > start]
-    others = [token for token, meant in years.items() if max(meant) <= start]
-    return _from_the_middle(later), _from_the_middle(others)
-
-
-def _from_the_middle(tokens: list[int]) -> tuple[int, ...]:
-    return tuple(tokens[len(tokens) // 2 :] + tokens[: len(tokens) // 2])
+    away = min(AWAY, start, 99 - start)
+    later = sorted((abs(min(meant) - start - away), token) for token, meant in years.items() if min(meant) > start)
+    others = sorted((abs(start - away - max(meant)), token) for token, meant in years.items() if max(meant) <= start)
+    return tuple(token for _, token in later), tuple(token for _, token in others)
 
 
 GREATER_THAN = Template(
