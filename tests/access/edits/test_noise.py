@@ -95,3 +95,8 @@ def test_refused(loaded):
             sonde.Noise(SITE, std)
     with pytest.raises(EditError, match="holds whole numbers"):
         loaded["gpt2"].run([[1, 2]], edits=sonde.Noise("transformer.wte:in", 1.0))
+
+
+def test_without_its_place_it_says_what_it_needs():
+    with pytest.raises(EditError, match="must know where it is made"):
+        sonde.Noise("embed", 1.0).new(torch.zeros(2))

@@ -79,8 +79,12 @@ class SiteEdit:
         object.__setattr__(self, "site", Site.parse(site))
 
     def new(self, old: Tensor) -> Tensor:
-        """The replacement for `old`, the selected part of the site's tensor."""
-        raise NotImplementedError
+        """The replacement for `old`, the selected part of the site's tensor.
+
+        Raises:
+            EditError: an edit that must know where it is made, and has `new_at` instead.
+        """
+        raise EditError(f"{type(self).__name__}({str(self.site)!r}) must know where it is made: hand it to a run, or call new_at with the place")
 
     @property
     def content(self) -> dict[str, Any]:
