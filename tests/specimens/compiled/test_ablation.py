@@ -5,6 +5,7 @@ import torch
 
 import sonde
 from sonde.nn import Transformer, TransformerConfig
+from sonde.results import InputError
 from sonde.specimens.compiled import KINDS, Ablation, Head, edges, receivers
 from sonde.tasks import Task
 
@@ -110,3 +111,19 @@ def test_resampling_never_takes_the_examples_own_partner():
         others = Ablation(model, task, "resample", seed).reference["embed"]
         taken = [next(j for j in range(len(task)) if torch.equal(own[j], row)) for row in others]
         assert sorted(taken) == list(range(len(task))) and all(i != j for i, j in enumerate(taken))
+
+
+@pytest.mark.parametrize("other", [{"positional": "rotary"}, {"n_kv_heads": 1}])
+def test_networks_that_it_would_recompute_wrongly_are_refused(network_and_task, other):
+    _, task = network_and_task
+    model = Transformer(TransformerConfig(n_layers=1, d_model=8, n_heads=2, d_vocab=50, n_ctx=16, d_mlp=8, **other))
+    with pytest.raises(InputError, match=r"neither rotary positions nor grouped keys: use model\.sweep"):
+        Ablation(model, task, "zero")
+
+
+def test_other_modules_and_kinds_are_refused_by_name(network_and_task):
+    model, task = network_and_task
+    with pytest.raises(InputError, match=r"Linear is no network of sonde\.nn"):
+        Ablation(torch.nn.Linear(2, 2), task, "zero")
+    with pytest.raises(InputError, match="kind='zeros': choose one of"):
+        Ablation(model, task, "zeros")

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.nn import Transformer
-from sonde.specimens.compiled.graph import MLP, Edge, Head, Kind, edges
+from sonde.results import InputError
+from sonde.specimens.compiled.graph import KINDS, MLP, Edge, Head, Kind, edges
 from sonde.tasks import Task
 
 Outputs = dict[str, Tensor]
@@ -33,9 +34,13 @@ class Ablation:
         task: examples of equal length; their logit difference at the last token is the metric.
         kind: what takes the place of an ablated output.
         seed: of the choice of other examples, where the kind is "resample".
+
+    Raises:
+        InputError: another kind of network or of ablation, or examples of different lengths.
     """
 
     def __init__(self, model: Transformer, task: Task, kind: Kind, seed: int = 0) -> None:
+        _refuse(model, task, kind)
         self.model, self.task = model, task
         self.ids = torch.tensor(task.clean)
         with torch.no_grad():
@@ -85,6 +90,19 @@ class Ablation:
         logits, _ = forward(self.model, self.ids.repeat(copies, 1), replaced)
         right, wrong = (logits.gather(1, ids.repeat(copies)[:, None])[:, 0] for ids in (self.task.targets, self.task.foils))
         return right - wrong
+
+
+def _refuse(model: Transformer, task: Task, kind: str) -> None:
+    """Raise `InputError` where the plain recomputation below would be another network's."""
+    if not isinstance(model, Transformer):
+        raise InputError(f"{type(model).__name__} is no network of sonde.nn, which ablation by recomputation is written for: use model.sweep")
+    config = model.config
+    if config.positional == "rotary" or config.kv_heads != config.n_heads:
+        raise InputError("ablation by recomputation knows neither rotary positions nor grouped keys: use model.sweep for this network")
+    if kind not in KINDS:
+        raise InputError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
+    if task.length is None:
+        raise InputError(f"the examples of {task.name!r} differ in length: give ones of equal length")
 
 
 def forward(model: Transformer, ids: Int[Tensor, "batch pos"], replaced: Replaced | None = None) -> tuple[Float[Tensor, "batch vocab"], Outputs]:
