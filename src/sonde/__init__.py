@@ -39,6 +39,7 @@ _PACKAGES = (
     "access",
     "attribution",
     "bases",
+    "behaviour",
     "evidence",
     "jobs",
     "lens",
