@@ -189,3 +189,30 @@ def test_a_word_without_an_id_is_refused_in_one_line():
     assert reader.encode("2 1") == [1, 0]
     with pytest.raises(InputError, match=r"the tokenizer can't read '1 \+ 2' \(.*\): give text of its vocabulary"):
         reader.encode("1 + 2")
+
+
+LOCATED = "The keys  on the\ncabinet. é 😀"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", [LOCATED, " the keys "])
+def test_where_the_tokens_stand(wrap, kind, text):
+    """What a token spells stands where it says; a character in several tokens is counted in each; nothing but spaces is left over."""
+    tokenizer = wrap(kind)
+    ids, spans = tokenizer.encode(text), tokenizer.located(text)
+    assert len(ids) == len(spans) and [i in (1, 2) for i in ids] == [span is None for span in spans]
+    covered = set()
+    for piece, span in zip(tokenizer.strings(ids), spans, strict=True):
+        if span is None:
+            continue
+        spelt = text[slice(*span)]
+        covered |= set(range(*span))
+        assert piece.strip() in (spelt.strip(), "<unk>", "\ufffd")
+    assert all(text[i].isspace() for i in set(range(len(text))) - covered)
+    assert [span[0] for span in spans if span] == sorted(span[0] for span in spans if span)
+
+
+def test_where_the_tokens_stand_follows_bos(wrap):
+    tokenizer = wrap("llama")
+    assert tokenizer.located("the keys", bos=False) == [(0, 3), (3, 8)]
+    assert tokenizer.located("the keys", bos=True) == tokenizer.located("the keys") == [None, (0, 3), (3, 8)]

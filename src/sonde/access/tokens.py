@@ -69,6 +69,35 @@ class Tokenizer:
             raise InputError("bos=True, but this tokenizer has no beginning-of-sequence token; leave bos out")
         return [self.bos_id, *ids]
 
+    def located(self, text: str, bos: bool | None = None) -> list[tuple[int, int] | None]:
+        """Where each token of `encode(text, bos)` stands in the text: its first character and the one after its last.
+
+        Tokens that spell one character together, byte by byte, stand where it does. A leading space belongs to the token if it spells it.
+
+        Arguments:
+            text: any text.
+            bos: as for `encode`.
+
+        Returns:
+            A span for each token; `None` for the special tokens put around the text.
+
+        Raises:
+            InputError: a tokenizer that does not know where its tokens stand.
+        """
+        ids = self.encode(text, bos)
+        if self._fast:
+            encoding = self.backend.encode(text, add_special_tokens=False)
+            own, spans = encoding.ids, encoding.offsets
+        elif getattr(self.backend, "is_fast", False):
+            encoding = self.backend(text, add_special_tokens=False, return_offsets_mapping=True)
+            own, spans = encoding.input_ids, encoding.offset_mapping
+        else:
+            raise InputError(f"{type(self.backend).__name__} does not tell where its tokens stand in a text: load the model's fast tokenizer")
+        before = next((n for n in range(len(ids) - len(own) + 1) if ids[n : n + len(own)] == own), None)
+        if before is None:
+            raise InputError(f"the tokenizer cuts {shown(text)} otherwise when special tokens stand around it: leave bos out, or say bos=False")
+        return [None] * before + [(int(start), int(end)) for start, end in spans] + [None] * (len(ids) - before - len(own))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of a sequence of ids; special tokens are left out."""
         return str(self.backend.decode(list(ids), skip_special_tokens=True))
