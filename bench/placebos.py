@@ -91,7 +91,7 @@ def random_ranks(seed: int) -> Any:
     """An attribution whose values are random."""
 
     def attribute(model: sonde.Model, task: Task) -> Attribution:
-        made = occlusion(model, task)
+        made = occlusion(model, task, baseline="pad")
         return replace(made, values=torch.rand(made.values.shape, generator=torch.Generator().manual_seed(seed)))
 
     return attribute

@@ -8,6 +8,7 @@ Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,7 +35,10 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
     parts = sonde.lens.direct_contributions(model, many)
     written = parts.of([f"head {name}" for name in names]).mean(1)
     grid, strongest = written.view(model.n_layers, model.n_heads), int(written.abs().argmax())
-    methods = {"integrated gradients": sonde.attribution.integrated_gradients, "occlusion": sonde.attribution.occlusion}
+    methods = {
+        "integrated gradients": partial(sonde.attribution.integrated_gradients, baseline="pad"),
+        "occlusion": partial(sonde.attribution.occlusion, baseline="pad"),
+    }
     roles = {name: rows[0] for name, rows in one.spans.items() if name != "changed"}
     return {
         "roles": drawing.tokens("Which task is this?", "", tokens, None, roles=roles),

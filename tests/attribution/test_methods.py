@@ -1,16 +1,23 @@
 """Attribution methods against closed forms, axioms and a planted truth."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from small_models import llama, planted, words
 
 import sonde
-from sonde.attribution import gradient_x_input, integrated_gradients, occlusion
+from sonde import attribution
+from sonde.attribution import gradient_x_input
 from sonde.nn import Transformer, TransformerConfig
 from sonde.results import InputError
 from sonde.tasks import KL, LogitDifference, LogProbability
+
+# with the padding token for absent ones, unless a test says otherwise
+integrated_gradients = partial(attribution.integrated_gradients, baseline="pad")
+occlusion = partial(attribution.occlusion, baseline="pad")
+
 
 METHODS = [gradient_x_input, integrated_gradients, occlusion]
 FAST = {"steps": 8, "tolerance": math.inf}
@@ -39,13 +46,13 @@ def test_all_methods_give_the_closed_form_of_a_linear_model():
     for row in range(2):
         expected[row, -1] = W_E[IDS[row][-1]] @ (W_U[metric.targets[row]] - W_U[metric.foils[row]])
     assert torch.allclose(gradient_x_input(model, IDS, of=metric).values, expected, atol=1e-5)
-    for method, name in ((integrated_gradients, "baseline"), (occlusion, "replacement")):
+    for method in (integrated_gradients, occlusion):
         for absent in (0, "zero", "mean", torch.ones(6)):
             vector = {0: W_E[0], "zero": torch.zeros(6), "mean": W_E.mean(0)}.get(absent if isinstance(absent, str | int) else None, torch.ones(6))
             less = expected.clone()
             for row in range(2):
                 less[row, -1] -= vector @ (W_U[metric.targets[row]] - W_U[metric.foils[row]])
-            assert torch.allclose(method(model, IDS, of=metric, **{name: absent}).values, less, atol=1e-5), (method, absent)
+            assert torch.allclose(method(model, IDS, of=metric, baseline=absent).values, less, atol=1e-5), (method, absent)
 
 
 @pytest.mark.parametrize("baseline", ["pad", "zero", "mean", " dog"])
@@ -89,7 +96,7 @@ def test_the_planted_circuit_reads_three_tokens(seed):
     found = sonde.tasks.counterfactuals("dog lamp river road horse tree lamp", model)
     assert found.target == "river"
     for method in (integrated_gradients, occlusion):
-        values = method(model, found.task(), **{"baseline" if method is integrated_gradients else "replacement": "zero"}).values[0]
+        values = method(model, found.task(), baseline="zero").values[0]
         assert found.tokens == ("<bos>", "dog", "lamp", "river", "road", "horse", "tree", "lamp")
         assert set(values.topk(3).indices.tolist()) == {2, 3, 7}
         assert values[[1, 4, 5, 6]].abs().max() < 0.5 * values[[2, 3, 7]].min()
@@ -171,8 +178,8 @@ def test_results_are_kept_and_drawn(tmp_path):
         (lambda: gradient_x_input(words(), "The keys"), "say what is to be explained"),
         (lambda: integrated_gradients(words(), "The keys", of=LogitDifference(1, 2), steps=0), "steps=0: integrate over at least 1 point"),
         (lambda: integrated_gradients(words(), "The keys", of=LogitDifference(1, 2), baseline=" two words"), "is 4 tokens"),
-        (lambda: occlusion(words(), "The keys", of=LogitDifference(1, 2), replacement=10**7), "not in the model's vocabulary of"),
-        (lambda: occlusion(sonde.Model(words().module), IDS, of=LogitDifference(1, 2), replacement=" dog"), "loaded without a tokenizer"),
+        (lambda: occlusion(words(), "The keys", of=LogitDifference(1, 2), baseline=10**7), "not in the model's vocabulary of"),
+        (lambda: occlusion(sonde.Model(words().module), IDS, of=LogitDifference(1, 2), baseline=" dog"), "loaded without a tokenizer"),
         (lambda: gradient_x_input(words(), sonde.tasks.Task.of([], "none")), "the task 'none' has no examples"),
     ],
 )
@@ -182,5 +189,5 @@ def test_refusals(call, message):
 
 
 def test_a_baseline_of_another_width(unchecked):
-    with pytest.raises(InputError, match=r"shape \(3,\), and the model's embeddings have \(128,\)"):
+    with pytest.raises(InputError, match=r"shape \(3,\), and 'embed' has"):
         integrated_gradients(words(), "The keys", of=LogitDifference(1, 2), baseline=torch.zeros(3))

@@ -84,7 +84,7 @@ def agreement(results: Sequence[Attribution], seed: int = 0) -> Agreement:
     >>> from sonde.attribution import gradient_x_input, occlusion
     >>> model = sonde.load("specimen:words")
     >>> task = sonde.tasks.load("agreement", model, n=4)
-    >>> agreement([gradient_x_input(model, task), occlusion(model, task)]).pairs
+    >>> agreement([gradient_x_input(model, task), occlusion(model, task, baseline="pad")]).pairs
     [('gradient x input', 'occlusion')]
     """
     if len(results) < 2:

@@ -35,9 +35,10 @@ def check(model: Model, task: Task, attribute: Callable[[Model, Task], Attributi
         The verdict; not testable where the model does not do the task.
 
     >>> import sonde
+    >>> from functools import partial
     >>> from sonde.attribution import occlusion
     >>> model = sonde.load("specimen:words")
-    >>> check(model, sonde.tasks.load("agreement", model, n=16), occlusion).direction
+    >>> check(model, sonde.tasks.load("agreement", model, n=16), partial(occlusion, baseline="pad")).direction
     'greater'
     """
     measure = "share of the gap lost when they are replaced by tokens of other prompts"

@@ -13,38 +13,40 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access import Metric, Model, Set
+from sonde.access import Metric, Model
 from sonde.access.inputs import Given
-from sonde.attribution.absent import Absent, absent_embedding
-from sonde.attribution.question import Question
+from sonde.access.removal import Question, Static
+from sonde.attribution.question import answer, ask, summed
 from sonde.attribution.results import Attribution
 from sonde.results import InputError
 from sonde.tasks import Task
 
 MOST_STEPS = 512
-TOKENS_PER_PASS = 4096
 
 
 def integrated_gradients(
     model: Model,
     task: Task | Given,
     of: Metric | None = None,
-    baseline: Absent = "pad",
+    *,
+    baseline: str | int | Tensor | Static,
     steps: int = 32,
     tolerance: float = 0.01,
+    at: str | None = None,
     batch_size: int | Literal["auto"] = "auto",
     bos: bool | None = None,
 ) -> Attribution:
-    """Attribute a metric to tokens along the way from a baseline to the input.
+    """Attribute a metric along the way from a baseline to the input.
 
     Arguments:
-        model: a language model of a known family.
+        model: the model.
         task: a task, or inputs (then with `of`).
         of: the metric; by default the task's.
-        baseline: what stands for absent tokens: "pad", "zero", "mean", the text or id of a token, or an embedding (d_model).
+        baseline: what stands for what is absent: "pad", "zero", "mean", "blur" (pictures), the text or id of a token, or values of the site.
         steps: points of the quadrature to begin with.
         tolerance: an example's steps are doubled, up to 512, until its values leave at most this share of F(x) - F(x') (its mean size over the
             examples) unexplained; `math.inf` for exactly `steps`.
+        at: the site; by default where the inputs enter: tokens' embeddings, pixels, features.
         batch_size: rows per pass.
         bos: for inputs, as for `Model.run`.
 
@@ -56,54 +58,47 @@ def integrated_gradients(
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> result = integrated_gradients(model, sonde.tasks.load("agreement", model, n=2))
+    >>> result = integrated_gradients(model, sonde.tasks.load("agreement", model, n=2), baseline="pad")
     >>> bool((result.residual.abs() < 0.01 * (result.metric - result.absent_metric).abs().max()).all())
     True
     """
     if steps < 1:
         raise InputError(f"steps={steps}: integrate over at least 1 point")
-    question = Question.ask(model, task, of, bos)
-    vector, absent = absent_embedding(model, baseline)
-    change_bpd = question.embed - vector.to(question.embed)
-    absent_metric = question.of(model.run(question.rows, edits=[Set("embed", vector)])).detach()
+    question = ask(model, task, of, at, bos)
+    static = baseline if isinstance(baseline, Static) else Static(baseline)
+    absent = static.whole(question)
+    every = range(len(question))
+    absent_metric = question.metric_at(absent, every, batch_size)
     explained = question.metric - absent_metric
-    values_bp = torch.zeros(question.mask.shape, dtype=change_bpd.dtype, device=change_bpd.device)
-    points, unsettled = steps, torch.arange(len(values_bp))
-    while True:
-        values_bp[unsettled] = _integral(question, change_bpd, unsettled.tolist(), points, batch_size)
-        left = (explained - (values_bp * question.mask).sum(-1)).abs()
-        unsettled = (left > tolerance * explained.abs().mean()).nonzero()[:, 0]
-        if not len(unsettled) or 2 * points > MOST_STEPS:
+    change, values = question.value - absent, torch.zeros_like(question.value)
+    points, unsettled = steps, list(every)
+    while unsettled:
+        values[unsettled] = change[unsettled] * _mean_gradient(question, absent, change, unsettled, points, batch_size)
+        left = (explained - _total(question, values)).abs()
+        unsettled = (left > tolerance * explained.abs().mean()).nonzero()[:, 0].tolist()
+        if 2 * points > MOST_STEPS:
             break
-        points *= 2
-    arguments = {"baseline": baseline, "steps": steps, "tolerance": tolerance}
-    return question.answer(
-        "integrated gradients", values_bp, "integrated_gradients", arguments, absent=absent, absent_metric=absent_metric.cpu(), steps=points
-    )
+        points *= 2 if unsettled else 1
+    arguments = {"baseline": baseline, "steps": steps, "tolerance": tolerance, "at": at}
+    return answer(
+        question, "integrated gradients", summed(question, values), "integrated_gradients", arguments,
+        absent=static.described(question), absent_metric=absent_metric.cpu(), steps=points,
+    )  # fmt: skip
 
 
-def _integral(
-    question: Question, change: Float[Tensor, "batch pos d_model"], examples: list[int], steps: int, batch_size: int | Literal["auto"]
-) -> Float[Tensor, "example pos"]:
-    """The values of some examples, by Gauss-Legendre quadrature; several points go through the model in one batch."""
+def _total(question: Question, values: Float[Tensor, "example *axis"]) -> Float[Tensor, " example"]:
+    """The sum of each example's values; padding has none."""
+    if question.mask is not None:
+        values = values * question.mask.view(*question.mask.shape, *[1] * (values.ndim - 2))
+    return values.flatten(1).sum(-1)
+
+
+def _mean_gradient(
+    question: Question, absent: Tensor, change: Tensor, examples: list[int], steps: int, batch_size: int | Literal["auto"]
+) -> Float[Tensor, "example *axis"]:
+    """The gradient along the way of some examples, averaged by Gauss-Legendre quadrature."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     points, shares = ((nodes + 1) / 2).tolist(), (weights / 2).tolist()  # from [-1, 1] to [0, 1]
-    select = getattr(question.of, "select", None)
-    # a plain callable knows all its own examples and no others, so it sees them one point at a time
-    chosen = examples if select is not None else list(range(len(question.rows)))
-    per_pass = max(1, TOKENS_PER_PASS // change.shape[1]) if batch_size == "auto" else batch_size
-    together = max(1, per_pass // len(chosen)) if select is not None else 1
-    columns = question.mask[chosen].any(0)  # shorter examples by themselves need less padding
-    embed, change = question.embed[chosen][:, columns], change[chosen][:, columns]
-    total = torch.zeros_like(change)
-    for start in range(0, steps, together):
-        chunk = range(start, min(start + together, steps))
-        embedded = torch.cat([embed - (1 - points[k]) * change for k in chunk])
-        of = question.of if select is None else select(chosen * len(chunk))
-        rows = [question.rows[i] for i in chosen] * len(chunk)
-        gradient = question.model.grad(rows, of=of, at="embed", edits=[Set("embed", embedded)])["embed"]
-        for k, at_point in zip(chunk, gradient.split(len(chosen)), strict=True):
-            total += shares[k] * at_point
-    values = torch.zeros(len(chosen), len(columns), dtype=change.dtype, device=change.device)
-    values[:, columns] = (change * total).sum(-1)
-    return values if select is not None else values[examples]
+    values = torch.cat([absent[examples] + point * change[examples] for point in points])
+    gradient = question.gradient_at(values, examples * steps, batch_size)
+    return sum(share * part for share, part in zip(shares, gradient.split(len(examples)), strict=True))  # type: ignore[return-value]

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from sonde.access import Apply, Metric, Model
 from sonde.access.inputs import Given
-from sonde.attribution.absent import Absent, absent_embedding
-from sonde.attribution.question import Question
+from sonde.access.removal import Given as Absent
+from sonde.access.removal import Static
+from sonde.attribution.question import answer, ask
 from sonde.attribution.results import Attribution
 from sonde.tasks import Task
 
@@ -24,7 +25,8 @@ def occlusion(
     model: Model,
     task: Task | Given,
     of: Metric | None = None,
-    replacement: Absent = "pad",
+    *,
+    baseline: Absent,
     batch_size: int | Literal["auto"] = "auto",
     bos: bool | None = None,
 ) -> Attribution:
@@ -34,7 +36,7 @@ def occlusion(
         model: a language model of a known family.
         task: a task, or inputs (then with `of`).
         of: the metric; by default the task's.
-        replacement: what stands for an absent token: "pad", "zero", "mean", the text or id of a token, or an embedding (d_model).
+        baseline: what stands for an absent token: "pad", "zero", "mean", the text or id of a token, or an embedding (d_model).
         batch_size: rows per pass.
         bos: for inputs, as for `Model.run`.
 
@@ -43,15 +45,15 @@ def occlusion(
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> occlusion(model, sonde.tasks.load("agreement", model, n=2)).absent
+    >>> occlusion(model, sonde.tasks.load("agreement", model, n=2), baseline="pad").absent
     "the padding token '<|end|>'"
     """
-    question = Question.ask(model, task, of, bos)
-    vector, absent = absent_embedding(model, replacement)
-    columns = range(question.embed.shape[1])
-    sweep = model.sweep(question.rows, [Apply("embed", _replacing(column, vector)) for column in columns], question.of, batch_size)
+    question = ask(model, task, of, bos=bos)
+    static = Static(baseline) if not isinstance(baseline, Static) else baseline  # type: ignore[arg-type]
+    whole = static.whole(question)
+    sweep = model.sweep(question.given, [Apply("embed", _replacing(i, whole[0, i])) for i in range(whole.shape[1])], question.of, batch_size)
     values = (sweep.base - sweep.values).T
-    return question.answer("occlusion", values, "occlusion", {"replacement": replacement}, absent=absent)
+    return answer(question, "occlusion", values, "occlusion", {"baseline": baseline}, absent=static.described(question))
 
 
 def _replacing(column: int, vector: Float[Tensor, " d_model"]) -> Callable[[Tensor], Tensor]:

@@ -1,84 +1,95 @@
-"""What an attribution is asked: the inputs, run once, and the metric to explain."""
+"""What an attribution is asked, from a task or from inputs with a metric; and its answer, from values at the site to a result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access import Metric, Model, Run
-from sonde.access.forward import logits_for
+from sonde.access import Metric, Model
 from sonde.access.inputs import Given
+from sonde.access.removal import Question
 from sonde.attribution.results import Attribution, by_token
 from sonde.results import InputError, Recipe
 from sonde.tasks import Task, unit_of
 
+VECTORS = ("d_model", "d_head")
+"""Axes along which a value is a vector: its coordinates mean nothing one by one, so their contributions are summed."""
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """Inputs of a model and the metric to explain.
+
+def ask(model: Model, task: Task | Given, of: Metric | None, at: str | None = None, bos: bool | None = None) -> Question:
+    """Run a task (with its own metric, unless another is given), or inputs with a metric.
 
     Arguments:
         model: the model.
-        of: from a run of these inputs to one number per example.
-        rows: the token ids of each example.
-        run: the unedited run, which has read `embed`.
-        content: the inputs as plain data, for the recipe.
+        task: a task, or inputs.
+        of: the metric; by default the task's.
+        at: the site; by default where the inputs enter.
+        bos: for inputs, as for `Model.run`.
+
+    Raises:
+        InputError: no example, no metric, or inputs that don't fit the model.
     """
+    if not isinstance(task, Task):
+        return Question.ask(model, task, of, at, bos)
+    if not len(task):
+        raise InputError(f"the task {task.name!r} has no examples{': ' + task.notes[0] if task.notes else ''}")
+    return Question.ask(model, task.clean, of or task.metric, at)
 
-    model: Model
-    of: Metric
-    rows: list[list[int]]
-    run: Run
-    content: Any
 
-    @staticmethod
-    def ask(model: Model, task: Task | Given, of: Metric | None, bos: bool | None) -> "Question":
-        """Run a task (with its own metric, unless another is given), or inputs with a metric."""
-        if isinstance(task, Task):
-            if not len(task):
-                raise InputError(f"the task {task.name!r} has no examples{': ' + task.notes[0] if task.notes else ''}")
-            of = of or task.metric
-        if of is None:
-            raise InputError("say what is to be explained: give a task, or a metric such as of=sonde.tasks.LogitDifference(target, foil)")
-        inputs: Given = task.clean if isinstance(task, Task) else task
-        run = model.run(inputs, read=["embed"], logits=logits_for(of), bos=bos)
-        if run.mask is None:
-            raise InputError(f"attribution to tokens needs a language model, and {model.name} is none")
-        rows = [ids[real].tolist() for ids, real in zip(run.ids, run.mask, strict=True)]
-        return Question(model, of, rows, run, task.content if isinstance(task, Task) else rows)
+def summed(question: Question, values: Float[Tensor, "example *axis"]) -> Float[Tensor, "example *kept"]:
+    """One number for each place: values summed along the axis of a vector, where the site's last axis is one."""
+    return values.sum(-1) if is_vector(question) else values
 
-    @property
-    def embed(self) -> Float[Tensor, "example pos d_model"]:
-        """The embeddings of the inputs."""
-        return self.run["embed"]
 
-    @property
-    def mask(self) -> Bool[Tensor, "example pos"]:
-        """True at real tokens."""
-        mask = self.run.mask
-        assert mask is not None
-        return mask
+def is_vector(question: Question) -> bool:
+    """Whether the last axis of the question's site holds the coordinates of a vector."""
+    last = question.axes[-1]
+    return last in VECTORS or (last == "unit" and question.axes[:1] == ("pos",))
 
-    @property
-    def metric(self) -> Float[Tensor, " example"]:
-        """The metric without any change."""
-        return self.of(self.run).detach()
 
-    def answer(
-        self, method: str, values: Float[Tensor, "example pos"], function: str, arguments: Mapping[str, Any], **more: Any
-    ) -> Attribution:  # fmt: skip
-        """The result, from one value per column of the padded batch."""
-        tokenizer = self.model.tokenizer
+def answer(
+    question: Question, method: str, values: Float[Tensor, "example *kept"], function: str, arguments: Mapping[str, Any], **more: Any
+) -> Attribution:  # fmt: skip
+    """The result.
+
+    Arguments:
+        question: what was asked.
+        method: the method's name, for people.
+        values: one number for each place of the site, as `summed` gives them; or for each group of places.
+        function: the name of the method in `sonde.attribution`.
+        arguments: its arguments.
+        more: further fields of the result; a metric without a task in `content`.
+    """
+    run, tokenizer = question.run, question.model.tokenizer
+    kept = question.axes[:-1] if is_vector(question) else question.axes
+    tokens, special = [], []
+    if question.mask is not None:
         known = set() if tokenizer is None else {tokenizer.bos_id, tokenizer.pad_id} - {None}
-        return Attribution(
-            method=method,
-            values=by_token(values, self.mask),
-            tokens=self.run.tokens or [[str(i) for i in row] for row in self.rows],
-            special=[[i in known for i in row] for row in self.rows],
-            metric=self.metric.cpu(),
-            unit=unit_of(self.of),
-            recipe=Recipe.of(f"sonde.attribution.{function}", arguments, model_hash=self.model.hash, inputs=self.content),
-            **more,
-        )
+        rows = [ids[real].tolist() for ids, real in zip(run.ids, question.mask, strict=True)]
+        tokens = run.tokens or [[str(i) for i in row] for row in rows]
+        special = [[i in known for i in row] for row in rows]
+        values = values if "groups" in more else by_token(values, question.mask)
+    pictures = question.value.detach().float().cpu() if question.axes == ("channel", "row", "col") and question.value.shape[1] in (1, 3) else None
+    seed = more.pop("seed", None)
+    return Attribution(
+        method=method,
+        values=values.detach().float().cpu(),
+        axes=("group",) if "groups" in more else kept,
+        site=question.site,
+        tokens=tokens,
+        special=special,
+        pictures=pictures,
+        metric=question.metric.cpu(),
+        unit=unit_of(question.of),
+        recipe=Recipe.of(
+            f"sonde.attribution.{function}", arguments, model_hash=question.model.hash, inputs=[question.given, _said(question.of)], seed=seed
+        ),
+        **more,
+    )
+
+
+def _said(metric: Metric) -> Any:
+    """A metric as plain data."""
+    fields = {name: value for name, value in vars(metric).items() if not callable(value)} if hasattr(metric, "__dict__") else {}
+    return [getattr(metric, "__qualname__", type(metric).__qualname__), fields]

@@ -1,15 +1,15 @@
-"""What every attribution method returns: one number per token, with what it needs to be judged."""
+"""What every attribution method returns: one number per token, pixel, feature or group of them, with what it needs to be judged."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.results import Drawing, InputError, Result, Verdict
-from sonde.results.drawing import tokens
+from sonde.results.drawing import bars, matrix, tokens
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -17,72 +17,123 @@ if TYPE_CHECKING:
     from sonde.access import Model
     from sonde.tasks import Task
 
+MOST_BARS = 60
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
-    """How much each token of the input contributed to a metric.
+    """How much each place of the input (or of another site) contributed to a metric.
 
     Arguments:
         method: the method's name, for people.
-        values: one number per token, in the metric's unit; NaN where a row has no token.
-        tokens: the text of each row's tokens, special ones included.
-        special: true at special tokens.
+        values: one number per place, in the metric's unit, signed unless the method's name says otherwise; NaN where a row has no token.
+        axes: the names of the values' axes after the example: ("pos",) for tokens, ("channel", "row", "col") for pictures, ("unit",) for the
+            features of a table, ("pos", "head") and the like at other sites; ("group",) where places were taken together.
+        site: where.
         metric: the metric's value for each example.
         unit: of the metric and of the values.
-        absent: what stands for an absent token; empty for methods that remove nothing.
-        absent_metric: the metric with all tokens absent; `None` for methods that do not look at it.
+        tokens: the text of each row's tokens, special ones included; empty where the places are no tokens.
+        special: true at special tokens.
+        pictures: the pictures that were explained, for drawing; `None` where there are none, or they have other than 1 or 3 channels.
+        names: the names of the last axis, such as a table's columns, or of the groups; empty where they have none.
+        groups: the group of every place, counted from 0; -1 at places that stay. `None` where every place is by itself.
+        absent: what stands for what is absent; empty for methods that remove nothing.
+        absent_metric: the metric with everything absent, for methods whose values sum to the difference; `None` for others.
+        error: the standard error of each value, where they are estimated from draws.
         steps: how many points of the path were looked at; 0 for methods without one.
+        evaluations: how often the model was asked, for each example; 0 where the method does not count.
+        notes: what was decided on the way.
     """
 
     method: str
-    values: Float[Tensor, "example pos"]
-    tokens: list[list[str]]
-    special: list[list[bool]]
+    values: Float[Tensor, "example *place"]
     metric: Float[Tensor, " example"]
     unit: str
+    axes: tuple[str, ...] = ("pos",)
+    site: str = "embed"
+    tokens: list[list[str]] = field(default_factory=list)
+    special: list[list[bool]] = field(default_factory=list)
+    pictures: Float[Tensor, "example channel row col"] | None = None
+    names: tuple[str, ...] = ()
+    groups: Int[Tensor, "example *cell"] | None = None
     absent: str = ""
     absent_metric: Float[Tensor, " example"] | None = None
+    error: Float[Tensor, "example *place"] | None = None
     steps: int = 0
+    evaluations: int = 0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", tuple(self.axes))  # lists, where they were read from a file
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     @property
     def residual(self) -> Float[Tensor, " example"] | None:
         """What the values leave unexplained, F(x) - F(x') - sum of values, for methods that promise to leave nothing; `None` for others."""
         if self.absent_metric is None:
             return None
-        return self.metric - self.absent_metric - self.values.nansum(-1)
+        return self.metric - self.absent_metric - self.values.flatten(1).nansum(-1)
+
+    def cells(self) -> Float[Tensor, "example *cell"]:
+        """The values by place, without groups and without channels: a group's value is shared out evenly among its places, channels are summed."""
+        if self.groups is not None:
+            return torch.stack([_spread(values, groups) for values, groups in zip(self.values, self.groups, strict=True)])
+        return self.values.sum(1) if self.axes == ("channel", "row", "col") else self.values
+
+    @property
+    def counted(self) -> Bool[Tensor, "example *place"]:
+        """True at the places that can be ranked: no padding, and no special token."""
+        counted = ~self.values.isnan()
+        if self.special and self.axes[:1] == ("pos",):
+            for row, special in enumerate(self.special):
+                counted[row, : len(special)] &= ~torch.tensor(special).view(-1, *[1] * (counted.ndim - 2))
+        return counted
 
     def highest(self, example: int, k: int) -> list[int]:
-        """The positions of an example's `k` highest tokens, special ones left out, the highest first."""
-        real = [i for i, special in enumerate(self.special[example]) if not special]
-        return sorted(real, key=lambda i: -float(self.values[example, i]))[:k]
+        """The places of an example's `k` highest values, special tokens left out, the highest first; counted along the flattened axes."""
+        values = self.values[example].masked_fill(~self.counted[example], -math.inf).flatten()
+        order = sorted(self.counted[example].flatten().nonzero()[:, 0].tolist(), key=lambda i: -float(values[i]))
+        return order[:k]
 
     def to_frame(self) -> "DataFrame":
-        """One row per token."""
+        """One row per place: its example, its index along each axis, what it is called, its value."""
         import polars as pl
 
-        rows = [
-            (example, pos, token, self.special[example][pos], float(self.values[example, pos]))
-            for example, row in enumerate(self.tokens)
-            for pos, token in enumerate(row)
-        ]
-        return pl.DataFrame(rows, ["example", "pos", "token", "special", "value"], orient="row")
+        places = (~self.values.isnan()).nonzero()
+        columns: dict[str, Any] = {"example": places[:, 0].tolist()}
+        columns |= {axis: places[:, 1 + i].tolist() for i, axis in enumerate(self.axes)}
+        if self.tokens and self.axes[0] == "pos":
+            columns["token"] = [self.tokens[i][pos] for i, pos in places[:, :2].tolist()]
+            columns["special"] = [self.special[i][pos] for i, pos in places[:, :2].tolist()]
+        if self.names:
+            columns["name"] = [self.names[i] for i in places[:, -1].tolist()]
+        columns["value"] = self.values[tuple(places.T)].tolist()
+        if self.error is not None:
+            columns["error"] = self.error[tuple(places.T)].tolist()
+        return pl.DataFrame(columns)
 
     def drawing(self, example: int = 0) -> Drawing:
-        """The tokens of one example, coloured by their values."""
-        row = self.tokens[example]
-        notes = [f"Of {float(self.metric[example]):+.3g} {self.unit}"]
-        if self.absent:
-            notes.append(f"absent tokens: {self.absent}")
-        if self.residual is not None:
-            notes.append(f"the values leave {float(self.residual[example]):+.2g} unexplained ({self.steps} steps)")
-        return tokens(
-            f"Which tokens mattered? {self.method.capitalize()}",
-            self.unit,
-            row,
-            self.values[example, : len(row)],
-            details=["special token" if special else "" for special in self.special[example]],
-            note="; ".join(notes) + ".",
-        )
+        """One example: its tokens coloured, its picture under a map, or bars of its features."""
+        title, note = f"{self._question} {self.method[:1].upper() + self.method[1:]}", self._note(example)
+        if self.axes == ("pos",) and self.tokens:
+            row = self.tokens[example]
+            details = ["special token" if special else "" for special in self.special[example]]
+            return tokens(title, self.unit, row, self.values[example, : len(row)], details=details, note=note)
+        cells = self.cells()[example]
+        if self.groups is not None and self.tokens:
+            row = self.tokens[example]
+            return tokens(title, self.unit, row, cells[: len(row)], note=f"{note} Tokens of one group share its value.")
+        if cells.ndim == 2:
+            down, across = self.axes[-2:] if self.groups is None else ("row", "col")
+            rows, cols = [str(i) for i in range(cells.shape[0])], [str(i) for i in range(cells.shape[1])]
+            return matrix(title, self.unit, cells, row_name=down, rows=rows, col_name=across, cols=cols, note=note)
+        if cells.ndim > 2:
+            raise InputError(f"values with the axes {' '.join(self.axes)} make no one drawing: sum or select some, or use to_frame()")
+        return self._bars(title, example, note)
 
     def check(self, model: "Model", task: "Task", **options: Any) -> list[Verdict]:
         """Test on other prompts whether the tokens that the method ranks highest matter more than others; see `sonde.attribution.check`."""
@@ -100,10 +151,47 @@ class Attribution(Result):
         again = getattr(attribution, self.recipe.function.rpartition(".")[2])
         return [attribution.check(model, task, lambda m, t: again(m, t, **arguments), **options)]
 
+    @property
+    def _question(self) -> str:
+        things = {"pos": "tokens", "row": "places", "col": "places", "group": "parts", "unit": "features", "feature": "features"}
+        return f"Which {things.get(self.axes[-1] if len(self.axes) != 1 else self.axes[0], 'places')} mattered?"
 
-def by_token(values: Float[Tensor, "example column"], mask: Tensor) -> Float[Tensor, "example pos"]:
+    def _note(self, example: int) -> str:
+        notes = [f"Of {float(self.metric[example]):+.3g} {self.unit}"]
+        if self.site not in ("embed", ":in"):
+            notes.append(f"at {self.site}")
+        if self.absent:
+            notes.append(f"what is absent is {self.absent}" if not self.tokens else f"absent tokens: {self.absent}")
+        if self.residual is not None:
+            steps = f" ({self.steps} steps)" if self.steps else ""
+            notes.append(f"the values leave {float(self.residual[example]):+.2g} unexplained{steps}")
+        if self.evaluations:
+            notes.append(f"{self.evaluations} evaluations")
+        return "; ".join([*notes, *self.notes]) + "."
+
+    def _bars(self, title: str, example: int, note: str) -> Drawing:
+        values = self.values[example]
+        labels = list(self.names) or [str(i) for i in range(len(values))]
+        order = values.abs().nan_to_num(-1).argsort(descending=True)[:MOST_BARS]
+        if len(values) > MOST_BARS:
+            note = f"{note} The {MOST_BARS} largest of {len(values)}."
+        intervals = None
+        if self.error is not None:
+            spread = 1.96 * self.error[example, order]
+            intervals = torch.stack([values[order] - spread, values[order] + spread], -1).tolist()
+        return bars(title, self.unit, [labels[i] for i in order.tolist()], values[order], intervals=intervals, note=note)
+
+
+def by_token(values: Float[Tensor, "example column *rest"], mask: Bool[Tensor, "example column"]) -> Float[Tensor, "example pos *rest"]:
     """Values of a padded batch moved to where each row's tokens are counted from 0, NaN behind them."""
     moved = torch.full(values.shape, float("nan"))
     for row, (value, real) in enumerate(zip(values, mask, strict=True)):
         moved[row, : int(real.sum())] = value[real].detach().float().cpu()
     return moved
+
+
+def _spread(values: Float[Tensor, " group"], groups: Int[Tensor, " *cell"]) -> Float[Tensor, " *cell"]:
+    """A group's value shared out evenly among its places; 0 at places that stay."""
+    sizes = torch.bincount(groups[groups >= 0].flatten(), minlength=len(values)).clamp(min=1)
+    shares = torch.cat([values / sizes, torch.zeros(1)])
+    return shares[groups]

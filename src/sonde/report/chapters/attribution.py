@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from sonde import attribution as attributions
 from sonde.access import Model
@@ -15,7 +16,12 @@ LEAD = (
     "How much each token of the prompt pushes towards the target and away from the foil, by three methods that fail in different ways. Where "
     "they disagree, at most one of them is right. What stands for an absent token is said below each; the claim is tested with another removal."
 )
-METHODS = (attributions.gradient_x_input, attributions.integrated_gradients, attributions.occlusion)
+ABSENT = "pad"
+METHODS = (
+    attributions.gradient_x_input,
+    partial(attributions.integrated_gradients, baseline=ABSENT),
+    partial(attributions.occlusion, baseline=ABSENT),
+)
 
 
 def attribution(material: Material) -> Chapter:
@@ -44,4 +50,4 @@ def _naming(attribution: attributions.Attribution) -> str:
 
 def _coarsely(model: Model, task: Task) -> attributions.Attribution:
     """Integrated gradients for many prompts: their ranks, unlike their sum, need no fine path."""
-    return attributions.integrated_gradients(model, task, steps=12, tolerance=math.inf)
+    return attributions.integrated_gradients(model, task, baseline=ABSENT, steps=12, tolerance=math.inf)

@@ -1,0 +1,6 @@
+"""What an input contributes, asked by changing it: the question, what stands for what is absent, and the game that methods of removal share."""
+
+from sonde.access.removal.baselines import Baseline, Given, Static, baseline_of
+from sonde.access.removal.question import Question
+
+__all__ = ["Baseline", "Given", "Question", "Static", "baseline_of"]
