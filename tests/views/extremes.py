@@ -15,6 +15,8 @@ from sonde.results.drawing import (
     lens,
     lines,
     matrix,
+    overlay,
+    overlays,
     table,
     tabs,
     tokens,
@@ -47,6 +49,8 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
     # every query looks at itself and at the first token; a second head looks everywhere alike, also ahead
     own = [[float(key == query) if query == 0 else (key in (0, query)) / 2 for key in range(len(labels))] for query in range(len(labels))]
     patterns = [own, [[1 / len(labels)] * len(labels)] * len(labels)]
+    picture = [[[((r * 5 + c * 3) % 11) / 10 for c in range(12)] for r in range(8)]] * 3
+    how = {"row_name": title, "rows": labels[:1] * 2, "col_name": title, "cols": labels[:2]}
     return [
         strip,
         tokens(title, unit, labels, None, roles={title: range(len(labels))}),
@@ -57,6 +61,8 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
         ),
         tabs(title, [(title, strip), (labels[0] + "2", table(title, [title, unit], [[labels[0], 0.5]]))], note=title),
         beside(title, [(title, strip), (labels[0] + "2", strip)], note=title),
+        overlay(title, unit, picture, grid, control=control, note=title),
+        overlays(title, unit, picture, [[grid, None][: len(labels)]] * 2, **how, details=[labels[:2]] * 2, colours="own", note=title),
         matrix(title, unit, grid, row_name=title, rows=labels[:1] * 2, col_name=title, cols=labels, details=texts),
         lens(
             title,

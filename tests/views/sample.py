@@ -16,6 +16,8 @@ from sonde.results.drawing import (
     lens,
     lines,
     matrix,
+    overlay,
+    overlays,
     table,
     tabs,
     tokens,
@@ -63,6 +65,29 @@ def sample_patterns() -> list[list[list[list[float]]]]:
         return [one / sum(raw) for one in raw] + [0.0] * (len(PROMPT) - 1 - query)
 
     return [[[weights(layer, head, query) for query in range(len(PROMPT))] for head in range(6)] for layer in range(4)]
+
+
+def sample_picture(size: int = 48) -> list[list[list[float]]]:
+    """A bright ring and a dark bar on a grey ground, with axes (channel, row, col)."""
+
+    def pixel(row: int, col: int) -> list[float]:
+        away = math.hypot(row - size * 0.45, col - size * 0.4) / size
+        if 0.18 < away < 0.3:
+            return [0.95, 0.8, 0.35]
+        return [0.12, 0.16, 0.25] if col > 0.75 * size else [0.55 + 0.2 * row / size] * 3
+
+    return [[[pixel(row, col)[channel] for col in range(size)] for row in range(size)] for channel in range(3)]
+
+
+def sample_map(size: int, noise: float, seed: int = 0) -> list[list[float]]:
+    """Values on the ring of `sample_picture`, against those on its bar, under noise."""
+    draw = random.Random(seed)
+
+    def value(row: int, col: int) -> float:
+        away = math.hypot(row - size * 0.45, col - size * 0.4) / size
+        return math.exp(-(((away - 0.24) / 0.05) ** 2)) - 0.7 * (col > 0.75 * size) * (row < size / 2) + draw.gauss(0, 1) * noise
+
+    return [[value(row, col) for col in range(size)] for row in range(size)]
 
 
 def sample_drawings() -> dict[str, Drawing]:
@@ -177,6 +202,26 @@ def sample_drawings() -> dict[str, Drawing]:
             patterns=patterns,
             tokens=PROMPT,
         ),
+        "pixels": overlay(
+            "Which pixels speak for a ring?",
+            "logits",
+            sample_picture(),
+            sample_map(24, 0.04),
+            control=Control("size of a value under random weights", 0.05, (0.03, 0.08)),
+            note="Integrated gradients, baseline: the blurred picture.",
+        ),
+        "cascade": overlays(
+            "Does the explanation notice a broken model?",
+            "logits",
+            sample_picture(),
+            [[sample_map(24, noise * share, seed) for seed, noise in enumerate((0.0, 0.2, 0.5, 1.0))] for share in (1.0, 0.1)],
+            row_name="method",
+            rows=["gradient", "guided backpropagation"],
+            col_name="layers made random, from the top",
+            cols=["none", "1", "2", "all"],
+            details=[[f"ρ = {1 / (1 + 3 * share * noise):.2f}" for noise in (0.0, 0.2, 0.5, 1.0)] for share in (1.0, 0.1)],
+            colours="own",
+        ),
         "adds": waterfall(
             "What does the choice of ` Mary` over ` John` add up from?",
             "logits",
@@ -257,6 +302,7 @@ def sample_document() -> Document:
                 "The components found above, removed together, against random sets of the same size.",
                 [figures["verdicts"]],
             ),
+            Section("pictures", "And in pictures?", "The same questions, of a model that sees.", [figures["pixels"], figures["cascade"]]),
             Section("peers", "Does another model do the same?", "The same prompt, a smaller model.", [figures["models"]], folded=True),
         ],
         command="sonde explain 'When Mary and John went to the shop, John gave a book to' --target ' Mary' --foil ' John' --seed 0",

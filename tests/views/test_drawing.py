@@ -1,5 +1,6 @@
 """Constructors refuse what does not fit, and what they build is valid by the published schema."""
 
+import base64
 import json
 import math
 from importlib.resources import files
@@ -15,8 +16,27 @@ from views.sample import sample_drawings
 
 from sonde.results import Verdict
 from sonde.results.document import Document, Section
-from sonde.results.drawing import Control, DrawingError, Series, bars, beside, evidence, lens, lines, matrix, table, tabs, tokens, waterfall
+from sonde.results.drawing import (
+    Control,
+    DrawingError,
+    Series,
+    bars,
+    beside,
+    evidence,
+    lens,
+    lines,
+    matrix,
+    overlay,
+    overlays,
+    pictures,
+    table,
+    tabs,
+    tokens,
+    unpacked_map,
+    waterfall,
+)
 
+GRID = {"row_name": "row", "rows": ["r"], "col_name": "col", "cols": ["c"]}
 SCHEMA = json.loads(files("sonde.results").joinpath("schemas/drawing.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -70,6 +90,16 @@ def test_means_are_of_sizes_on_a_diverging_scale_and_skip_what_is_missing() -> N
         (lambda: tokens("T", "u", ["a"], None, roles={"x": [1]}), "role 'x' holds position 1, and there are 1 tokens"),
         (lambda: tokens("T", "u", ["a"], None, roles={"x": [0], "y": [0]}), "position 0 ('a') has two roles, 'x' and 'y'"),
         (lambda: tokens("T", "u", ["a"], None, roles={str(i): [] for i in range(9)}), "9 roles cannot be told apart"),
+        (lambda: overlay("T", "u", [[[0.5]]] * 4, [[1.0]]), "picture has 4 channels; its axes are (channel, row, col)"),
+        (lambda: overlay("T", "u", [[[0.5, None]]], [[1.0]]), "picture has a missing pixel"),
+        (lambda: overlay("T", "u", [[[0.5], [0.5, 0.1]]], [[1.0]]), "picture has 2 entries where 1 belong"),
+        (lambda: overlay("T", "u", [[[0.5]], [[0.5, 1]], [[0.5]]], [[1.0]]), "picture has 2 entries where 1 belong"),
+        (lambda: overlay("T", "u", [[[0.5]]], []), "values is empty; its axes are (row, col)"),
+        (lambda: overlay("T", "u", [[[0.5]]], [1.0]), "values needs a list here"),
+        (lambda: overlays("T", "u", [[[0.5]]], [[[[1.0]]]], **GRID, colours="each"), "colours 'each' is unknown"),
+        (lambda: overlays("T", "u", [[[0.5]]], [[[[1.0]]]], **GRID, colours="own", limit=1.0), "limit 1.0 is for colours that are alike"),
+        (lambda: overlays("T", "u", [[[[0.5]]]] * 2, [[[[1.0]]]], **GRID), "picture has 2 entries where 1 belong"),
+        (lambda: overlays("T", "u", [[[0.5]]], [[[1.0]]], **GRID), "a map of 'r' needs a list here, not 1.0"),
         (lambda: tabs("T", []), "it holds no drawing"),
         (lambda: beside("T", [("a", table("t", [], [])), ("a", table("t", [], []))]), "two of its drawings have the label 'a'"),
     ],
@@ -114,6 +144,47 @@ def test_what_is_compared_is_coloured_alike() -> None:
         for row in ((weak, strong, bits), (weak, clipped))
     ]
     assert limits == [[4.0, 4.0, 9.0], [1.0, 2.0]]  # a unit of its own, and a limit that was chosen, stay
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e30, 1e30)), min_size=1, max_size=12), st.integers(1, 3))
+def test_a_packed_map_is_as_exact_as_it_says(row: list[float | None], height: int) -> None:
+    packed = overlay("t", "u", [[[0.5]]], [row] * height).data["map"]
+    kept = unpacked_map(packed)
+    assert len(kept) == height
+    for value, back in zip(row, kept[-1], strict=True):
+        assert (value is None) == (back is None)
+        assert value is None or back == pytest.approx(value, abs=2e-5 * packed["largest"], rel=5e-5)
+
+
+def test_a_picture_beyond_zero_to_one_is_rescaled_and_says_so() -> None:
+    drawn = overlay("t", "u", [[[-2.0, 0.0, 2.0]]], [[1.0]]).data["picture"]
+    assert (drawn["range"], list(base64.b64decode(drawn["pixels"]))) == ([-2.0, 2.0], [0, 128, 255])
+    within = overlay("t", "u", [[[0.2, 0.4]]], [[1.0]]).data["picture"]
+    assert (within["range"], list(base64.b64decode(within["pixels"]))) == ([0.0, 1.0], [51, 102])
+    colours = overlay("t", "u", [[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 0.0]]], [[1.0]]).data["picture"]
+    assert list(base64.b64decode(colours["pixels"])) == [255, 0, 0, 0, 255, 0]  # red, then green
+
+
+def test_what_is_too_large_for_a_page_is_pooled_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_VALUES", 24)
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 9)
+    values = [[0.0] * 5 for _ in range(5)]
+    values[0][1], values[4][4] = -7.0, 3.0
+    drawn = overlay("t", "u", [[[0.0, 1.0] * 3] * 6], values).data
+    assert (drawn["map"]["pool"], drawn["map"]["rows"], drawn["map"]["cols"]) == (2, 3, 3)
+    kept = unpacked_map(drawn["map"])
+    assert (kept[0][0], kept[2][2]) == (-7.0, 3.0)  # the value of largest size in each block
+    assert (drawn["picture"]["pool"], set(base64.b64decode(drawn["picture"]["pixels"]))) == (2, {128})  # the mean of each block
+    assert {one["pool"] for one in overlays("t", "u", [[[0.5]]], [[values] * 2], **GRID | {"cols": [0, 1]}).data["maps"][0]} == {2}
+
+
+def test_rows_of_a_grid_have_a_picture_each_or_one_for_all() -> None:
+    how = GRID | {"rows": ["a", "b"]}
+    maps = [[torch.ones(2, 2)], [None]]
+    shared, own = (overlays("t", "u", picture, maps, **how).data for picture in (torch.zeros(1, 2, 2), [torch.zeros(1, 2, 2), torch.ones(1, 2, 2)]))
+    assert [len(data["pictures"]) for data in (shared, own)] == [1, 2]
+    assert own["maps"][1] == [None]
+    assert unpacked_map(own["maps"][0][0]) == [[1.0, 1.0], [1.0, 1.0]]
 
 
 def test_a_control_without_interval_is_a_line() -> None:

@@ -32,6 +32,15 @@ def nested(name: str, values: Any, shape: tuple[int | None, ...], convert: Calla
     return [nested(name, value, shape[1:], convert) for value in values]
 
 
+def items(name: str, values: Any, length: int | None = None) -> list[Any]:
+    """Give what stands along the first axis, as it is.
+
+    >>> items("rows", ([1, 2], None))
+    [[1, 2], None]
+    """
+    return nested(name, values, (length,), lambda item: item)
+
+
 def number(value: Any) -> float | None:
     """Give a finite float, or `None` for what is missing (`None`, NaN)."""
     if value is None:

@@ -102,6 +102,10 @@ def _height(drawing: Drawing) -> int:
             lines = 5 + len(drawing.axes["row"]["labels"]) + (12 if "attention" in drawing.data else 0)
         case "lines":
             lines = 10
+        case "overlay":
+            lines = 15
+        case "overlays":
+            lines = 15 + 3 * len(drawing.axes["row"]["labels"])
         case "verdicts":
             lines = 8 + 2 * len(drawing.data["verdicts"])
         case "table":

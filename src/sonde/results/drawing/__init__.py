@@ -10,6 +10,8 @@ from sonde.results.drawing.base import Control, Drawing, DrawingError, Kind, Sca
 from sonde.results.drawing.cells import lens, matrix, tokens
 from sonde.results.drawing.groups import beside, tabs
 from sonde.results.drawing.heads import attention, head_grid, unpacked
+from sonde.results.drawing.packing import unpacked_map
+from sonde.results.drawing.pictures import overlay, overlays
 from sonde.results.drawing.words import evidence, table, verdicts
 
 __all__ = [
@@ -27,10 +29,13 @@ __all__ = [
     "lens",
     "lines",
     "matrix",
+    "overlay",
+    "overlays",
     "table",
     "tabs",
     "tokens",
     "unpacked",
+    "unpacked_map",
     "verdicts",
     "waterfall",
 ]

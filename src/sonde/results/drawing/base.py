@@ -8,7 +8,9 @@ from typing import Any, Literal
 from sonde.results.errors import SondeError
 from sonde.results.plain import Numbers, json_ready, nested, number
 
-Kind = Literal["tokens", "matrix", "lens", "bars", "waterfall", "lines", "attention", "head_grid", "verdicts", "table", "tabs", "beside"]
+Kind = Literal[
+    "tokens", "matrix", "lens", "bars", "waterfall", "lines", "attention", "head_grid", "overlay", "overlays", "verdicts", "table", "tabs", "beside"
+]
 Scale = Literal["diverging", "sequential"]
 
 

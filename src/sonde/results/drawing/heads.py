@@ -12,7 +12,7 @@ from typing import Any
 
 from sonde.results.drawing.base import Drawing, Scale, legend_of, named
 from sonde.results.drawing.cells import matrix
-from sonde.results.plain import Numbers, nested, repeated
+from sonde.results.plain import Numbers, items, nested, repeated
 
 MOST_WEIGHTS = 2**20
 _STEPS = 255
@@ -52,7 +52,7 @@ def attention(
         heads = nested("names", names, (None,), str)
         if chosen not in range(len(heads)):
             raise ValueError(f"chosen {chosen!r} is no index of its {len(heads)} heads")
-        by_head = nested("patterns", patterns, (len(heads),), _itself)
+        by_head = items("patterns", patterns, len(heads))
         data = _packed(tokens, heads, by_head, [chosen, *range(len(heads))])
         if details is not None:
             words = dict(zip(heads, nested("details", details, (len(heads),), str), strict=True))
@@ -97,8 +97,8 @@ def head_grid(
     with named(title):
         if (patterns is None) != (tokens is None):
             raise ValueError("it has patterns without tokens or tokens without patterns; give both, or neither")
-        rows = nested("values", values, (None,), _itself)
-        layers, width = range(len(rows)), len(nested("values", rows[0], (None,), _itself)) if rows else 0
+        rows = items("values", values)
+        layers, width = range(len(rows)), len(items("values", rows[0])) if rows else 0
     labels, columns = [str(layer) for layer in layers], [str(head) for head in range(width)]
     grid = matrix(
         title, unit, rows, row_name="layer", rows=labels, col_name="head", cols=columns,
@@ -107,7 +107,7 @@ def head_grid(
     data = dict(grid.data)
     if patterns is not None and tokens is not None:
         with named(title):
-            cells = nested("patterns", patterns, (len(layers), width), _itself)
+            cells = [items("patterns", line, width) for line in items("patterns", patterns, len(layers))]
             found = {f"{layer}.{head}": pattern for layer, line in enumerate(cells) for head, pattern in enumerate(line) if pattern is not None}
             sizes = {f"{layer}.{head}": abs(value or 0.0) for layer, line in enumerate(data["values"]) for head, value in enumerate(line)}
             ranks = sorted(range(len(found)), key=lambda i: -sizes[list(found)[i]])
@@ -153,7 +153,3 @@ def _byte(weight: Any) -> int:
     if not -_SLACK <= amount <= 1 + _SLACK:  # NaN too
         raise ValueError("an attention weight lies between 0 and 1")
     return round(_STEPS * min(1.0, max(0.0, amount)))
-
-
-def _itself(value: Any) -> Any:
-    return value

@@ -25,7 +25,7 @@ def bars(drawing: Drawing, width: int) -> RenderableType:
     rules = [f"the {MOST_BARS} largest of {len(data['labels'])}"] if len(data["labels"]) > MOST_BARS else []
     if control.get("each"):
         rules.append(f"each bar's control: {label(control['each'])}")
-    return Group(shown, small_print([*rules, *_control(control, high)]))
+    return Group(shown, small_print([*rules, *control_words(control, high)]))
 
 
 def waterfall(drawing: Drawing, width: int) -> RenderableType:
@@ -45,7 +45,7 @@ def waterfall(drawing: Drawing, width: int) -> RenderableType:
     asides = [f"→ {reached}  {bound}".rstrip() for reached, bound in zip(sums, bounds, strict=True)]
     shown = signed_bars([*names, "total"], [*values, data["total"]], [*asides, ""], width, like, longest)
     rules = [f"each bar's control: {label(drawing.control['each'])}"] if drawing.control.get("each") else []
-    return Group(shown, small_print(["→ the sum so far", *rules, *_control(drawing.control, like)]))
+    return Group(shown, small_print(["→ the sum so far", *rules, *control_words(drawing.control, like)]))
 
 
 def _aside(data: dict[str, Any], place: int, like: float) -> str:
@@ -59,7 +59,8 @@ def ends(interval: Sequence[float | None] | None, like: float | None) -> str:
     return " to ".join(readable(end, signed=True, like=like) for end in interval) if interval else ""
 
 
-def _control(control: dict[str, Any], like: float) -> list[str]:
+def control_words(control: dict[str, Any], like: float) -> list[str]:
+    """Give a control as words; none where there is none."""
     if "label" not in control:
         return []
     between = f" ({ends(control['interval'], like)})" if control["interval"] else ""
@@ -107,7 +108,7 @@ def lines(drawing: Drawing, width: int) -> RenderableType:
         grid.add_row(Text(label(one["name"])), Text(fitted(sparks, max(8, width - 40))), Text(summary, style="dim"))
     span = f"{axis['name']} {axis['labels'][0]} to {axis['labels'][-1]}; " if axis["labels"] else ""
     rules = [f"{visible(span)}height {readable(low)} to {readable(high)}"]
-    return Group(grid, small_print([*rules, *_control(drawing.control, max(abs(low), abs(high)))]))
+    return Group(grid, small_print([*rules, *control_words(drawing.control, max(abs(low), abs(high)))]))
 
 
 def _spark(value: float | None, low: float, high: float) -> str:

@@ -12,6 +12,7 @@ from sonde.results.drawing import Drawing
 from sonde.views.terminal.amounts import bars, ends, lines, waterfall
 from sonde.views.terminal.cells import attention, lens, matrix, tokens
 from sonde.views.terminal.ink import label, sentence
+from sonde.views.terminal.pictures import overlay, overlays
 from sonde.views.text import readable, shared_size, visible
 
 MOST_ROWS = 24
@@ -91,6 +92,8 @@ _FIGURES: dict[str, Callable[[Drawing, int], RenderableType]] = {
     "lines": lines,
     "attention": attention,
     "head_grid": matrix,
+    "overlay": overlay,
+    "overlays": overlays,
     "verdicts": _verdicts,
     "table": _table,
     "tabs": _group,

@@ -1,0 +1,136 @@
+"""Drawings of pictures with a heat map over them: one of them large, or a grid of small ones."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sonde.results.drawing.base import Control, Drawing, Scale, control_of, flat, legend_of, named
+from sonde.results.drawing.packing import grid_of, packed_map, packed_picture
+from sonde.results.plain import Numbers, items, nested
+
+MOST_PIXELS = 2**17
+MOST_VALUES = 2**19  # in one drawing
+
+
+def overlay(
+    title: str,
+    unit: str,
+    picture: Numbers,
+    values: Numbers,
+    *,
+    smooth: bool = False,
+    scale: Scale = "diverging",
+    limit: float | None = None,
+    zero: str = "",
+    control: Control | None = None,
+    note: str = "",
+) -> Drawing:
+    """Draw a heat map over the picture it speaks of.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        picture: pixels with axes (channel, row, col), one channel or three, from 0 to 1; any other range is rescaled, and the drawing says so.
+        values: numbers with axes (row, col), spread over the whole picture; they may be coarser than its pixels.
+        smooth: blend the colours of neighbouring values instead of drawing each as a rectangle.
+        scale: "diverging" for signed values, "sequential" for values that start at zero.
+        limit: the size at which colour is full; values beyond it are clipped, marked and counted. The largest size if not given.
+        zero: what a value of zero means, for the legend; "no effect" on a diverging scale if not given.
+        control: what the size of a value is where nothing should be found.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: a picture that has not one or three channels or that has a missing pixel, values that are no grid, a value that is no
+            finite number, or a limit that is not above zero.
+
+    >>> drawing = overlay("Which pixels?", "logits", [[[0.0, 1.0], [0.5, 0.5]]], [[0.25, -1.0]])
+    >>> drawing.data["map"]["rows"], drawing.data["map"]["cols"], drawing.legend["high"]
+    (1, 2, 1.0)
+    """
+    with named(title):
+        cells = grid_of("values", values)
+        data = {
+            "picture": packed_picture("picture", picture, MOST_PIXELS),
+            "map": packed_map(cells, MOST_VALUES),
+            "smooth": bool(smooth),
+        }
+        return Drawing("overlay", title, unit, data, legend=legend_of(flat(cells), scale, limit, zero), control=control_of(control), note=note)
+
+
+def overlays(
+    title: str,
+    unit: str,
+    picture: Numbers,
+    values: Sequence[Sequence[Numbers | None]],
+    *,
+    row_name: str,
+    rows: Sequence[object],
+    col_name: str,
+    cols: Sequence[object],
+    details: Sequence[Sequence[str]] | None = None,
+    colours: Literal["alike", "own"] = "alike",
+    smooth: bool = False,
+    scale: Scale = "diverging",
+    limit: float | None = None,
+    zero: str = "",
+    note: str = "",
+) -> Drawing:
+    """Draw many heat maps over a picture, small, in a grid with named rows and columns; one of them is open beside the grid.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        picture: pixels with axes (channel, row, col) as in `overlay`: one picture for all maps, or with a first axis one for each row.
+        values: for each cell of the grid, with axes (row, column), a map with axes (row, col) of the picture, or `None` where there is none.
+        row_name: what the rows of the grid are ("method").
+        rows: one label per row.
+        col_name: what the columns are ("layers made random, from the top").
+        cols: one label per column.
+        details: one short line per cell of the grid, written under it.
+        colours: "alike" if all maps have one scale, "own" if the colours of each reach to its own largest size (maps whose sizes cannot be
+            compared); the legend says which.
+        smooth, scale, zero, note: as in `overlay`.
+        limit: as in `overlay`; only with one scale for all.
+
+    Raises:
+        DrawingError: a shape that does not fit the labels, a limit where each map has its own, or as in `overlay`.
+
+    >>> grid = overlays("Does it see the model?", "logits", [[[0.5]]], [[[[1.0]], None]], row_name="method", rows=["gradient"],
+    ...     col_name="layers made random", cols=[0, 1])
+    >>> grid.data["maps"][0][1] is None
+    True
+    """
+    with named(title):
+        if colours not in ("alike", "own"):
+            raise ValueError(f"colours {colours!r} is unknown; it is 'alike' or 'own'")
+        if colours == "own" and limit is not None:
+            raise ValueError(f"limit {limit!r} is for colours that are alike; leave it out, or ask for colours='alike'")
+        row_labels, col_labels = nested("rows", rows, (None,), str), nested("cols", cols, (None,), str)
+        shape = (len(row_labels), len(col_labels))
+        grid = [items("values", line, len(col_labels)) for line in items("values", values, len(row_labels))]
+        maps = [[None if one is None else grid_of(f"a map of {label!r}", one) for one in line] for label, line in zip(row_labels, grid, strict=True)]
+        drawn = [one for line in maps for one in line if one is not None]
+        amounts = [amount for one in drawn for amount in flat(one)]
+        share = max(1, MOST_VALUES // max(1, len(drawn)))
+        data: dict[str, Any] = {
+            "pictures": _pictures(picture, len(row_labels)),
+            "maps": [[None if one is None else packed_map(one, share) for one in line] for line in maps],
+            "smooth": bool(smooth),
+            "own": colours == "own",
+        }
+        if details is not None:
+            data["details"] = nested("details", details, shape, str)
+        axes = {"row": {"name": row_name, "labels": row_labels}, "col": {"name": col_name, "labels": col_labels}}
+        return Drawing("overlays", title, unit, data, axes, legend_of(amounts, scale, limit, zero), note=note)
+
+
+def _pictures(picture: Numbers, rows: int) -> list[dict[str, Any]]:
+    """One packed picture for all rows, or one for each of them."""
+    if hasattr(picture, "tolist"):
+        picture = picture.tolist()
+    axes, inner = 0, picture
+    while isinstance(inner, Sequence) and len(inner):
+        axes, inner = axes + 1, inner[0] if not hasattr(inner[0], "tolist") else inner[0].tolist()
+    if axes != 4:
+        return [packed_picture("picture", picture, MOST_PIXELS)]
+    share = max(1, MOST_PIXELS // max(1, rows))
+    return [packed_picture("picture", one, share) for one in items("picture", picture, rows)]
