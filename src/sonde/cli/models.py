@@ -1,14 +1,12 @@
 """`sonde models`: which models are known, which sites each offers, and what is refused and why."""
 
 import argparse
-import json
-import sys
 import time
 from typing import Any
 
+from sonde.cli.printing import print_json
 from sonde.results import InputError
 
-SCHEMA = "sonde/models/1"
 OTHERS = (
     "Every other language model of transformers (mixtures of experts, state-space models, families not yet known) is served by module paths; "
     "the residual stream between its blocks has names where a stack is found. Every other module is served by module paths."
@@ -40,30 +38,19 @@ def run(arguments: argparse.Namespace) -> int:
         known = sorted({name for entry in catalogue() for name in (entry.family, entry.model_type)})
         raise InputError(f"{arguments.name!r} is no family and no model type that sonde knows; nearest: {nearest(arguments.name, known)}; {OTHERS}")
     if arguments.json:
-        json.dump(to_json(entries, time.perf_counter() - start), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(arguments, start, models=[_plain(entry) for entry in entries], others=OTHERS)
     else:
         _show(entries, whole=arguments.name is not None)
     return 0
 
 
-def to_json(entries: list[Any], seconds: float) -> dict[str, Any]:
-    """Plain data that follows the published schema, `sonde/cli/schemas/models.json`."""
-    import sonde
-
+def _plain(entry: Any) -> dict[str, Any]:
+    """A model type as plain data that follows the published schema, `sonde/cli/schemas/models.json`."""
     return {
-        "schema": SCHEMA, "sonde_version": sonde.__version__, "command": "models", "model": None, "model_hash": None, "seed": None, "dtype": None,
-        "seconds": round(seconds, 3), "warnings": [],
-        "models": [
-            {
-                "model_type": entry.model_type, "family": entry.family, "description": entry.description, "law": entry.law,
-                "causal": entry.architecture.causal,
-                "sites": [{"name": name, "axes": list(axes), "meaning": meaning} for name, (axes, meaning) in entry.sites.items()],
-                "refused": [{"name": name, "reason": reason} for name, reason in entry.refused.items()],
-            }
-            for entry in entries
-        ],
-        "others": OTHERS,
+        "model_type": entry.model_type, "family": entry.family, "description": entry.description, "law": entry.law,
+        "causal": entry.architecture.causal,
+        "sites": [{"name": name, "axes": list(axes), "meaning": meaning} for name, (axes, meaning) in entry.sites.items()],
+        "refused": [{"name": name, "reason": reason} for name, reason in entry.refused.items()],
     }  # fmt: skip
 
 

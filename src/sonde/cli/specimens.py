@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = "sonde/specimens/1"
+from sonde.cli.printing import console, print_json
 
 
 def add(commands: Any) -> None:
@@ -50,7 +50,7 @@ def _list(arguments: argparse.Namespace) -> int:
     sizes = {name: sum(file.stat().st_size for file in specimens.path(name).iterdir()) for name in specimens.names()}
     if arguments.json:
         rows = [{"name": card["name"], "summary": card["summary"], "parameters": card["parameters"], "bytes": sizes[card["name"]]} for card in cards]
-        _print_json("list", start, specimens=rows)
+        print_json(arguments, start, specimens=rows)
         return 0
     from rich.table import Table
 
@@ -59,7 +59,7 @@ def _list(arguments: argparse.Namespace) -> int:
     table.add_column("kB", justify="right")
     for card in cards:
         table.add_row(card["name"], card["summary"], f"{card['parameters']:,}", f"{sizes[card['name']] / 1000:,.0f}")
-    _console().print(table)
+    console().print(table)
     return 0
 
 
@@ -67,7 +67,7 @@ def _card(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     from sonde import specimens
 
-    _show(specimens.card(arguments.name), arguments.json, start)
+    _show(specimens.card(arguments.name), arguments, start)
     return 0
 
 
@@ -77,19 +77,20 @@ def _train(arguments: argparse.Namespace) -> int:
 
     with contextlib.redirect_stdout(sys.stderr):  # the log of the training; what is printed in the end is the result
         folder = specimens.train(arguments.name, arguments.out, arguments.seed, arguments.threads)
-    _show(json.loads((folder / "card.json").read_text(encoding="utf-8")), arguments.json, start, folder=str(folder))
+    _show(json.loads((folder / "card.json").read_text(encoding="utf-8")), arguments, start, folder=str(folder))
     return 0
 
 
-def _show(card: Mapping[str, Any], as_json: bool, start: float, folder: str | None = None) -> None:
-    if as_json:
-        _print_json("card" if folder is None else "train", start, card=card, **({"folder": folder} if folder else {}))
+def _show(card: Mapping[str, Any], arguments: argparse.Namespace, start: float, folder: str | None = None) -> None:
+    if arguments.json:
+        about = {"model": f"specimen:{card['name']}", "seed": card["recipe"]["seed"], "card": card}
+        print_json(arguments, start, **about, **({"folder": folder} if folder else {}))
         return
     from rich.table import Table
     from rich.text import Text
 
-    console = _console()
-    console.print(Text(f"{card['name']}: {card['summary']}, {card['parameters']:,} parameters\n", style="bold"))
+    out = console()
+    out.print(Text(f"{card['name']}: {card['summary']}, {card['parameters']:,} parameters\n", style="bold"))
     controls = {control["name"]: f"{control['value']:.3f}" for control in card.get("controls", [])}
     table = Table("measure", box=None, pad_edge=False)
     for column in ("value", "95 % interval", *(["control"] if controls else []), "items"):
@@ -98,30 +99,11 @@ def _show(card: Mapping[str, Any], as_json: bool, start: float, folder: str | No
         control = [controls[m["name"]]] if controls else []
         name = Text.assemble(m["name"], (f"\n  {m['unit']}", "dim"))
         table.add_row(name, f"{m['value']:.3f}", f"{m['low']:.3f} to {m['high']:.3f}", *control, str(m["n"]))
-    console.print(table)
+    out.print(table)
     if controls:
-        console.print(Text("\nControl: the same measure of a network with the same weights in random order."))
+        out.print(Text("\nControl: the same measure of a network with the same weights in random order."))
     notes = [f"{m['name']}: {m['note']}" for m in card["measures"] if m["note"]]
     for title, lines in (("Notes", notes), ("Limits", card["limits"])):
         if lines:
-            console.print(Text(f"\n{title}", style="bold"), Text("\n".join(f"- {line}" for line in lines)), sep="\n")
-    console.print(Text(f"\nMade by `{card['command']}`." + (f" Written to {folder}." if folder else "")))
-
-
-def _print_json(action: str, start: float, **content: Any) -> None:
-    import sonde
-
-    card = content.get("card")
-    head: dict[str, Any] = {
-        "schema": SCHEMA, "sonde_version": sonde.__version__, "command": "specimens", "action": action,
-        "model": card and f"specimen:{card['name']}", "model_hash": None, "seed": card and card["recipe"]["seed"], "dtype": None,
-        "seconds": round(time.perf_counter() - start, 3), "warnings": [],
-    }  # fmt: skip
-    json.dump({**head, **content}, sys.stdout, ensure_ascii=False, indent=2)
-    print()
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()
+            out.print(Text(f"\n{title}", style="bold"), Text("\n".join(f"- {line}" for line in lines)), sep="\n")
+    out.print(Text(f"\nMade by `{card['command']}`." + (f" Written to {folder}." if folder else "")))

@@ -1,13 +1,13 @@
 """`sonde tasks`: what a model can be asked: which tasks there are, a file for one's own, its examples, and whether a model does it."""
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-SCHEMA = "sonde/tasks/1"
+from sonde.cli.printing import console, print_json
+
 COLOURS = ("cyan", "green", "magenta", "blue", "red")
 CHANGED = "bold underline"
 
@@ -52,11 +52,11 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         tasks = [{"name": task.name, "question": task.question} for task in TEMPLATES.values()]
         formats = [{"name": known.name, "what": known.what, "variants": list(known.variants)} for known in FORMATS.values()]
-        _print_json(arguments, start, tasks=tasks, formats=formats)
+        print_json(arguments, start, tasks=tasks, formats=formats)
         return 0
     from rich.table import Table
 
-    console = _console()
+    out = console()
     for heads, rows in (
         (("task", "question"), [(task.name, task.question) for task in TEMPLATES.values()]),
         (("file of examples", "rows"), [(known.name, known.what) for known in FORMATS.values()]),
@@ -64,8 +64,8 @@ def _list(arguments: argparse.Namespace) -> int:
         table = Table(*heads, box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)
-        console.print(table, "")
-    console.print("`sonde tasks new my_task.yaml` writes a template of your own.", markup=False)
+        out.print(table, "")
+    out.print("`sonde tasks new my_task.yaml` writes a template of your own.", markup=False)
     return 0
 
 
@@ -75,7 +75,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
     file = write_starter(arguments.file, arguments.source)
     if arguments.json:
-        _print_json(arguments, start, file=str(file))
+        print_json(arguments, start, file=str(file))
     else:
         print(f"{file} written: it works as it is. Change it, then `sonde tasks check {file} --model M`")
     return 0
@@ -85,27 +85,27 @@ def _show(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     model, task = _opened(arguments)
     if arguments.json:
-        _print_json(arguments, start, model, task=_described(task), examples=[_example(task, model, i) for i in range(len(task))])
+        print_json(arguments, start, model, task=_described(task), examples=[_example(task, model, i) for i in range(len(task))])
         return 0
     from rich.text import Text
 
-    console = _console()
+    out = console()
     spans = [name for name in task.spans if name != "changed"]
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(spans)}
-    console.print(Text.assemble((task.name, "bold"), ": ", *(part for name in spans for part in ((name, colours[name]), " ")), ("changed", CHANGED)))
+    out.print(Text.assemble((task.name, "bold"), ": ", *(part for name in spans for part in ((name, colours[name]), " ")), ("changed", CHANGED)))
     for i in range(len(task)):
         example = _example(task, model, i)
-        console.print()
+        out.print()
         for tokens in (example["tokens"], example["corrupt_tokens"]):
             line = Text()
             for position, token in enumerate(tokens):
                 styles = [colours[name] for name in spans if position in example["spans"][name]]
                 line.append(token, " ".join([*styles[:1], *([CHANGED] if position in example["spans"]["changed"] else [])]))
-            console.print(line)
+            out.print(line)
         was, now = ("".join(example[name][position] for position in example["spans"]["changed"]) for name in ("tokens", "corrupt_tokens"))
-        console.print(Text(f"  right {_few(example['answers'])}, wrong {_few(example['wrongs'])}; changed {was!r} to {now!r}", "dim"))
+        out.print(Text(f"  right {_few(example['answers'])}, wrong {_few(example['wrongs'])}; changed {was!r} to {now!r}", "dim"))
     for note in task.notes:
-        console.print(Text(f"note: {note}", "dim"))
+        out.print(Text(f"note: {note}", "dim"))
     return 0
 
 
@@ -119,15 +119,15 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         low, high = result.interval or (None, None)
         gap = {"mean": result.gap, "low": low, "high": high, "unit": result.unit, "holds": result.holds}
-        _print_json(arguments, start, model, task=_described(task), figures=_figures(result), gap=gap)
+        print_json(arguments, start, model, task=_described(task), figures=_figures(result), gap=gap)
     else:
         from rich.text import Text
 
         from sonde.views import terminal
 
-        console = _console()
-        terminal.show(result.drawing(), console)
-        console.print(Text("\n".join([f"\n{len(task)} examples could be made", *(f"note: {note}" for note in task.notes)]), "dim"))
+        out = console()
+        terminal.show(result.drawing(), out)
+        out.print(Text("\n".join([f"\n{len(task)} examples could be made", *(f"note: {note}" for note in task.notes)]), "dim"))
     try:
         result.require_gap()
     except InputError as error:
@@ -181,22 +181,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of examples: give 1 or more")
     return int(text)
-
-
-def _print_json(arguments: argparse.Namespace, start: float, model: Any = None, **content: Any) -> None:
-    import sonde
-
-    dtype = None if model is None else str(next(model.module.parameters()).dtype).removeprefix("torch.")
-    head: dict[str, Any] = {
-        "schema": SCHEMA, "sonde_version": sonde.__version__, "command": "tasks", "action": arguments.action,
-        "model": None if model is None else arguments.model, "model_hash": None if model is None else model.hash,
-        "seed": getattr(arguments, "seed", None), "dtype": dtype, "seconds": round(time.perf_counter() - start, 3), "warnings": [],
-    }  # fmt: skip
-    json.dump({**head, **content}, sys.stdout, ensure_ascii=False, indent=2)
-    print()
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
