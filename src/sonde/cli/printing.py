@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from sonde.access import Model
 
 
-def print_json(arguments: argparse.Namespace, start: float, model: "Model | None" = None, /, **content: Any) -> None:
+def print_json(arguments: argparse.Namespace, start: float, subject: "Model | None" = None, **content: Any) -> None:
     """Print what was found as JSON, under the fields that every command has.
 
     Arguments:
         arguments: of the command.
         start: `time.perf_counter()` at its beginning.
-        model: the model that it is about, the first where there are several.
+        subject: the model that it is about, the first where there are several.
         content: the command's own fields; of the common ones those that it knows better, such as `warnings`.
     """
     import sonde
@@ -26,8 +26,8 @@ def print_json(arguments: argparse.Namespace, start: float, model: "Model | None
     action = {"action": arguments.action} if getattr(arguments, "action", None) else {}
     head: dict[str, Any] = {
         "schema": f"sonde/{arguments.command}/1", "sonde_version": sonde.__version__, "command": arguments.command, **action,
-        "model": None if model is None else getattr(arguments, "model", model.name), "model_hash": None if model is None else model.hash,
-        "seed": getattr(arguments, "seed", None), "dtype": None if model is None else model.dtype,
+        "model": None if subject is None else getattr(arguments, "model", subject.name), "model_hash": None if subject is None else subject.hash,
+        "seed": getattr(arguments, "seed", None), "dtype": None if subject is None else subject.dtype,
         "seconds": round(time.perf_counter() - start, 3), "warnings": [],
     }  # fmt: skip
     json.dump({**head, **content}, sys.stdout, ensure_ascii=False, indent=2)
