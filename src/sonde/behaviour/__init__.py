@@ -1,3 +1,6 @@
 """Behaviour: what a model does, on which phenomena, and where it fails."""
 
-__all__: list[str] = []
+from sonde.behaviour.audit import Audit, Credit, Profiles, audit, credit, in_table, pictures, texts
+from sonde.behaviour.tables import Encoder, Table, read_table, train_classifier
+
+__all__ = ["Audit", "Credit", "Encoder", "Profiles", "Table", "audit", "credit", "in_table", "pictures", "read_table", "texts", "train_classifier"]
