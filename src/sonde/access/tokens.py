@@ -124,13 +124,16 @@ class Tokenizer:
             raise InputError(
                 f"{text!r} is {len(ids)} tokens in this tokenizer ({pieces}); give one that is a single token, with its leading space if it has one"
             )
-        unknown = getattr(self.backend, "unk_token_id", None) if not self._fast else self._unknown
-        if ids[0] == unknown:
+        if ids[0] == self.unknown_id:
             raise InputError(f"{text!r} is not in this tokenizer's vocabulary; give a token that is")
         return ids[0]
 
     @functools.cached_property
-    def _unknown(self) -> int | None:
+    def unknown_id(self) -> int | None:
+        """The token that stands for every word the vocabulary lacks; `None` where there is none."""
+        if not self._fast:
+            own: int | None = getattr(self.backend, "unk_token_id", None)
+            return own
         model = json.loads(self._rust.to_str())["model"]
         token = model.get("unk_token")
         found: int | None = model.get("unk_id") if token is None else self._rust.token_to_id(token)  # SentencePiece's unigram models have an id
