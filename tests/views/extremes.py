@@ -7,6 +7,7 @@ from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import (
     Control,
     Drawing,
+    Points,
     Series,
     attention,
     bars,
@@ -17,10 +18,13 @@ from sonde.results.drawing import (
     matrix,
     overlay,
     overlays,
+    scatter,
+    swap,
     table,
     tabs,
     tokens,
     verdicts,
+    violins,
     waterfall,
 )
 
@@ -51,6 +55,7 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
     patterns = [own, [[1 / len(labels)] * len(labels)] * len(labels)]
     picture = [[[((r * 5 + c * 3) % 11) / 10 for c in range(12)] for r in range(8)]] * 3
     how = {"row_name": title, "rows": labels[:1] * 2, "col_name": title, "cols": labels[:2]}
+    weights = [abs(value) if value is not None and value == value else 0.0 for value in values]
     return [
         strip,
         tokens(title, unit, labels, None, roles={title: range(len(labels))}),
@@ -76,8 +81,20 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
         ),
         bars(title, unit, labels, values, intervals=around, control=control, bar_control=Series(title, values)),
         lines(title, unit, title, labels, [Series(labels[0], values, values, values), Series(title, values[::-1])], control=control),
+        lines(title, unit, title, labels, [Series(title, values)], control=Series(labels[0], values[::-1], values, values)),
+        scatter(
+            title,
+            title,
+            unit,
+            [Points(labels[0], values, values[::-1], values, values, labels=labels, joined=True), Points(title, values, values)],
+            diagonal=title,
+            control=control,
+        ),
+        violins(title, unit, ["all", title, "same", "none"], [values, values[:2], values[:1] * 3, []], control=control, note=title),
+        swap(title, labels, [(title, weights, labels[0]), (labels[0] + "2", [0.1] * len(labels), 0.5)]),
         verdicts(title, [Verdict(labels[0], title, 1.0, 0.5, (0.1, 0.9), 8, "greater", 0.3, title)], command=labels[0]),
         table(title, [title, unit], list(zip(labels, values, strict=True))),
+        table(title, [title, unit], list(zip(labels, values, strict=True)), intervals=[(None, pair) for pair in around], best="lowest"),
     ]
 
 

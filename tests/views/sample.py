@@ -8,6 +8,7 @@ from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import (
     Control,
     Drawing,
+    Points,
     Series,
     attention,
     bars,
@@ -18,10 +19,13 @@ from sonde.results.drawing import (
     matrix,
     overlay,
     overlays,
+    scatter,
+    swap,
     table,
     tabs,
     tokens,
     verdicts,
+    violins,
     waterfall,
 )
 
@@ -88,6 +92,27 @@ def sample_map(size: int, noise: float, seed: int = 0) -> list[list[float]]:
         return math.exp(-(((away - 0.24) / 0.05) ** 2)) - 0.7 * (col > 0.75 * size) * (row < size / 2) + draw.gauss(0, 1) * noise
 
     return [[value(row, col) for col in range(size)] for row in range(size)]
+
+
+def phenomena(draw: random.Random) -> Drawing:
+    """Accuracy of five models in twelve phenomena, and people's."""
+    names = ["anaphor", "argument structure", "binding", "control/raising", "determiner-noun", "ellipsis", "filler-gap"]
+    names += ["irregular", "island", "NPI", "quantifiers", "subject-verb"]
+    models = {"5-gram": 0.62, "LSTM": 0.71, "specimen:words": 0.68, "stories260k": 0.66, "transformer": 0.82, "people": 0.9}
+    figures = [[round(min(0.99, mean + draw.gauss(0, 0.06)), 3) for _ in names] for mean in models.values()]
+    return table(
+        "Which phenomena does each model know?",
+        ["model", *names],
+        [[name, *row] for name, row in zip(models, figures, strict=True)],
+        intervals=[
+            [None, *((value - 0.02, min(1.0, value + 0.02)) if name != "people" else None for value in row)]
+            for name, row in zip(models, figures, strict=True)
+        ],
+        best="highest",
+        unranked=[5],
+        unit="accuracy",
+        note="People's figures are those of the authors.",
+    )
 
 
 def sample_drawings() -> dict[str, Drawing]:
@@ -222,6 +247,83 @@ def sample_drawings() -> dict[str, Drawing]:
             details=[[f"ρ = {1 / (1 + 3 * share * noise):.2f}" for noise in (0.0, 0.2, 0.5, 1.0)] for share in (1.0, 0.1)],
             colours="own",
         ),
+        "deletion": lines(
+            "How fast does the answer go when the most important words go first?",
+            "probability",
+            "share removed",
+            [f"{share / 10:g}" for share in range(11)],
+            [
+                Series("integrated gradients", [0.94 * math.exp(-share / 2) for share in range(11)]),
+                Series("gradient", [0.94 - share * 0.08 for share in range(11)]),
+            ],
+            control=Series(
+                "random order",
+                [0.94 - 0.06 * share for share in range(11)],
+                [0.94 - 0.075 * share for share in range(11)],
+                [0.94 - 0.045 * share for share in range(11)],
+            ),
+        ),
+        "plane": scatter(
+            "How far can attention move while the answer stays?",
+            "change of the answer (TVD)",
+            "change of attention (JSD, nats)",
+            [
+                Points(
+                    "adversaries",
+                    [0.002, 0.02, 0.08, 0.2, 0.42],
+                    [0.05, 0.31, 0.5, 0.58, 0.6],
+                    labels=[f"λ = {one}" for one in (1, 0.1, 0.01, 1e-3, 0)],
+                    joined=True,
+                ),
+                Points("other seeds", [abs(draw.gauss(0.04, 0.03)) for _ in range(24)], [abs(draw.gauss(0.1, 0.06)) for _ in range(24)]),
+                Points("uniform", [0.21], [0.33]),
+            ],
+            control=Control("the same model twice", 0.01, (0.0, 0.02)),
+        ),
+        "calibration": scatter(
+            "Is its confidence right?",
+            "confidence",
+            "accuracy",
+            [
+                Points(
+                    "held out",
+                    [0.05, 0.15, 0.3, 0.5, 0.7, 0.9, 0.98],
+                    [0.07, 0.2, 0.33, 0.46, 0.6, 0.74, 0.9],
+                    [0.02, 0.1, 0.24, 0.37, 0.5, 0.66, 0.85],
+                    [0.14, 0.3, 0.43, 0.55, 0.7, 0.81, 0.94],
+                    joined=True,
+                )
+            ],
+            diagonal="perfectly calibrated",
+        ),
+        "spread": violins(
+            "How far do adversaries move attention?",
+            "JSD, nats",
+            ["largest attention 0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1"],
+            [[0.69 * draw.betavariate(2 + 3 * (3 - one), 2 + one * 2) for _ in range(count)] for one, count in enumerate((220, 140, 31, 9))],
+            control=Control("other seeds", 0.09, (0.03, 0.17)),
+        ),
+        "swap": swap(
+            "Must it look where it looks?",
+            ["the", " film", " was", " slow", " and", " still", " I", " loved", " every", " minute"],
+            [
+                ("learned", [0.01, 0.03, 0.01, 0.08, 0.01, 0.02, 0.02, 0.71, 0.03, 0.08], "positive 0.981"),
+                ("adversarial", [0.22, 0.3, 0.18, 0.01, 0.12, 0.06, 0.05, 0.02, 0.03, 0.01], "positive 0.974"),
+                ("uniform", [0.1] * 10, "positive 0.913"),
+            ],
+        ),
+        "agreement": matrix(
+            "Which methods agree?",
+            "rank correlation",
+            [[None if r == c else round(0.9 - 0.22 * abs(r - c), 2) for c in range(5)] for r in range(5)],
+            row_name="method",
+            rows=["gradient", "gradient × input", "integrated gradients", "occlusion", "attention"],
+            col_name="method",
+            cols=["gradient", "gradient × input", "integrated gradients", "occlusion", "attention"],
+            limit=1.0,
+            zero="as if shuffled",
+        ),
+        "phenomena": phenomena(draw),
         "adds": waterfall(
             "What does the choice of ` Mary` over ` John` add up from?",
             "logits",
@@ -302,6 +404,9 @@ def sample_document() -> Document:
                 "The components found above, removed together, against random sets of the same size.",
                 [figures["verdicts"]],
             ),
+            Section("deletion", "Is the explanation true?", "", [figures["deletion"], figures["agreement"], figures["calibration"]]),
+            Section("lab", "Is attention an explanation?", "", [figures["plane"], figures["spread"], figures["swap"]]),
+            Section("behaviour", "What does it know?", "", [figures["phenomena"]]),
             Section("pictures", "And in pictures?", "The same questions, of a model that sees.", [figures["pixels"], figures["cascade"]]),
             Section("peers", "Does another model do the same?", "The same prompt, a smaller model.", [figures["models"]], folded=True),
         ],

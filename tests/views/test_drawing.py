@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gaussian_kde
 from views.extremes import extreme_documents
 from views.sample import sample_drawings
 
@@ -19,6 +20,7 @@ from sonde.results.document import Document, Section
 from sonde.results.drawing import (
     Control,
     DrawingError,
+    Points,
     Series,
     bars,
     beside,
@@ -29,10 +31,13 @@ from sonde.results.drawing import (
     overlay,
     overlays,
     pictures,
+    scatter,
+    swap,
     table,
     tabs,
     tokens,
     unpacked_map,
+    violins,
     waterfall,
 )
 
@@ -100,6 +105,20 @@ def test_means_are_of_sizes_on_a_diverging_scale_and_skip_what_is_missing() -> N
         (lambda: overlays("T", "u", [[[0.5]]], [[[[1.0]]]], **GRID, colours="own", limit=1.0), "limit 1.0 is for colours that are alike"),
         (lambda: overlays("T", "u", [[[[0.5]]]] * 2, [[[[1.0]]]], **GRID), "picture has 2 entries where 1 belong"),
         (lambda: overlays("T", "u", [[[0.5]]], [[[1.0]]], **GRID), "a map of 'r' needs a list here, not 1.0"),
+        (lambda: scatter("T", "x", "y", []), "0 sets of points"),
+        (lambda: scatter("T", "x", "y", [Points("a", [1.0], [1.0, 2.0])]), "y of 'a' has 2 entries where 1 belong"),
+        (lambda: scatter("T", "x", "y", [Points("a", [1.0], [1.0], low=[0.0])]), "points 'a' have one end"),
+        (lambda: scatter("T", "x", "y", [Points("a", [0.0] * 5001, [0.0] * 5001)]), "5001 points are too many"),
+        (lambda: violins("T", "u", ["a", "b"], [[1.0]]), "samples has 1 entries where 2 belong"),
+        (lambda: violins("T", "u", ["a"], [[math.inf]]), "infinite"),
+        (lambda: swap("T", ["a"], []), "it has no weights"),
+        (lambda: swap("T", ["a"], [("one", [-0.1], "")]), "the weights 'one' holds -0.1: a weight is a number of at least zero"),
+        (lambda: swap("T", ["a"], [("one", [math.nan], "")]), "a weight is a number of at least zero"),
+        (lambda: swap("T", ["a"], [("one", [0.1], ""), ("one", [0.1], "")]), "two sets of weights are called 'one'"),
+        (lambda: lines("T", "u", "x", [0, 1], [Series("one", [1.0, 0.0])], control=Series("random", [1.0])), "'random' has 1 entries where 2 belong"),
+        (lambda: table("T", ["a"], [[1.0]], best="most"), "best 'most' is unknown"),
+        (lambda: table("T", ["a"], [[1.0]], unranked=[1]), "unranked holds row 1, and there are 1 rows"),
+        (lambda: table("T", ["a"], [[1.0]], intervals=[[(0.0,)]]), "an interval has 1 entries where 2 belong"),
         (lambda: tabs("T", []), "it holds no drawing"),
         (lambda: beside("T", [("a", table("t", [], [])), ("a", table("t", [], []))]), "two of its drawings have the label 'a'"),
     ],
@@ -185,6 +204,35 @@ def test_rows_of_a_grid_have_a_picture_each_or_one_for_all() -> None:
     assert [len(data["pictures"]) for data in (shared, own)] == [1, 2]
     assert own["maps"][1] == [None]
     assert unpacked_map(own["maps"][0][0]) == [[1.0, 1.0], [1.0, 1.0]]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
+def test_quartiles_are_numpys_and_a_density_covers_its_samples(samples: list[float]) -> None:
+    (one,) = violins("t", "u", ["a"], [[*samples, None]]).data["violins"]
+    assert (one["n"], one["missing"], len(one["points"])) == (len(samples), 1, len(samples) if len(samples) <= 40 else 0)
+    assert one["quartiles"] == pytest.approx(np.quantile(samples, [0, 0.25, 0.5, 0.75, 1]), rel=1e-6, abs=1e-6)
+    if one["at"]:
+        assert (one["at"][0], one["at"][-1], max(one["density"])) == (min(samples), max(samples), 1.0)
+        assert min(one["density"]) >= 0
+
+
+def test_a_density_is_that_of_gaussian_kernels() -> None:
+    samples = np.random.default_rng(0).gamma(2.0, size=300)
+    (one,) = violins("t", "u", ["a"], [samples]).data["violins"]
+    lower, upper = np.quantile(samples, [0.25, 0.75])
+    oracle = gaussian_kde(samples, bw_method=0.9 * min(samples.std(ddof=1), (upper - lower) / 1.34) * 300**-0.2 / samples.std(ddof=1))(one["at"])
+    assert one["density"] == pytest.approx(oracle / oracle.max(), rel=1e-6)
+
+
+def test_the_best_of_a_column_is_among_those_that_are_ranked() -> None:
+    rows = [["a", 0.5, None, 1], ["b", 0.7, 0.2, 1], ["people", 0.9, 0.1, 2]]
+    marks = [table("t", ["who", "x", "y", "z"], rows, best=best, unranked=[2]).data["best"] for best in ("highest", "lowest")]
+    assert marks[0] == [[False, False, False, True], [False, True, False, True], [False] * 4]  # a tie is two; one number alone is not the best
+    assert marks[1] == [[False, True, False, True], [False, False, False, True], [False] * 4]
+
+
+def test_points_with_a_missing_coordinate_are_counted() -> None:
+    assert scatter("t", "x", "y", [Points("a", [None, 1.0, 2.0], [1.0, math.nan, 0.0])]).legend == {"missing": 2}
 
 
 def test_a_control_without_interval_is_a_line() -> None:

@@ -38,7 +38,8 @@ def items(name: str, values: Any, length: int | None = None) -> list[Any]:
     >>> items("rows", ([1, 2], None))
     [[1, 2], None]
     """
-    return nested(name, values, (length,), lambda item: item)
+    along: list[Any] = nested(name, values, (length,), lambda item: item)
+    return along
 
 
 def number(value: Any) -> float | None:

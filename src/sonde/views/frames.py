@@ -102,6 +102,12 @@ def _height(drawing: Drawing) -> int:
             lines = 5 + len(drawing.axes["row"]["labels"]) + (12 if "attention" in drawing.data else 0)
         case "lines":
             lines = 10
+        case "scatter":
+            lines = 12
+        case "violins":
+            lines = 2 + 2 * len(drawing.data["labels"])
+        case "swap":
+            lines = 2 + 2 * len(drawing.data["alternatives"]) + len(drawing.data["tokens"]) // 10
         case "overlay":
             lines = 15
         case "overlays":

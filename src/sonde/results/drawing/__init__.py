@@ -12,6 +12,8 @@ from sonde.results.drawing.groups import beside, tabs
 from sonde.results.drawing.heads import attention, head_grid, unpacked
 from sonde.results.drawing.packing import unpacked_map
 from sonde.results.drawing.pictures import overlay, overlays
+from sonde.results.drawing.points import Points, scatter, violins
+from sonde.results.drawing.swaps import swap
 from sonde.results.drawing.words import evidence, table, verdicts
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Drawing",
     "DrawingError",
     "Kind",
+    "Points",
     "Scale",
     "Series",
     "attention",
@@ -31,11 +34,14 @@ __all__ = [
     "matrix",
     "overlay",
     "overlays",
+    "scatter",
+    "swap",
     "table",
     "tabs",
     "tokens",
     "unpacked",
     "unpacked_map",
     "verdicts",
+    "violins",
     "waterfall",
 ]

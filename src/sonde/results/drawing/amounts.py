@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from sonde.results.drawing.base import Control, Drawing, Series, control_of, interval_of, named
+from sonde.results.drawing.base import Control, Drawing, Series, control_of, interval_of, named, series_of
 from sonde.results.plain import Numbers, nested, number
 
 
@@ -107,7 +107,7 @@ def lines(
     x: Sequence[object],
     series: Sequence[Series],
     *,
-    control: Control | None = None,
+    control: Control | Series | None = None,
     note: str = "",
 ) -> Drawing:
     """Draw one or several named series over a shared horizontal axis, each with its interval where it has one.
@@ -118,7 +118,8 @@ def lines(
         x_name: what the horizontal axis is ("layer").
         x: its places, in order: evenly spaced labels.
         series: at most eight.
-        control: the control for all series, drawn as a grey band.
+        control: the control for all series, drawn as a grey band: the same everywhere, or a series of its own (the random order of a
+            deletion curve).
         note: one sentence under the drawing.
 
     Raises:
@@ -131,12 +132,6 @@ def lines(
         places = nested("x", x, (None,), str)
         if not 1 <= len(series) <= 8:
             raise ValueError(f"{len(series)} series cannot be told apart; give between one and eight")
-        data = {"series": [_line(one, len(places)) for one in series]}
-        return Drawing("lines", title, unit, data, {"x": {"name": x_name, "labels": places}}, control=control_of(control), note=note)
-
-
-def _line(series: Series, length: int) -> dict[str, Any]:
-    if (series.low is None) != (series.high is None):
-        raise ValueError(f"series {series.name!r} has one end of its intervals; give both low and high, or neither")
-    rows = {"values": series.values, "low": series.low, "high": series.high}
-    return {"name": series.name} | {key: nested(f"series {series.name!r}", row, (length,), number) for key, row in rows.items() if row is not None}
+        drawn = series_of(control, len(places)) if isinstance(control, Series) else control_of(control)
+        data = {"series": [series_of(one, len(places)) for one in series]}
+        return Drawing("lines", title, unit, data, {"x": {"name": x_name, "labels": places}}, control=drawn, note=note)

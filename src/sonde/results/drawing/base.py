@@ -9,7 +9,23 @@ from sonde.results.errors import SondeError
 from sonde.results.plain import Numbers, json_ready, nested, number
 
 Kind = Literal[
-    "tokens", "matrix", "lens", "bars", "waterfall", "lines", "attention", "head_grid", "overlay", "overlays", "verdicts", "table", "tabs", "beside"
+    "tokens",
+    "matrix",
+    "lens",
+    "bars",
+    "waterfall",
+    "lines",
+    "scatter",
+    "violins",
+    "attention",
+    "head_grid",
+    "swap",
+    "overlay",
+    "overlays",
+    "verdicts",
+    "table",
+    "tabs",
+    "beside",
 ]
 Scale = Literal["diverging", "sequential"]
 
@@ -100,6 +116,14 @@ def legend_of(amounts: Sequence[float | None], scale: Scale, limit: float | None
         "clipped": sum(not low - slack <= amount <= high + slack for amount in present),
         "missing": len(amounts) - len(present),
     }
+
+
+def series_of(series: Series, length: int) -> dict[str, Any]:
+    """Give a series as plain data: its name, its values, and the ends of its intervals where it has them."""
+    if (series.low is None) != (series.high is None):
+        raise ValueError(f"series {series.name!r} has one end of its intervals; give both low and high, or neither")
+    rows = {"values": series.values, "low": series.low, "high": series.high}
+    return {"name": series.name} | {key: nested(f"series {series.name!r}", row, (length,), number) for key, row in rows.items() if row is not None}
 
 
 def control_of(control: Control | None) -> dict[str, Any]:

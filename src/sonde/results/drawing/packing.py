@@ -89,7 +89,8 @@ def grid_of(name: str, values: Numbers) -> list[list[float | None]]:
     width = len(items(name, rows[0])) if rows else 0
     if not width:
         raise ValueError(f"{name} is empty; its axes are (row, col)")
-    return nested(name, rows, (len(rows), width), number)
+    cells: list[list[float | None]] = nested(name, rows, (len(rows), width), number)
+    return cells
 
 
 def pooled(cells: Sequence[Sequence[Any]], factor: int, reduce: Callable[[list[Any]], Any]) -> list[list[Any]]:

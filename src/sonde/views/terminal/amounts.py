@@ -98,10 +98,11 @@ def signed_bars(labels: list[str], values: Sequence[float | None], asides: list[
 def lines(drawing: Drawing, width: int) -> RenderableType:
     """One sparkline per series, all on one vertical scale."""
     series, axis = drawing.data["series"], drawing.axes["x"]
-    present = [value for one in series for value in one["values"] if value is not None]
+    present = [value for one in [*series, drawing.control] for value in one.get("values", []) if value is not None]
     low, high = min(present, default=0.0), max(present, default=0.0)
+    control = [drawing.control | {"name": f"control: {drawing.control['name']}"}] if "values" in drawing.control else []
     grid = Table.grid(padding=(0, 1))
-    for one in series:
+    for one in [*series, *control]:
         known = [value for value in one["values"] if value is not None]
         sparks = "".join(_spark(value, low, high) for value in one["values"])
         summary = f"{readable(known[0])} → {readable(known[-1])}" if known else "all missing"

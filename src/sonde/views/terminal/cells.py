@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sonde.results.drawing import Drawing, unpacked
 from sonde.views.terminal.amounts import MOST_BARS, signed_bars, small_print
-from sonde.views.terminal.ink import fitted, sentence, tone
+from sonde.views.terminal.ink import fitted, label, sentence, tone
 from sonde.views.text import readable, visible
 from sonde.views.text import token as drawn
 
@@ -109,6 +109,18 @@ def attention(drawing: Drawing, width: int) -> RenderableType:
     if data["left_out"]:
         rules.append(f"{data['left_out']} heads are left out: too many weights")
     return Group(*parts, small_print(rules))
+
+
+def swap(drawing: Drawing, width: int) -> RenderableType:
+    """Each set of weights: its name, what came out of it, and the text under it."""
+    data = drawing.data
+    first = data["alternatives"][0]["label"]
+    shown: list[RenderableType] = []
+    for one in data["alternatives"]:
+        apart = f"  {readable(one['apart'])} from {label(first)}" if one["label"] != first else ""
+        shown.append(Text.assemble((label(one["label"]), "bold"), f" → {label(one['output'])}", (apart, "dim")))
+        shown.append(tokens(Drawing("tokens", "", "", {"tokens": data["tokens"], "values": one["weights"]}, legend=drawing.legend), width))
+    return Group(*shown, small_print(["from: half the sum of the differences between the weights"] if len(data["alternatives"]) > 1 else []))
 
 
 def _looks(tokens: list[str], weights: list[float], legend: dict, width: int) -> Text:

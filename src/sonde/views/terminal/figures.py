@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sonde.results.drawing import Drawing
-from sonde.views.terminal.amounts import bars, ends, lines, waterfall
-from sonde.views.terminal.cells import attention, lens, matrix, tokens
+from sonde.views.terminal.amounts import bars, ends, lines, small_print, waterfall
+from sonde.views.terminal.cells import attention, lens, matrix, swap, tokens
 from sonde.views.terminal.ink import label, sentence
 from sonde.views.terminal.pictures import overlay, overlays
+from sonde.views.terminal.points import scatter, violins
 from sonde.views.text import readable, shared_size, visible
 
 MOST_ROWS = 24
@@ -58,10 +59,23 @@ def _table(drawing: Drawing, width: int) -> RenderableType:
         numeric = bool(rows) and all(isinstance(value, int | float | None) for value in column)
         like = shared_size([value for value in column if isinstance(value, int | float)])
         grid.add_column(Text(visible(head)), justify="right" if numeric else "left", overflow="fold")
-        columns.append([Text(_cell(value, like)) for value in column[:MOST_ROWS]])
+        columns.append([_entry(drawing, row, place, like) for row in range(min(len(rows), MOST_ROWS))])
     for cells in zip(*columns, strict=True):
         grid.add_row(*cells)
-    return grid if len(rows) <= MOST_ROWS else Group(grid, Text(f"the first {MOST_ROWS} of {len(rows)} rows", style="dim"))
+    rules = ["* the best of its column"] if "best" in drawing.data else []
+    if len(rows) > MOST_ROWS:
+        rules.append(f"the first {MOST_ROWS} of {len(rows)} rows")
+    return Group(grid, small_print(rules)) if rules else grid
+
+
+def _entry(drawing: Drawing, row: int, col: int, like: float | None) -> Text:
+    """A cell with the mark of the best and, under it, its interval."""
+    data = drawing.data
+    is_best = "best" in data and data["best"][row][col]
+    mark = ("*" if is_best else " ") if "best" in data else ""
+    entry = Text(_cell(data["rows"][row][col], like) + mark, style="bold" if is_best else "")
+    interval = data["intervals"][row][col] if "intervals" in data else None
+    return entry.append(f"\n{'…'.join(readable(end, like=like) for end in interval)}{' ' * len(mark)}", style="not bold dim") if interval else entry
 
 
 def _cell(value: str | float | bool | None, like: float | None) -> str:
@@ -90,6 +104,9 @@ _FIGURES: dict[str, Callable[[Drawing, int], RenderableType]] = {
     "bars": bars,
     "waterfall": waterfall,
     "lines": lines,
+    "scatter": scatter,
+    "violins": violins,
+    "swap": swap,
     "attention": attention,
     "head_grid": matrix,
     "overlay": overlay,
