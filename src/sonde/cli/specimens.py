@@ -83,8 +83,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _show(card: Mapping[str, Any], arguments: argparse.Namespace, start: float, folder: str | None = None) -> None:
     if arguments.json:
-        about = {"model": f"specimen:{card['name']}", "seed": card["recipe"]["seed"], "card": card}
-        print_json(arguments, start, **about, **({"folder": folder} if folder else {}))
+        about: dict[str, Any] = {"model": f"specimen:{card['name']}", "seed": card["recipe"]["seed"], "card": card}
+        print_json(arguments, start, **about | ({"folder": folder} if folder else {}))
         return
     from rich.table import Table
     from rich.text import Text

@@ -1,0 +1,45 @@
+"""The methods by name, and what each asks for: what a command line or a table of methods needs to know."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sonde.attribution.gradients import gradient_x_input
+from sonde.attribution.integrated import integrated_gradients
+from sonde.attribution.occlusion import occlusion
+from sonde.attribution.results import Attribution
+
+Method = Callable[..., Attribution]
+
+METHODS: Mapping[str, Method] = {
+    method.__name__: method
+    for method in (
+        gradient_x_input,
+        integrated_gradients,
+        occlusion,
+    )
+}
+"""Every method that takes a model, inputs and a metric, by its name."""
+
+
+def options(method: Method) -> dict[str, Any]:
+    """The options of a method by name, with their defaults; those that say what is explained are left out.
+
+    Arguments:
+        method: one of `METHODS`.
+
+    >>> options(METHODS["gradient_x_input"])
+    {'at': None}
+    """
+    parameters = inspect.signature(method).parameters
+    return {name: p.default for name, p in parameters.items() if name not in ("model", "task", "of", "baseline", "bos", "batch_size")}
+
+
+def takes_baseline(method: Method) -> bool:
+    """Whether a method needs to be told what stands for what is absent.
+
+    Arguments:
+        method: one of `METHODS`.
+    """
+    baseline = inspect.signature(method).parameters.get("baseline")
+    return baseline is not None and baseline.default is inspect.Parameter.empty

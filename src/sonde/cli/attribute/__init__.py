@@ -1,0 +1,192 @@
+"""`sonde attribute`: which tokens, pixels or features mattered for an answer, by one method or several, and whether that is true."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonde.cli.printing import console, print_json
+from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.attribution import Attribution
+    from sonde.attribution.methods import Method
+    from sonde.cli.attribute.subjects import Subject
+    from sonde.results import Verdict
+    from sonde.results.document import Document
+
+PICKED = {"text": "pad", "image": "mean", "table": "mean"}
+"""What stands for what is absent unless the user says so; the output names it."""
+
+
+def add(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "attribute",
+        help="which tokens, pixels or features mattered for an answer",
+        description="Which tokens of a text, pixels of a picture or columns of a table mattered for an answer of the model. Several methods are "
+        "compared with one another; --check holds the tokens that they rank highest against others on prompts of the same kind.",
+    )
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", help="a text; its next token is explained")
+    parser.add_argument("--task", metavar="NAME|FILE", help="examples of a task instead of one text")
+    parser.add_argument("-n", type=int, default=8, metavar="N", help="how many examples of the task (default: %(default)s)")
+    parser.add_argument(
+        "--image", metavar="FILE", action="append", help="a picture instead of a text: a picture file, or an array (.npy); again for several"
+    )
+    parser.add_argument(
+        "--caption", metavar="TEXT", action="append", help="a text that pictures are compared with, for models of both; again for several"
+    )
+    parser.add_argument("--table", metavar="FILE", help="rows of features instead of a text: a .csv with a line of column names, numbers only")
+    parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    parser.add_argument(
+        "--target", metavar="T", help="what is explained: a token; a class by name or number; a caption (default: the model's answer)"
+    )
+    parser.add_argument("--foil", metavar="F", help="what it is contrasted with (default: of a text, as its counterfactual says; else nothing)")
+    parser.add_argument(
+        "--method", metavar="NAME", action="append", help="a method; again for several (default: integrated_gradients). 'list' lists them"
+    )
+    parser.add_argument(
+        "--baseline", metavar="B", help="what stands for what is absent: pad, zero, mean, blur, or a token (default: picked, and named)"
+    )
+    parser.add_argument(
+        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the method, such as steps=50; again for several"
+    )
+    parser.add_argument("--check", action="store_true", help="test the claim on other examples")
+    parser.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", help="write the drawings as one HTML page")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Attribute, then print or write what was asked for."""
+    start = time.perf_counter()
+    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
+        raise InputError(f"the page can't be written to {arguments.out}: give a file in a folder that exists with --out")
+    from sonde.attribution.methods import METHODS
+
+    names = arguments.method or ["integrated_gradients"]
+    if names == ["list"]:
+        return _list(arguments, start)
+    if unknown := [name for name in names if name not in METHODS]:
+        raise InputError(f"there is no method {unknown[0]!r}: --method list lists them")
+    given = _options(arguments.option, [METHODS[name] for name in names])
+    from sonde.cli.attribute.subjects import subject
+
+    asked = subject(arguments)
+    baseline = _baseline(arguments.baseline) if arguments.baseline is not None else PICKED[asked.kind]
+    results = [_applied(METHODS[name], asked, baseline, given, arguments.seed) for name in names]
+    verdicts = asked.checked(results, arguments.seed) if arguments.check else []
+    picked = any(r.absent for r in results) and arguments.baseline is None
+    notes = [*asked.notes, *([f"what is absent: {results[-1].absent or baseline} (picked; choose with --baseline)"] if picked else [])]
+    document = _document(asked, results, verdicts, notes)
+    if arguments.json:
+        print_json(arguments, start, asked.model, warnings=notes, target=asked.target, foil=asked.foil, results=[_plain(r) for r in results],
+                   verdicts=[_verdict(v) for v in verdicts])  # fmt: skip
+    else:
+        from sonde.views import terminal
+
+        terminal.show(document, console())
+    if arguments.out:
+        from sonde.views import page
+
+        Path(arguments.out).write_text(page(document), encoding="utf-8")
+        if not arguments.json:
+            print(f"page written to {arguments.out}")
+    return 0
+
+
+def _list(arguments: argparse.Namespace, start: float) -> int:
+    from sonde.attribution.methods import METHODS, options, takes_baseline
+
+    rows: list[dict[str, Any]] = [
+        {"name": name, "what": (method.__doc__ or "").partition("\n")[0], "baseline": takes_baseline(method), "options": list(options(method))}
+        for name, method in METHODS.items()
+    ]
+    if arguments.json:
+        print_json(arguments, start, methods=rows)
+        return 0
+    from rich.table import Table
+
+    table = Table("method", "what it does", "options", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["name"], row["what"], ", ".join([*(["baseline"] if row["baseline"] else []), *row["options"]]))
+    console().print(table)
+    return 0
+
+
+def _options(given: list[str], methods: "list[Method]") -> dict[str, Any]:
+    """The options as values; every one must be known to a method that was asked for."""
+    import yaml
+
+    from sonde.attribution.methods import options
+
+    known = sorted({name for method in methods for name in options(method)})
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise InputError(f"--option {text!r}: give NAME=VALUE with a name of {', '.join(known) or 'no option'}")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            found[name] = value
+    return found
+
+
+def _baseline(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
+
+
+def _applied(method: "Method", asked: "Subject", baseline: str | int, given: dict[str, Any], seed: int) -> "Attribution":
+    from sonde.attribution.methods import options, takes_baseline
+
+    known = options(method)
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if name in known}
+    if "seed" in known:
+        chosen.setdefault("seed", seed)
+    if takes_baseline(method):
+        chosen["baseline"] = baseline
+    return method(asked.model, asked.inputs, asked.metric, **chosen)
+
+
+def _document(asked: "Subject", results: "list[Attribution]", verdicts: "list[Verdict]", notes: list[str]) -> "Document":
+    from sonde.attribution import agreement
+    from sonde.results.document import Document, Section, Sentence
+
+    sections = [Section(f"example-{i}", asked.labels[i], drawings=[result.drawing(example=i) for result in results]) for i in range(len(results[0]))]
+    if len(results) > 1:
+        sections.append(Section("agreement", "Do the methods agree?", drawings=[agreement(results).drawing()]))
+    if verdicts:
+        sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
+    facts = [
+        ("model", f"{asked.model.name} ({asked.model.hash[:8]})"),
+        ("explained", asked.target + (f" against {asked.foil}" if asked.foil else "")),
+    ]
+    return Document("Which inputs mattered?", "; ".join(notes), facts, sections)
+
+
+def _plain(result: "Attribution") -> dict[str, Any]:
+    """A result as plain data; NaN, where a row has no token, as nothing."""
+    from sonde.results.plain import json_ready
+
+    values = {name: getattr(result, name) for name in ("values", "error", "metric", "absent_metric", "groups")}
+    return {
+        "method": result.method, "function": str(result.recipe.function), "arguments": result.recipe.arguments, "unit": result.unit,
+        "site": result.site, "axes": list(result.axes), "names": list(result.names), "tokens": result.tokens, "absent": result.absent,
+        **{name: None if value is None else json_ready(_missing(value.tolist())) for name, value in values.items()},
+        "evaluations": result.evaluations, "steps": result.steps, "notes": list(result.notes),
+    }  # fmt: skip
+
+
+def _missing(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_missing(part) for part in value]
+    return None if value != value else value
+
+
+def _verdict(verdict: "Verdict") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(verdict), "holds": verdict.holds}
