@@ -43,11 +43,11 @@ class Subject:
     notes: tuple[str, ...] = ()
 
     def checked(self, results: Sequence[Attribution], seed: int) -> list[Verdict]:
-        """The verdict on each method's claim, on examples that were not looked at."""
+        """The verdict on each method's claim, on examples that were not looked at; widened, since several are judged together."""
         if isinstance(self.judged, str):
             raise InputError(f"--check: {self.judged}")
         task = self.judged(seed)
-        return [verdict for result in results for verdict in result.check(self.model, task, seed=seed)]
+        return corrected([verdict for result in results for verdict in result.check(self.model, task, seed=seed)])
 
 
 def subject(arguments: argparse.Namespace) -> Subject:
