@@ -1,21 +1,29 @@
 """Behaviour: what a model does, on which phenomena, and where it fails."""
 
 from sonde.behaviour.audit import Audit, Credit, Profiles, audit, credit, in_table, pictures, texts
+from sonde.behaviour.calibration import Calibration, calibration, reliability
+from sonde.behaviour.groups import GroupGap, GroupMetrics, group_metrics
 from sonde.behaviour.surprisal import Surprisal, surprisal
 from sonde.behaviour.tables import Encoder, Table, read_table, train_classifier
 
 __all__ = [
     "Audit",
+    "Calibration",
     "Credit",
     "Encoder",
+    "GroupGap",
+    "GroupMetrics",
     "Profiles",
     "Surprisal",
     "Table",
     "audit",
+    "calibration",
     "credit",
+    "group_metrics",
     "in_table",
     "pictures",
     "read_table",
+    "reliability",
     "surprisal",
     "texts",
     "train_classifier",

@@ -1,12 +1,12 @@
 """How sure a mean over examples is.
 
 The examples are the independent draws; everything else (positions, heads, seeds of a control) is averaged within an example before it comes here.
-Four intervals, each for its own case:
+Five intervals, each for its own case:
 
 - `t_interval`: for a mean; exact where the examples are normal, mean +- t(n - 1) * s / sqrt(n).
 - `skew_interval`: for a mean of skewed examples; Student's, its ends moved towards the long tail (Hall 1992).
 - `bootstrap`: for a function of means, such as a ratio of means, and for examples in blocks; BCa (Efron 1987).
-- `wilson`: for a share of successes (Wilson 1927).
+- `wilson`: for a share of successes (Wilson 1927); `newcombe`: for the difference of two groups' shares (Newcombe 1998).
 """
 
 import math
@@ -164,6 +164,27 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def newcombe(successes: int, n: int, other_successes: int, other_n: int, level: float = 0.95) -> tuple[float, float]:
+    """Newcombe's interval for the difference of two groups' shares, built of Wilson's (Newcombe 1998, method 10).
+
+    Arguments:
+        successes: of the first group.
+        n: its size.
+        other_successes: of the second group, whose share is subtracted.
+        other_n: its size.
+        level: the share of such intervals that hold the true difference.
+
+    Raises:
+        InputError: as for `wilson`.
+
+    >>> newcombe(56, 70, 48, 80)
+    (0.0524..., 0.3338...)
+    """
+    (low, high), (other_low, other_high) = wilson(successes, n, level), wilson(other_successes, other_n, level)
+    share, other = successes / n, other_successes / other_n
+    return share - other - math.hypot(share - low, other_high - other), share - other + math.hypot(high - share, other - other_low)
 
 
 def normal_quantile(share: float) -> float:
