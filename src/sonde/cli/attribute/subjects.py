@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sonde.access import Metric, Model
 from sonde.attribution import Attribution
+from sonde.evidence import corrected
 from sonde.loading import load
 from sonde.results import InputError, Verdict, shown
 from sonde.tasks import Logit, LogitDifference, Task, counterfactuals, siblings
