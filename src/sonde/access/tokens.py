@@ -153,10 +153,21 @@ class Tokenizer:
         return "bytes" if "ByteLevel" in text else "metaspace" if "▁" in text else "plain"
 
     @functools.cached_property
+    def special(self) -> frozenset[int]:
+        """The ids that stand for no text: beginning, end, padding, separators, the mask; an unknown word is text."""
+        marked = {i for i, token in self._beside.items() if token.special} - {self.unknown_id}
+        return frozenset(marked | {i for i in (self.bos_id, self.eos_id, self.pad_id) if i is not None})
+
+    @property
+    def _beside(self) -> dict[int, Any]:
+        """Tokens that stand beside the vocabulary."""
+        held: dict[int, Any] = self.backend.get_added_tokens_decoder() if self._fast else self.backend.added_tokens_decoder
+        return held
+
+    @functools.cached_property
     def _added(self) -> set[str]:
-        """Tokens that stand beside the vocabulary and are spelt as they are."""
-        held = self.backend.get_added_tokens_decoder() if self._fast else self.backend.added_tokens_decoder
-        return {token.content for token in held.values()}
+        """Their texts: they are spelt as they are."""
+        return {token.content for token in self._beside.values()}
 
     def _string(self, i: int) -> str:
         piece: str | None = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)

@@ -13,9 +13,6 @@ from sonde.attribution.results import Attribution, by_token
 from sonde.results import InputError, Recipe
 from sonde.tasks import Task, unit_of
 
-VECTORS = ("d_model", "d_head")
-"""Axes along which a value is a vector: its coordinates mean nothing one by one, so their contributions are summed."""
-
 
 def ask(model: Model, task: Task | Given, of: Metric | None, at: str | None = None, bos: bool | None = None) -> Question:
     """Run a task (with its own metric, unless another is given), or inputs with a metric.
@@ -39,13 +36,7 @@ def ask(model: Model, task: Task | Given, of: Metric | None, at: str | None = No
 
 def summed(question: Question, values: Float[Tensor, "example *axis"]) -> Float[Tensor, "example *kept"]:
     """One number for each place: values summed along the axis of a vector, where the site's last axis is one."""
-    return values.sum(-1) if is_vector(question) else values
-
-
-def is_vector(question: Question) -> bool:
-    """Whether the last axis of the question's site holds the coordinates of a vector."""
-    last = question.axes[-1]
-    return last in VECTORS or (last == "unit" and question.axes[:1] == ("pos",))
+    return values.sum(-1) if question.of_vectors else values
 
 
 def answer(
@@ -62,10 +53,10 @@ def answer(
         more: further fields of the result; a metric without a task in `content`.
     """
     run, tokenizer = question.run, question.model.tokenizer
-    kept = question.axes[:-1] if is_vector(question) else question.axes
+    kept = question.axes[:-1] if question.of_vectors else question.axes
     tokens, special = [], []
     if question.mask is not None:
-        known = set() if tokenizer is None else {tokenizer.bos_id, tokenizer.pad_id} - {None}
+        known = frozenset() if tokenizer is None else tokenizer.special
         rows = [ids[real].tolist() for ids, real in zip(run.ids, question.mask, strict=True)]
         tokens = run.tokens or [[str(i) for i in row] for row in rows]
         special = [[i in known for i in row] for row in rows]

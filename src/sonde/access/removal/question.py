@@ -21,6 +21,9 @@ ENTRIES_PER_PASS = 2**20  # of inputs that are no tokens: a convolutional net ma
 
 BatchSize = int | Literal["auto"]
 
+VECTORS = ("d_model", "d_head")
+"""Axes along which a value is a vector: its coordinates mean nothing one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Question:
@@ -76,6 +79,23 @@ class Question:
     def axes(self) -> tuple[str, ...]:
         """The names of the site's axes after the batch."""
         return self.run.axes(self.site)[1:]
+
+    @property
+    def of_vectors(self) -> bool:
+        """Whether the last axis of the site holds the coordinates of a vector."""
+        last = self.axes[-1]
+        return last in VECTORS or (last == "unit" and self.axes[:1] == ("pos",))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The axes along which parts can be removed: positions; rows and columns of a picture, whose channels go together; features."""
+        axes = self.axes[:-1] if self.of_vectors else self.axes
+        return tuple(axis for axis in axes if axis != "channel" or len(axes) == 1)
+
+    def along_cells(self, present: Bool[Tensor, "row *cell"]) -> Bool[Tensor, "row *axis"]:
+        """What is given for cells, shaped so that it broadcasts to values of the site."""
+        kept = [slice(None) if axis in self.cells else None for axis in self.axes]
+        return present[slice(None), *kept]
 
     @property
     def mask(self) -> Bool[Tensor, "example pos"] | None:
@@ -144,12 +164,16 @@ class Question:
             raise InputError(f"examples can't be picked from inputs given as {shown(self.given)}: give a list of rows, or a tensor")
         return [self.given[i] for i in examples]
 
+    def of_some(self, examples: Sequence[int]) -> Metric:
+        """The metric for the inputs that `rows` gives; for all of them where it can't be asked of some."""
+        return self.of.select(list(examples)) if self.selective else self.of  # type: ignore[attr-defined]
+
     def _passes(
         self, values: Tensor, examples: Sequence[int], batch_size: BatchSize, asked: Callable[[Any, Metric, Edit], Tensor], out: Tensor
     ) -> Tensor:  # fmt: skip
         for chosen, written, places in self._batches(values, list(examples), batch_size):
             width = written.shape[1] if self.mask is not None else None
-            result = asked(self.rows(chosen) if self.selective else self.given, self._of(chosen), Set(self.site, written))
+            result = asked(self.rows(chosen) if self.selective else self.given, self.of_some(chosen), Set(self.site, written))
             kept = torch.tensor([i >= 0 for i in places])
             where = torch.tensor([i for i in places if i >= 0])
             if out.ndim > 1 and width is not None:
@@ -157,9 +181,6 @@ class Question:
             else:
                 out[where] = result[kept].to(out)
         return out
-
-    def _of(self, examples: list[int]) -> Metric:
-        return self.of.select(examples) if self.selective else self.of  # type: ignore[attr-defined]
 
     def _batches(self, values: Tensor, examples: list[int], batch_size: BatchSize) -> Iterator[tuple[list[int], Tensor, list[int]]]:
         """Examples, the values to write in them, and the row of the result that each belongs to; -1 for rows that only fill a batch."""
