@@ -143,7 +143,7 @@ def test_a_tokenizer_without_spaces_needs_no_correction():
     found = surprisal(model, "red green square")
     assert not found.corrected and found.word_values[0].isnan().tolist() == [True, False, False]
     assert any("no token of this tokenizer spells a space" in note for note in found.notes)
-    assert any("1 token stands for words that the vocabulary lacks" in note for note in found.notes)
+    assert any("1 tokens stand for words that the vocabulary lacks" in note for note in found.notes)
     assert "bos=True puts" not in " ".join(found.notes)  # there is no such token
 
 

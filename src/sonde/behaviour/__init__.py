@@ -1,8 +1,10 @@
 """Behaviour: what a model does, on which phenomena, and where it fails."""
 
+from sonde.behaviour import suites
 from sonde.behaviour.audit import Audit, Credit, Profiles, audit, credit, in_table, pictures, texts
 from sonde.behaviour.calibration import Calibration, calibration, reliability
 from sonde.behaviour.groups import GroupGap, GroupMetrics, group_metrics
+from sonde.behaviour.suites import SuiteResult
 from sonde.behaviour.surprisal import Surprisal, surprisal
 from sonde.behaviour.tables import Encoder, Table, read_table, train_classifier
 
@@ -14,6 +16,7 @@ __all__ = [
     "GroupGap",
     "GroupMetrics",
     "Profiles",
+    "SuiteResult",
     "Surprisal",
     "Table",
     "audit",
@@ -24,6 +27,7 @@ __all__ = [
     "pictures",
     "read_table",
     "reliability",
+    "suites",
     "surprisal",
     "texts",
     "train_classifier",

@@ -76,12 +76,11 @@ def readings(
         InputError: a model that is no causal language model, an empty text, one beyond the context without `stride`.
     """
     tokenizer = causal_tokenizer(model)
-    ids, spans = [], []
+    refuse_stride(model, stride)
     for i, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(f"text {i} is {shown(text)}: give a text of at least one word")
-        ids.append(tokenizer.encode(text, bos))
-        spans.append(tokenizer.located(text, bos))
+        refuse_text(model, text, f"text {i}", bos, stride)
+    ids = [tokenizer.encode(text, bos) for text in texts]
+    spans = [tokenizer.located(text, bos) for text in texts]
     windows = [window for i, row in enumerate(ids) for window in _windows(i, len(row), model.context, stride)]
     nats = [torch.full((len(row),), torch.nan) for row in ids]
     masses = [torch.full((0 if groups is None else len(groups), len(row)), torch.nan) for row in ids]
@@ -115,14 +114,37 @@ def causal_tokenizer(model: Model) -> Tokenizer:
     return model.tokenizer
 
 
-def _windows(text: int, length: int, context: int, stride: int | None) -> Iterator[_Window]:
-    if stride is not None and (stride < 1 or (context and stride >= context)):
-        raise InputError(f"stride={stride}: a window of {context} tokens holds between 1 and {context - 1} new ones")
+def unknown_words(model: Model, read: Sequence[Reading]) -> list[str]:
+    """A note on tokens that stand for any word that the vocabulary lacks; none where there are none."""
+    unknown = causal_tokenizer(model).unknown_id
+    n = 0 if unknown is None else sum(reading.ids.count(unknown) for reading in read)
+    return [f"{n} tokens stand for words that the vocabulary lacks, and have the surprisal of any such word"] if n else []
+
+
+def refuse_stride(model: Model, stride: int | None) -> None:
+    """Raise `InputError` where windows of the model's context can't hold so many new tokens."""
+    if stride is not None and (stride < 1 or (model.context and stride >= model.context)):
+        raise InputError(f"stride={stride}: a window of {model.context} tokens holds between 1 and {model.context - 1} new ones")
+
+
+def refuse_text(model: Model, text: str, name: str, bos: bool | None = None, stride: int | None = None) -> None:
+    """Raise `InputError` for a text that can't be read.
+
+    Arguments:
+        model, text, bos, stride: as for `readings`.
+        name: what the text is called in the message.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{name} is {shown(text)}: give a text of at least one word")
+    length, context = len(causal_tokenizer(model).encode(text, bos)), model.context
     if context and length > context and stride is None:
         raise InputError(
-            f"text {text} has {length} tokens and the model's context is {context}: shorten it, or give stride=, the number of new tokens in each "
+            f"{name} has {length} tokens and the model's context is {context}: shorten it, or give stride=, the number of new tokens in each "
             f"window (such as {context // 2}), and it is read in windows"
         )
+
+
+def _windows(text: int, length: int, context: int, stride: int | None) -> Iterator[_Window]:
     end = min(length, context) if context else length
     yield _Window(text, 0, 1, end)
     while end < length:

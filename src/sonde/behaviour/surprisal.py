@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.behaviour.reading import Reading, causal_tokenizer, readings
+from sonde.behaviour.reading import Reading, causal_tokenizer, readings, unknown_words
 from sonde.behaviour.words import Span, beginning, corrections, owners, sums, whitespace_words, whole
 from sonde.results import Drawing, InputError, Recipe, Result, shown
 from sonde.results.drawing import tokens
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Base = Literal[2, "e"]
 SHOWN = 4  # words that are named where there are many
-_BASES: dict[Base, tuple[str, float]] = {2: ("bits", math.log(2)), "e": ("nats", 1.0)}
+BASES: dict[Base, tuple[str, float]] = {2: ("bits", math.log(2)), "e": ("nats", 1.0)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,7 +141,7 @@ def surprisal(
     [...]
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
-    if base not in _BASES:
+    if base not in BASES:
         raise InputError(f"base={shown(base)}: use 2 for bits or 'e' for nats")
     if not texts:
         raise InputError("no text: give at least one")
@@ -149,7 +149,7 @@ def surprisal(
     tokenizer = causal_tokenizer(model)
     sets = beginning(tokenizer, model.architecture.d_vocab) if correct_boundaries else None
     read = readings(model, texts, bos, stride, sets, batch_size, progress)
-    unit, nat = _BASES[base]
+    unit, nat = BASES[base]
     owner = [owners(reading, spans) for reading, spans in zip(read, wanted, strict=True)]
     by_word = [sums(reading.nats, of, len(spans)) for reading, of, spans in zip(read, owner, wanted, strict=True)]
     if sets is not None:
@@ -197,12 +197,7 @@ def _notes(model: Model, read: Sequence[Reading], asked: bool, corrected: bool, 
         notes.append(f"nothing stands before the first token, so it and its word have no surprisal (NaN){way_out}")
     if asked and not corrected:
         notes.append("no token of this tokenizer spells a space, so words are the sums of their tokens")
-    unknown = None if model.tokenizer is None else model.tokenizer.unknown_id
-    n = sum(reading.ids.count(unknown) for reading in read) if unknown is not None else 0
-    if n:
-        notes.append(
-            f"{n} {'token stands' if n == 1 else 'tokens stand'} for words that the vocabulary lacks, and have the surprisal of any such word"
-        )
+    notes += unknown_words(model, read)
     windowed = sum(len(reading.ids) > model.context > 0 for reading in read)
     if windowed:
         notes.append(
