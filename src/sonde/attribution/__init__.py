@@ -3,10 +3,21 @@
 from sonde.attribution import evaluation
 from sonde.attribution.agreement import Agreement, agreement
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Curves
+from sonde.attribution.evaluation import Cascade, Curves
 from sonde.attribution.gradients import gradient_x_input
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
 
-__all__ = ["Agreement", "Attribution", "Curves", "agreement", "check", "evaluation", "gradient_x_input", "integrated_gradients", "occlusion"]
+__all__ = [
+    "Agreement",
+    "Attribution",
+    "Cascade",
+    "Curves",
+    "agreement",
+    "check",
+    "evaluation",
+    "gradient_x_input",
+    "integrated_gradients",
+    "occlusion",
+]

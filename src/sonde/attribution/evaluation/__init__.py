@@ -1,6 +1,9 @@
 """Evidence for attributions: whether the places that a method names matter to the model, and whether its map has anything to do with the model."""
 
+from sonde.attribution.evaluation.cascade import Cascade, cascade
 from sonde.attribution.evaluation.curves import Curves, curves
+from sonde.attribution.evaluation.ignorant import edge_detector
 from sonde.attribution.evaluation.others import OtherExamples
+from sonde.attribution.evaluation.similarity import similarities, ssim
 
-__all__ = ["Curves", "OtherExamples", "curves"]
+__all__ = ["Cascade", "Curves", "OtherExamples", "cascade", "curves", "edge_detector", "similarities", "ssim"]
