@@ -8,16 +8,24 @@ from sonde.attribution.gradients import gradient_x_input
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
+from sonde.attribution.surrogate import Counterfactual, Fidelity, Rule, Surrogate, SurrogateTree, surrogate, tree_shap
 
 __all__ = [
     "Agreement",
     "Attribution",
     "Cascade",
+    "Counterfactual",
     "Curves",
+    "Fidelity",
+    "Rule",
+    "Surrogate",
+    "SurrogateTree",
     "agreement",
     "check",
     "evaluation",
     "gradient_x_input",
     "integrated_gradients",
     "occlusion",
+    "surrogate",
+    "tree_shap",
 ]
