@@ -24,6 +24,7 @@ from sonde.access.edits import (
     unpack_edits,
 )
 from sonde.access.forward import Metric
+from sonde.access.likelihood import log_likelihoods
 from sonde.access.model import Model
 from sonde.access.proof import Identity
 from sonde.access.run import Gradients, Plan, Run, Sweep
@@ -62,6 +63,7 @@ __all__ = [
     "Tokenizer",
     "Zero",
     "load_edits",
+    "log_likelihoods",
     "pack_edits",
     "save_edits",
     "unpack_edits",
