@@ -3,7 +3,12 @@
 from types import ModuleType
 from typing import Any
 
-ACTIONS: tuple[ModuleType, ...] = ()
+from sonde.cli.behaviour import suite, surprisal
+
+ACTIONS: tuple[ModuleType, ...] = (
+    suite,
+    surprisal,
+)
 
 
 def add(commands: Any) -> None:
