@@ -98,3 +98,30 @@ def test_mistakes_are_one_line(capsys, arguments, message):
 def test_pictures_that_do_not_fit(capsys, picture, file, message):
     error = run(capsys, "--image", picture / file, "--model", "specimen:digits", code=2).err
     assert message in error and error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory):
+    """A table whose answer is in one of its columns."""
+    rng = np.random.default_rng(0)
+    rows = [(round(float(x), 3), round(float(y), 3), "cook" if y > 0 else "nurse", "yes" if x > 0 else "no") for x, y in rng.normal(size=(300, 2))]
+    file = tmp_path_factory.mktemp("tables") / "loans.csv"
+    file.write_text("\n".join(["income,height,job,granted", *(",".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")
+    return file
+
+
+def test_a_row_of_a_table(capsys, loans, validator):
+    found = json.loads(run(capsys, "--table", loans, "--column", "granted", "--row", 2, "--json").out)
+    validator.validate(found)
+    (result,) = found["results"]
+    assert result["names"] == ["income", "height", "job=cook", "job=nurse"] and "the mean of the other rows" in found["warnings"][-1]
+    (sizes,) = np.abs(result["values"])
+    assert sizes.argmax() == 0 and sizes[0] > 4 * sizes[1:].max()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["--row", "301"], "has the rows 1 to 300"), (["--target", "maybe"], "'maybe' is no class"), (["--column", "x"], "'x'")]
+)
+def test_tables_that_do_not_fit(capsys, loans, arguments, message):
+    error = run(capsys, "--table", loans, "--column", "granted", *arguments, code=2).err
+    assert message in error and error.count("\n") == 1

@@ -90,6 +90,8 @@ class Static(Baseline):
         if question.site == "embed":
             return _embedding(question.model, value)
         if value == "mean":
+            if len(question) == 1:
+                raise InputError("the mean of one example is the example itself, so nothing would be absent: give several, or the mean as a tensor")
             return site.mean(0, keepdim=True), "the mean of the examples"
         raise InputError(f"baseline={shown(value)} names a token, and {question.site!r} holds none: use 'zero', 'mean', 'blur' or a tensor")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,13 @@ from sonde.cli.printing import console, print_json
 from sonde.results import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sonde.attribution import Attribution
     from sonde.attribution.methods import Method
     from sonde.cli.attribute.subjects import Subject
     from sonde.results import Verdict
     from sonde.results.document import Document
-
-PICKED = {"text": "pad", "image": "mean", "table": "mean"}
-"""What stands for what is absent unless the user says so; the output names it."""
 
 
 def add(commands: Any) -> None:
@@ -36,7 +36,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--caption", metavar="TEXT", action="append", help="a text that pictures are compared with, for models of both; again for several"
     )
-    parser.add_argument("--table", metavar="FILE", help="rows of features instead of a text: a .csv with a line of column names, numbers only")
+    parser.add_argument("--table", metavar="FILE", help="a row of a table instead: a network is trained on the others")
+    parser.add_argument("--format", default="csv", metavar="NAME", help="of the table: adult, german, compas or csv (default: %(default)s)")
+    parser.add_argument("--column", metavar="NAME", help="the table's column that is predicted (default: the format's)")
+    parser.add_argument("--row", metavar="N", type=int, action="append", help="the table's row, from 1 on; again for several (default: 1)")
     parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
     parser.add_argument(
         "--target", metavar="T", help="what is explained: a token; a class by name or number; a caption (default: the model's answer)"
@@ -75,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.cli.attribute.subjects import subject
 
     asked = subject(arguments)
-    baseline = _baseline(arguments.baseline) if arguments.baseline is not None else PICKED[asked.kind]
+    baseline = _baseline(arguments.baseline) if arguments.baseline is not None else asked.absent
     results = [_applied(METHODS[name], asked, baseline, given, arguments.seed) for name in names]
     verdicts = asked.checked(results, arguments.seed) if arguments.check else []
     picked = any(r.absent for r in results) and arguments.baseline is None
-    notes = [*asked.notes, *([f"what is absent: {results[-1].absent or baseline} (picked; choose with --baseline)"] if picked else [])]
+    notes = [*asked.notes, *([f"what is absent: {asked.absent_said or results[-1].absent} (picked; choose with --baseline)"] if picked else [])]
     document = _document(asked, results, verdicts, notes)
     if arguments.json:
         print_json(arguments, start, asked.model, warnings=notes, target=asked.target, foil=asked.foil, results=[_plain(r) for r in results],
@@ -139,7 +142,7 @@ def _baseline(text: str) -> str | int:
     return int(text) if text.isdecimal() else text
 
 
-def _applied(method: "Method", asked: "Subject", baseline: str | int, given: dict[str, Any], seed: int) -> "Attribution":
+def _applied(method: "Method", asked: "Subject", baseline: "str | int | Tensor", given: dict[str, Any], seed: int) -> "Attribution":
     from sonde.attribution.methods import options, takes_baseline
 
     known = options(method)
@@ -148,7 +151,10 @@ def _applied(method: "Method", asked: "Subject", baseline: str | int, given: dic
         chosen.setdefault("seed", seed)
     if takes_baseline(method):
         chosen["baseline"] = baseline
-    return method(asked.model, asked.inputs, asked.metric, **chosen)
+    if "players" in known and asked.players:
+        chosen.setdefault("players", asked.players)
+    result = method(asked.model, asked.inputs, asked.metric, **chosen)
+    return replace(result, names=asked.names) if asked.names and not result.names else result
 
 
 def _document(asked: "Subject", results: "list[Attribution]", verdicts: "list[Verdict]", notes: list[str]) -> "Document":

@@ -1,10 +1,9 @@
 """What `sonde attribute` explains: a text, the examples of a task, pictures, or rows of a table; each with the metric that its target defines."""
 
 import argparse
-import csv
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,25 @@ from sonde.results import InputError, Verdict, shown
 from sonde.tasks import Logit, LogitDifference, Task, counterfactuals, siblings
 from sonde.tasks.prompt import Prompt
 
+HIDDEN = (32,)
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What is explained.
 
     Arguments:
-        kind: "text", "image" or "table": decides what stands for what is absent, unless the user says so.
         model, inputs, metric: what a method takes; the metric is `None` where the inputs are a task with its own.
         target, foil: in words.
         labels: what each example is called.
         judged: the task on which claims are tested; a reason as text where there is none.
         notes: what was decided.
+        absent: what stands for what is absent unless the user says so; the output names it.
+        absent_said: the same in words, where it is a tensor.
+        names: of the features of a table.
+        players: the features that stand or fall together, such as the places of one column.
     """
 
-    kind: str
     model: Model
     inputs: Any
     metric: Metric | None
@@ -42,6 +45,10 @@ class Subject:
     labels: list[str]
     judged: Callable[[int], Task] | str
     notes: tuple[str, ...] = ()
+    absent: str | Tensor = "zero"
+    absent_said: str = ""
+    names: tuple[str, ...] = ()
+    players: Mapping[str, list[int]] = field(default_factory=dict)
 
     def checked(self, results: Sequence[Attribution], seed: int) -> list[Verdict]:
         """The verdict on each method's claim, on examples that were not looked at; widened, since several are judged together."""
@@ -57,11 +64,11 @@ def subject(arguments: argparse.Namespace) -> Subject:
     given = [name for name, value in ways.items() if value]
     if len(given) != 1:
         raise InputError(f"give one of a text, --task, --image and --table; got {' and '.join(given) or 'none'}")
+    if arguments.table:
+        return _table(arguments)
     model = load(arguments.model)
     if arguments.image:
         return _pictures(model, arguments)
-    if arguments.table:
-        return _table(model, arguments)
     return _task(model, arguments) if arguments.task else _text(model, arguments)
 
 
@@ -78,7 +85,7 @@ def _text(model: Model, arguments: argparse.Namespace) -> Subject:
         return siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=16, seed=seed, bos=arguments.bos)
 
     ids = list(Prompt(arguments.prompt, tokenizer, arguments.bos).ids)
-    return Subject("text", model, [ids], metric, repr(found.target), repr(found.foil), [arguments.prompt], judged)
+    return Subject(model, [ids], metric, repr(found.target), repr(found.foil), [arguments.prompt], judged, absent="pad")
 
 
 def _task(model: Model, arguments: argparse.Namespace) -> Subject:
@@ -88,7 +95,7 @@ def _task(model: Model, arguments: argparse.Namespace) -> Subject:
         raise InputError("a task says itself what is right and wrong: leave --target and --foil out")
     drawn = functools.partial(load_task, arguments.task, model, bos=arguments.bos)
     task = drawn(n=arguments.n, seed=arguments.seed)
-    return Subject("text", model, task, None, "the right answers", "the wrong ones", list(task.texts), lambda seed: drawn(n=16, seed=seed + 1))
+    return Subject(model, task, None, "the right answers", "the wrong ones", list(task.texts), lambda seed: drawn(n=16, seed=seed + 1), absent="pad")
 
 
 def _pictures(model: Model, arguments: argparse.Namespace) -> Subject:
@@ -100,20 +107,30 @@ def _pictures(model: Model, arguments: argparse.Namespace) -> Subject:
         inputs, names = {"images": pictures, "text": arguments.caption}, arguments.caption
     elif model.architecture.towers:
         raise InputError(f"{model.name} compares pictures with texts: give --caption, once for each text")
-    return _classified("image", model, inputs, names, labels, arguments, f"{len(pictures)} pictures are too few to test a claim on: use Python")
+    return _classified(model, inputs, names, labels, arguments, f"{len(pictures)} pictures are too few to test a claim on: use Python")
 
 
-def _table(model: Model, arguments: argparse.Namespace) -> Subject:
-    rows, columns = _numbers(Path(arguments.table))
-    labels = [f"row {i + 1}" for i in range(len(rows))]
-    asked = _classified(
-        "table", model, rows, _classes(model), labels, arguments, "a table has no counterfactual task: use sonde.attribution.evaluation"
-    )
-    return Subject(**{**vars(asked), "notes": (f"columns: {', '.join(columns)}",)})
+def _table(arguments: argparse.Namespace) -> Subject:
+    """Some rows of a table, and a network that was trained on all others: a table has no model of its own that a folder would hold."""
+    from sonde.behaviour import Encoder, read_table, train_classifier
+
+    table = read_table(arguments.table, arguments.format, arguments.column or "")
+    chosen = arguments.row or [1]
+    if wrong := [number for number in chosen if not 1 <= number <= len(table)]:
+        raise InputError(f"--row {wrong[0]}: {arguments.table} has the rows 1 to {len(table)}")
+    others = table.select([i for i in range(len(table)) if i + 1 not in chosen])
+    encoder = Encoder.fit(others)
+    model = train_classifier(others, encoder, hidden=HIDDEN, seed=arguments.seed)
+    rows = encoder(table.select([number - 1 for number in chosen]).rows())
+    labels = [f"row {number}" for number in chosen]
+    asked = _classified(model, rows, table.classes, labels, arguments, "single rows have no prompts of their kind: use sonde.attribution")
+    notes = (f"{model.name}, trained on the other {len(others)} rows", *table.notes)
+    mean = encoder(others.rows()).mean(0)
+    return replace(asked, notes=notes, absent=mean, absent_said="the mean of the other rows", names=tuple(encoder.names), players=encoder.places)
 
 
 def _classified(
-    kind: str, model: Model, inputs: Any, names: Sequence[str], labels: list[str], arguments: argparse.Namespace, unchecked: str
+    model: Model, inputs: Any, names: Sequence[str], labels: list[str], arguments: argparse.Namespace, unchecked: str
 ) -> Subject:  # fmt: skip
     """Inputs whose answer is a class: by default the one that the model gives each of them."""
     logits = model.run(inputs).logits
@@ -125,11 +142,11 @@ def _classified(
     targets = guessed if arguments.target is None else [_class(arguments.target, names, logits.shape[1])] * len(labels)
     said = sorted({_named(i, names) for i in targets})
     if arguments.foil is None:
-        return Subject(kind, model, inputs, Logit(targets), ", ".join(said), "", labels, unchecked)
+        return Subject(model, inputs, Logit(targets), ", ".join(said), "", labels, unchecked)
     foil = _class(arguments.foil, names, logits.shape[1])
     if foil in targets:
         raise InputError(f"--foil {arguments.foil!r} is what is explained: contrast it with another class")
-    return Subject(kind, model, inputs, LogitDifference(targets, [foil]), ", ".join(said), _named(foil, names), labels, unchecked)
+    return Subject(model, inputs, LogitDifference(targets, [foil]), ", ".join(said), _named(foil, names), labels, unchecked)
 
 
 def _classes(model: Model) -> Sequence[str]:
@@ -175,22 +192,3 @@ def _picture(file: Path, model: Model) -> Tensor:
         return torch.as_tensor(np.asarray(model.processor(images=[picture], return_tensors="np")["pixel_values"]))
     values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)
     return (values[None] if values.ndim == 2 else values.permute(2, 0, 1))[None]
-
-
-def _numbers(file: Path) -> tuple[Tensor, list[str]]:
-    """The rows of a table of numbers, and the names of its columns."""
-    if not file.is_file():
-        raise InputError(f"there is no file {file}")
-    with file.open(newline="", encoding="utf-8") as stream:
-        columns, *lines = list(csv.reader(stream)) or [[]]
-    if not lines:
-        raise InputError(f"{file} holds no rows below its line of column names")
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            rows.append([float(value) for value in line])
-        except ValueError:
-            raise InputError(f"{file}, line {number}: {shown(','.join(line))} are not all numbers; encode words as numbers first") from None
-        if len(line) != len(columns):
-            raise InputError(f"{file}, line {number} has {len(line)} values, and there are {len(columns)} columns")
-    return torch.tensor(rows), columns
