@@ -120,7 +120,8 @@ def test_a_row_of_a_table(capsys, loans, validator):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["--row", "301"], "has the rows 1 to 300"), (["--target", "maybe"], "'maybe' is no class"), (["--column", "x"], "'x'")]
+    ("arguments", "message"),
+    [(["--row", "301"], "has the rows 1 to 300"), (["--target", "maybe"], "'maybe' is no class"), (["--column", "x"], "'x'")],
 )
 def test_tables_that_do_not_fit(capsys, loans, arguments, message):
     error = run(capsys, "--table", loans, "--column", "granted", *arguments, code=2).err
