@@ -3,7 +3,7 @@
 from sonde.attribution import evaluation
 from sonde.attribution.agreement import Agreement, agreement
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Cascade, Curves
+from sonde.attribution.evaluation import Cascade, Curves, RobustFidelity, Sums
 from sonde.attribution.gradients import gradient_x_input
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
@@ -17,7 +17,9 @@ __all__ = [
     "Counterfactual",
     "Curves",
     "Fidelity",
+    "RobustFidelity",
     "Rule",
+    "Sums",
     "Surrogate",
     "SurrogateTree",
     "agreement",

@@ -61,14 +61,14 @@ def test_random_orders_hold_rarely():
     held = 0
     for seed in range(40):
         made_up = replace(attribution, values=torch.rand(10, 6, generator=torch.Generator().manual_seed(1000 + seed)))
-        found = curves(model, inputs, made_up, planted.OF, removal="zero", orders=3, seed=seed)
+        found = curves(model, inputs, made_up, planted.OF, removal="zero", orders=2, seed=seed)
         held += bool(found.check(model)[0].holds)
     assert held <= 2  # of 40, 5 %
 
 
 def test_tokens_special_ones_stay():
     task = sonde.tasks.load("agreement", words(), n=2)
-    attribution = occlusion(words(), task, baseline="pad")
+    attribution = gradient_x_input(words(), task)
     found = curves(words(), task, attribution, removal=OtherExamples(draws=1), orders=1)
     start = attribution.special[0].index(True)
     loud = attribution.values.clone()

@@ -2,8 +2,23 @@
 
 from sonde.attribution.evaluation.cascade import Cascade, cascade
 from sonde.attribution.evaluation.curves import Curves, curves
+from sonde.attribution.evaluation.fidelity import RobustFidelity, robust_fidelity
 from sonde.attribution.evaluation.ignorant import edge_detector
 from sonde.attribution.evaluation.others import OtherExamples
 from sonde.attribution.evaluation.similarity import similarities, ssim
+from sonde.attribution.evaluation.subsets import Sums, sums
 
-__all__ = ["Cascade", "Curves", "OtherExamples", "cascade", "curves", "edge_detector", "similarities", "ssim"]
+__all__ = [
+    "Cascade",
+    "Curves",
+    "RobustFidelity",
+    "OtherExamples",
+    "Sums",
+    "cascade",
+    "curves",
+    "edge_detector",
+    "robust_fidelity",
+    "similarities",
+    "ssim",
+    "sums",
+]

@@ -20,7 +20,7 @@ from torch import Tensor
 from sonde.access import Metric, Model
 from sonde.access.removal import Given
 from sonde.attribution.evaluation.others import OtherExamples
-from sonde.attribution.evaluation.removing import Removal, places
+from sonde.attribution.evaluation.removing import game, places
 from sonde.attribution.results import Attribution
 from sonde.evidence import compare, no_gap, untestable
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
@@ -168,7 +168,7 @@ def curves(
     """
     if orders < 1:
         raise InputError(f"orders={orders}: without random orders a curve says nothing; give at least 1")
-    removing = Removal.of(model, task, of, attribution, OtherExamples() if removal is None else removal)
+    played = game(model, task, of, attribution, OtherExamples() if removal is None else removal)
     generator = torch.Generator().manual_seed(seed)
     plans, sets = [], []
     for example in range(len(attribution)):
@@ -179,13 +179,13 @@ def curves(
         plan = _Plan(torch.stack([values.argsort(descending=True, stable=True), *drawn]))
         plans.append(plan)
         sets.append(plan.sets())
-    without, alone = zip(*[plan.read(metric) for plan, metric in zip(plans, removing.metric(sets), strict=True)], strict=True)
+    without, alone = zip(*[plan.read(metric) for plan, metric in zip(plans, played(sets), strict=True)], strict=True)
     deleted, inserted = torch.stack(without, 1), torch.stack(alone, 1)  # order example share
     cut = len(SHARES)
     whole = deleted[:, :, :1]
     lost, missing = ((whole - part[:, :, cut:]).mean(-1) for part in (deleted, inserted))
     return Curves(
-        attribution.method, removing.baseline.described(removing.question), attribution.unit, SHARES,
+        attribution.method, played.baseline.described(played.question), attribution.unit, SHARES,
         deletion=deleted[0, :, :cut], insertion=inserted[0, :, :cut], random_deletion=deleted[1:, :, :cut], random_insertion=inserted[1:, :, :cut],
         comprehensiveness=lost[0], sufficiency=missing[0], random_comprehensiveness=lost[1:], random_sufficiency=missing[1:],
         recipe=Recipe.of(
