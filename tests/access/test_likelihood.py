@@ -62,6 +62,12 @@ def test_neither_order_nor_company_nor_batch_size_matters(rows, size):
 MODEL = sonde.load(bare("llama"))
 
 
+@pytest.mark.parametrize("rows", [[[1, 2, 3], [1, 2, 4]], [[1, 1], [1, 2], [1, 3]]])
+def test_rows_that_part_at_their_last_token(rows):
+    """Their whole beginnings are shared, and nothing is computed at the last column."""
+    assert_plain(MODEL, rows)
+
+
 def test_a_cache_that_is_no_continuation_is_not_used():
     """A model that forgets what came before the cached columns is found out, and computed whole."""
     module = bare("llama")

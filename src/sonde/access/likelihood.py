@@ -91,7 +91,7 @@ def _shared(model: "Model", rows: Sequence[tuple[int, ...]], batch_size: int | L
     values = torch.full(ids.shape, torch.nan)
     alive, start, kept = (lengths > 0).nonzero().flatten(), 0, _Kept([], torch.zeros(len(rows), dtype=torch.long))
     while len(alive):
-        end = min(start + COLUMNS, ids.shape[1])
+        end = min(start + COLUMNS, ids.shape[1] - 1)
         columns = inputs[alive, :end]
         node = torch.cat([torch.zeros(1, dtype=torch.long), (columns[1:] != columns[:-1]).any(1).long().cumsum(0)])
         company = node.bincount()[node] > 1

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sonde.access import Model, Tokenizer
+from sonde.access import Model, Tokenizer, log_likelihoods
 from sonde.jobs import rows_within, track
 from sonde.results import InputError, shown
 
@@ -84,18 +84,11 @@ def readings(
     windows = [window for i, row in enumerate(ids) for window in _windows(i, len(row), model.context, stride)]
     nats = [torch.full((len(row),), torch.nan) for row in ids]
     masses = [torch.full((0 if groups is None else len(groups), len(row)), torch.nan) for row in ids]
-    batches = list(_batches(windows, model.architecture.d_vocab, batch_size))
-    for batch in track(batches, "reading", shown=progress):
-        run = model.run([ids[w.text][w.begin : w.end] for w in batch])
-        for row, w in enumerate(batch):
-            logits = run.logits[row, : w.end - w.begin].float()
-            whole = logits.logsumexp(-1)
-            told = logits[:-1].gather(-1, torch.tensor(ids[w.text][w.begin + 1 : w.end], device=logits.device)[:, None]).squeeze(-1)
-            nats[w.text][w.scored : w.end] = (whole[:-1] - told)[w.scored - w.begin - 1 :].cpu()
-            if groups is not None:
-                # what is said after a token belongs to the window that scores the next one
-                inside = logits.masked_fill(~groups.to(logits.device)[:, None], -torch.inf).logsumexp(-1) - whole
-                masses[w.text][:, w.scored - 1 : w.end] = inside[:, w.scored - w.begin - 1 :].cpu()
+    rows = [ids[w.text][w.begin : w.end] for w in windows]
+    for w, (nat, mass) in zip(windows, _told(model, rows, groups, batch_size, progress), strict=True):
+        nats[w.text][w.scored : w.end] = nat[w.scored - w.begin :]
+        # what is said after a token belongs to the window that scores the next one
+        masses[w.text][:, w.scored - 1 : w.end] = mass[:, w.scored - w.begin - 1 :]
     return [
         Reading(text, row, tokenizer.strings(row), span, nat, mass)
         for text, row, span, nat, mass in zip(texts, ids, spans, nats, masses, strict=True)
@@ -153,11 +146,30 @@ def _windows(text: int, length: int, context: int, stride: int | None) -> Iterat
         yield _Window(text, end - context, scored, end)
 
 
-def _batches(windows: Sequence[_Window], d_vocab: int, batch_size: int | Literal["auto"]) -> Iterator[list[_Window]]:
-    """Windows of like length together, so that little is padded."""
-    waiting = sorted(windows, key=lambda w: w.begin - w.end)
+def _told(
+    model: Model, rows: Sequence[list[int]], groups: Bool[Tensor, "group vocab"] | None, batch_size: int | Literal["auto"], progress: bool
+) -> list[tuple[Float[Tensor, " pos"], Float[Tensor, "group pos"]]]:  # fmt: skip
+    """Of each row the surprisal of its tokens, and the log-probability of the groups after each."""
+    if groups is None:
+        values = log_likelihoods(model, rows, batch_size, progress)
+        return [(-torch.tensor(value), torch.empty(0, len(value))) for value in values]
+    found: dict[int, tuple[Tensor, Tensor]] = {}
+    for batch in track(list(_batches(rows, model.architecture.d_vocab, batch_size)), "reading", shown=progress):
+        run = model.run([rows[i] for i in batch])
+        for at, i in enumerate(batch):
+            logits = run.logits[at, : len(rows[i])].float()
+            whole = logits.logsumexp(-1)
+            told = logits[:-1].gather(-1, torch.tensor(rows[i][1:], device=logits.device)[:, None]).squeeze(-1)
+            inside = logits.masked_fill(~groups.to(logits.device)[:, None], -torch.inf).logsumexp(-1)
+            found[i] = torch.cat([torch.tensor([torch.nan]), (whole[:-1] - told).cpu()]), (inside - whole).cpu()
+    return [found[i] for i in range(len(rows))]
+
+
+def _batches(rows: Sequence[list[int]], d_vocab: int, batch_size: int | Literal["auto"]) -> Iterator[list[int]]:
+    """Rows of like length together, so that little is padded."""
+    waiting = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
     while waiting:
-        row = 3 * 4 * (waiting[0].end - waiting[0].begin) * d_vocab  # the logits, a copy in float32, and what their logsumexp needs
+        row = 3 * 4 * len(rows[waiting[0]]) * d_vocab  # the logits, a copy in float32, and what their logsumexp needs
         n = min(rows_within(row), max(1, WORKSPACE // row)) if batch_size == "auto" else batch_size
         yield waiting[:n]
         waiting = waiting[n:]
