@@ -15,7 +15,8 @@ from small_models import words
 import sonde
 from sonde import attribution
 from sonde.attribution import agreement, gradient_x_input
-from sonde.attribution.ranks import overlap, ranks, spearman
+from sonde.attribution.ranks import overlap
+from sonde.evidence import ranks, spearman
 from sonde.results import InputError
 
 # with the padding token for absent ones, unless a test says otherwise

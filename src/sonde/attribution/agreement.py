@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.attribution.ranks import overlap, spearman
+from sonde.attribution.ranks import overlap
 from sonde.attribution.results import Attribution
+from sonde.evidence import spearman
 from sonde.results import Drawing, InputError, Recipe, Result
 from sonde.results.drawing import Control, bars
 

@@ -7,6 +7,7 @@ from sonde.evidence.intervals import bootstrap, newcombe, skew_interval, t_inter
 from sonde.evidence.labels import control_task, shuffled
 from sonde.evidence.parts import Estimate, Intact, completeness, faithfulness, minimality, necessity, no_gap, sufficiency
 from sonde.evidence.permutation import holm, relabelling, sign_flips
+from sonde.evidence.ranks import ranks, spearman
 from sonde.evidence.sets import matched_sets, random_sets
 from sonde.evidence.verdicts import compare, untestable
 from sonde.nn import permuted, reinitialised
@@ -32,11 +33,13 @@ __all__ = [
     "random_directions",
     "random_rotation",
     "random_sets",
+    "ranks",
     "reinitialised",
     "relabelling",
     "shuffled",
     "sign_flips",
     "skew_interval",
+    "spearman",
     "sufficiency",
     "t_interval",
     "untestable",

@@ -8,10 +8,9 @@ from torch import nn
 
 import sonde
 from sonde.attribution import gradient_x_input
-from sonde.attribution.ranks import spearman
 from sonde.behaviour import Profiles, audit, credit, pictures, texts
 from sonde.behaviour.audit.changes import jointly
-from sonde.evidence import permuted
+from sonde.evidence import permuted, spearman
 from sonde.results import CheckRefused, InputError, Result
 from sonde.tasks import Logit
 

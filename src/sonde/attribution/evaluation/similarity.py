@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from sonde.attribution.ranks import spearman
+from sonde.evidence import spearman
 from sonde.results import InputError
 
 SIGNED, ABSOLUTE, SSIM = "signed rank correlation", "absolute rank correlation", "SSIM"
