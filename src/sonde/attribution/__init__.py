@@ -1,7 +1,18 @@
 """Attribution: which tokens of the input mattered for the answer, by three methods that fail in different ways, and whether that is true."""
 
-from sonde.attribution import evaluation
+from sonde.attribution import attention, evaluation
 from sonde.attribution.agreement import Agreement, agreement
+from sonde.attribution.attention import (
+    AttentionAdversary,
+    AttentionCorrelation,
+    AttentionFrozen,
+    AttentionGuides,
+    AttentionHeads,
+    AttentionPermutation,
+    AttentionPlane,
+    AttentionRivals,
+    AttentionStudy,
+)
 from sonde.attribution.check import check
 from sonde.attribution.evaluation import Cascade, Curves, RobustFidelity, Sums
 from sonde.attribution.gradients import gradient_x_input
@@ -12,6 +23,15 @@ from sonde.attribution.surrogate import Counterfactual, Fidelity, Rule, Surrogat
 
 __all__ = [
     "Agreement",
+    "AttentionAdversary",
+    "AttentionCorrelation",
+    "AttentionFrozen",
+    "AttentionGuides",
+    "AttentionHeads",
+    "AttentionPermutation",
+    "AttentionPlane",
+    "AttentionRivals",
+    "AttentionStudy",
     "Attribution",
     "Cascade",
     "Counterfactual",
@@ -23,6 +43,7 @@ __all__ = [
     "Surrogate",
     "SurrogateTree",
     "agreement",
+    "attention",
     "check",
     "evaluation",
     "gradient_x_input",
