@@ -1,4 +1,4 @@
-"""Attribution: which tokens of the input mattered for the answer, by three methods that fail in different ways, and whether that is true."""
+"""Attribution: which places of the input mattered for the answer, by methods that fail in different ways, and whether that is true."""
 
 from sonde.attribution import attention, evaluation
 from sonde.attribution.agreement import Agreement, agreement
@@ -15,10 +15,13 @@ from sonde.attribution.attention import (
 )
 from sonde.attribution.check import check
 from sonde.attribution.evaluation import Cascade, Curves, RobustFidelity, Sums
-from sonde.attribution.gradients import gradient_x_input
+from sonde.attribution.expected import expected_gradients
+from sonde.attribution.gradients import gradient, gradient_x_input
+from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
+from sonde.attribution.smooth import smooth_grad
 from sonde.attribution.surrogate import Counterfactual, Fidelity, Rule, Surrogate, SurrogateTree, surrogate, tree_shap
 
 __all__ = [
@@ -45,10 +48,15 @@ __all__ = [
     "agreement",
     "attention",
     "check",
+    "deconvnet",
     "evaluation",
+    "expected_gradients",
+    "gradient",
     "gradient_x_input",
+    "guided_backpropagation",
     "integrated_gradients",
     "occlusion",
+    "smooth_grad",
     "surrogate",
     "tree_shap",
 ]

@@ -3,25 +3,23 @@
     phi_t = sum_d (x_td - x'_td) integral_0^1 dF/dx_td (x' + a (x - x')) da
 
 (Sundararajan, Taly and Yan 2017.) The values sum to F(x) - F(x') (completeness), which says how well the integral was computed, and nothing about
-whether the baseline is a sensible "absent". Gauss-Legendre quadrature: for smooth F far fewer points than a Riemann sum.
+whether the baseline is a sensible "absent". Without a number of steps the integral is refined where it errs (`sonde.attribution.ways`).
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from sonde.access import Metric, Model
 from sonde.access.inputs import Given
-from sonde.access.removal import Question, Static
-from sonde.attribution.question import answer, ask, summed
+from sonde.access.removal import Given as Baseline
+from sonde.attribution.absence import absents, described
+from sonde.attribution.quadrature import Rule, points
+from sonde.attribution.question import answer, ask
 from sonde.attribution.results import Attribution
-from sonde.results import InputError
+from sonde.attribution.ways import Way
 from sonde.tasks import Task
-
-MOST_STEPS = 512
 
 
 def integrated_gradients(
@@ -29,8 +27,9 @@ def integrated_gradients(
     task: Task | Given,
     of: Metric | None = None,
     *,
-    baseline: str | int | Tensor | Static,
-    steps: int = 32,
+    baseline: Baseline | Sequence[Baseline],
+    steps: int | None = None,
+    rule: Rule = "gauss",
     tolerance: float = 0.01,
     at: str | None = None,
     batch_size: int | Literal["auto"] = "auto",
@@ -42,10 +41,13 @@ def integrated_gradients(
         model: the model.
         task: a task, or inputs (then with `of`).
         of: the metric; by default the task's.
-        baseline: what stands for what is absent: "pad", "zero", "mean", "blur" (pictures), the text or id of a token, or values of the site.
-        steps: points of the quadrature to begin with.
-        tolerance: an example's steps are doubled, up to 512, until its values leave at most this share of F(x) - F(x') (its mean size over the
-            examples) unexplained; `math.inf` for exactly `steps`.
+        baseline: what stands for what is absent: "pad", "zero", "mean", "blur" (pictures), the text or id of a token, values of the site, or a
+            `Baseline`. Of several, in a list, the values are the mean over all of them, and `spread` tells how far they are apart.
+        steps: points of the quadrature, the same for every example; by default 15, and 15 more for each half of the way, and of its halves, that
+            needs them until `tolerance` is met; at most 480.
+        rule: of the quadrature with a number of steps: "gauss" for smooth models, "midpoint" or "trapezoid".
+        tolerance: without `steps`: the share of F(x) - F(x') (its mean size over the examples) that the values may leave unexplained; and by which
+            those of a coarser rule on the same points may differ.
         at: the site; by default where the inputs enter: tokens' embeddings, pixels, features.
         batch_size: rows per pass.
         bos: for inputs, as for `Model.run`.
@@ -54,7 +56,7 @@ def integrated_gradients(
         The values, with the residual of completeness and the steps that it took.
 
     Raises:
-        InputError: no metric, steps below 1, or inputs that do not fit the model.
+        InputError: no metric, too few steps, or inputs that do not fit the model.
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
@@ -62,43 +64,16 @@ def integrated_gradients(
     >>> bool((result.residual.abs() < 0.01 * (result.metric - result.absent_metric).abs().max()).all())
     True
     """
-    if steps < 1:
-        raise InputError(f"steps={steps}: integrate over at least 1 point")
+    fixed = None if steps is None else points(rule, steps)
     question = ask(model, task, of, at, bos)
-    static = baseline if isinstance(baseline, Static) else Static(baseline)
-    absent = static.whole(question)
-    every = range(len(question))
-    absent_metric = question.metric_at(absent, every, batch_size)
-    explained = question.metric - absent_metric
-    change, values = question.value - absent, torch.zeros_like(question.value)
-    points, unsettled = steps, list(every)
-    while unsettled:
-        values[unsettled] = change[unsettled] * _mean_gradient(question, absent, change, unsettled, points, batch_size)
-        left = (explained - _total(question, values)).abs()
-        unsettled = (left > tolerance * explained.abs().mean()).nonzero()[:, 0].tolist()
-        if 2 * points > MOST_STEPS:
-            break
-        points *= 2 if unsettled else 1
-    arguments = {"baseline": baseline, "steps": steps, "tolerance": tolerance, "at": at}
+    ways = [Way(question, absent, batch_size) for absent in absents(question, baseline)]
+    every = list(range(len(question)))
+    starts = [way.metric(every, [0.0] * len(every)) for way in ways]
+    made = [way.fixed(*fixed) if fixed else way.adaptive(tolerance, start) for way, start in zip(ways, starts, strict=True)]
+    values = torch.stack([one.values for one in made])
+    arguments = {"baseline": baseline, "steps": steps, "rule": rule, "tolerance": tolerance, "at": at}
     return answer(
-        question, "integrated gradients", summed(question, values), "integrated_gradients", arguments,
-        absent=static.described(question), absent_metric=absent_metric.cpu(), steps=points,
+        question, "integrated gradients", values.mean(0), "integrated_gradients", arguments,
+        absent=described(question, baseline), absent_metric=torch.stack(starts).mean(0).cpu(),
+        steps=max(one.steps for one in made), evaluations=sum(one.asked for one in made), spread=values.std(0) if len(ways) > 1 else None,
     )  # fmt: skip
-
-
-def _total(question: Question, values: Float[Tensor, "example *axis"]) -> Float[Tensor, " example"]:
-    """The sum of each example's values; padding has none."""
-    if question.mask is not None:
-        values = values * question.mask.view(*question.mask.shape, *[1] * (values.ndim - 2))
-    return values.flatten(1).sum(-1)
-
-
-def _mean_gradient(
-    question: Question, absent: Tensor, change: Tensor, examples: list[int], steps: int, batch_size: int | Literal["auto"]
-) -> Float[Tensor, "example *axis"]:
-    """The gradient along the way of some examples, averaged by Gauss-Legendre quadrature."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    points, shares = ((nodes + 1) / 2).tolist(), (weights / 2).tolist()  # from [-1, 1] to [0, 1]
-    values = torch.cat([absent[examples] + point * change[examples] for point in points])
-    gradient = question.gradient_at(values, examples * steps, batch_size)
-    return sum(share * part for share, part in zip(shares, gradient.split(len(examples)), strict=True))  # type: ignore[return-value]

@@ -4,19 +4,24 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sonde.attribution.gradients import gradient_x_input
+from sonde.attribution.expected import expected_gradients
+from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
+from sonde.attribution.smooth import smooth_grad
 
 Method = Callable[..., Attribution]
 
 METHODS: Mapping[str, Method] = {
     method.__name__: method
     for method in (
+        expected_gradients,
+        gradient,
         gradient_x_input,
         integrated_gradients,
         occlusion,
+        smooth_grad,
     )
 }
 """Every method that takes a model, inputs and a metric, by its name."""

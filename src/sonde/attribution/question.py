@@ -50,17 +50,19 @@ def answer(
         values: one number for each place of the site, as `summed` gives them; or for each group of places.
         function: the name of the method in `sonde.attribution`.
         arguments: its arguments.
-        more: further fields of the result; a metric without a task in `content`.
+        more: further fields of the result, and `axes` where the values do not lie as the site does.
     """
     run, tokenizer = question.run, question.model.tokenizer
-    kept = question.axes[:-1] if question.of_vectors else question.axes
+    kept = more.pop("axes", question.axes[:-1] if question.of_vectors else question.axes)
     tokens, special = [], []
     if question.mask is not None:
         known = frozenset() if tokenizer is None else tokenizer.special
         rows = [ids[real].tolist() for ids, real in zip(run.ids, question.mask, strict=True)]
         tokens = run.tokens or [[str(i) for i in row] for row in rows]
         special = [[i in known for i in row] for row in rows]
-        values = values if "groups" in more else by_token(values, question.mask)
+        if "groups" not in more:
+            values = by_token(values, question.mask)
+            more |= {name: by_token(more[name], question.mask) for name in ("error", "spread") if more.get(name) is not None}
     pictures = question.value.detach().float().cpu() if question.axes == ("channel", "row", "col") and question.value.shape[1] in (1, 3) else None
     seed = more.pop("seed", None)
     return Attribution(

@@ -40,6 +40,7 @@ class Attribution(Result):
         absent: what stands for what is absent; empty for methods that remove nothing.
         absent_metric: the metric with everything absent, for methods whose values sum to the difference; `None` for others.
         error: the standard error of each value, where they are estimated from draws.
+        spread: the standard deviation of each value over several baselines.
         steps: how many points of the path were looked at; 0 for methods without one.
         evaluations: how often the model was asked, for each example; 0 where the method does not count.
         notes: what was decided on the way.
@@ -59,6 +60,7 @@ class Attribution(Result):
     absent: str = ""
     absent_metric: Float[Tensor, " example"] | None = None
     error: Float[Tensor, "example *place"] | None = None
+    spread: Float[Tensor, "example *place"] | None = None
     steps: int = 0
     evaluations: int = 0
     notes: tuple[str, ...] = ()
@@ -114,6 +116,8 @@ class Attribution(Result):
         columns["value"] = self.values[tuple(places.T)].tolist()
         if self.error is not None:
             columns["error"] = self.error[tuple(places.T)].tolist()
+        if self.spread is not None:
+            columns["spread"] = self.spread[tuple(places.T)].tolist()
         return pl.DataFrame(columns)
 
     def drawing(self, example: int = 0) -> Drawing:

@@ -193,14 +193,16 @@ class Question:
                 written = torch.stack([self.value[i] if place < 0 else values[place] for i, place in enumerate(places)])
                 yield list(range(len(self))), written, places
             return
-        size = self._rows_per_pass() if batch_size == "auto" else batch_size
+        size = self.rows_per_pass if batch_size == "auto" else batch_size
         for start in range(0, len(examples), size):
             chosen, written = examples[start : start + size], values[start : start + size]
             if self.mask is not None:
                 written = written[:, : int(self.mask[chosen].any(0).sum())]  # shorter examples by themselves need less padding
             yield chosen, written, list(range(start, start + len(chosen)))
 
-    def _rows_per_pass(self) -> int:
+    @property
+    def rows_per_pass(self) -> int:
+        """How many rows go through the model together, where nobody says otherwise."""
         if self.mask is not None:
             return max(1, TOKENS_PER_PASS // self.value.shape[1])
         return max(1, ENTRIES_PER_PASS // max(1, self.value[0].numel()))
