@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import sonde
+from sonde.access.removal import Baseline
 from sonde.attribution import expected_gradients, gradient_x_input, integrated_gradients
 from sonde.attribution.quadrature import kronrod, points
 from sonde.results import InputError
@@ -129,6 +130,23 @@ def test_expected_gradients_of_a_linear_model_know_the_mean_of_the_background():
     assert torch.allclose(result.absent_metric.mean(), (model.module(background)[:, 0] - model.module(background)[:, 1]).mean(), atol=1e-5)
     one = expected_gradients(model, rows, of=Logit([0]), baseline=background[:1], n=3)
     assert torch.allclose(one.values, weight[0] * (rows - background[0]), atol=1e-5) and one.residual.abs().max() < 1e-5
+
+
+def test_a_baseline_that_draws_gives_its_draws():
+    class Twice(Baseline):
+        draws = 2
+
+        def described(self, question):
+            return "zeros and ones"
+
+        def values(self, question, example, present):
+            assert present.shape == (1, 4) and not present.any()
+            return torch.stack([torch.zeros(4), torch.ones(4)])[None]
+
+    model, rows = table()
+    weight = model.module[0].weight.detach()[0]
+    result = integrated_gradients(model, rows, of=Logit([0]), baseline=Twice())
+    assert torch.allclose(result.values, weight * (rows - 0.5), atol=1e-5) and result.absent == "zeros and ones"
 
 
 def test_expected_gradients_come_near_completeness():

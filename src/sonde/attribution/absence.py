@@ -47,9 +47,7 @@ def each(baseline: Given | Sequence[Given]) -> list[Given]:
 
 def _drawn(question: Question, baseline: Given) -> Sequence[Float[Tensor, "example *axis"]]:
     """What a baseline that draws puts in the place of everything."""
-    cells = question.value.shape[1:2] if question.mask is not None else question.value.shape[1:]
-    if question.axes == ("channel", "row", "col"):
-        cells = question.value.shape[2:]
-    nothing = torch.zeros((1, *cells), dtype=torch.bool)
+    shape = [size for axis, size in zip(question.axes, question.value.shape[1:], strict=True) if axis in question.cells]
+    nothing = torch.zeros((1, *shape), dtype=torch.bool)
     by_example = [baseline_of(baseline).values(question, i, nothing)[0] for i in range(len(question))]
     return torch.stack(by_example, 1).unbind()
