@@ -68,7 +68,7 @@ def test_captum_gives_the_plain_gradient_of_relus_that_are_functions():
 
 
 def test_a_swap_of_target_and_foil_is_not_the_sign_flipped():
-    """What is cut on the way back depends on the sign: the one contrast that guided maps do not turn around; a map of either is no map of the other."""
+    """What is cut on the way back depends on the sign, so guided maps are the ones that a swap does not turn around."""
     net, rows = rectified()
     there, back = (guided_backpropagation(sonde.Model(net), rows, of=LogitDifference(*ends)).values for ends in (([0], [1]), ([1], [0])))
     assert not torch.allclose(there, -back, atol=1e-3)

@@ -1,7 +1,8 @@
 """Another backward rule for every ReLU that a forward meets: modules, functions, methods of tensors, in place or not.
 
 A ReLU need not be a module: `torch.relu(x)` and `x.relu_()` pass by what hangs on modules, and a rule that misses them gives the plain gradient
-without a word. So ReLUs are told by the function that is called. What rectifies by other functions can't be told from what does not, and is refused by name.
+without a word. So ReLUs are told by the function that is called. What rectifies by other functions can't be told from what does not, and is
+refused by name.
 """
 
 from collections.abc import Callable

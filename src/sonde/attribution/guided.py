@@ -2,8 +2,8 @@
 
     guided      g_in = [x > 0] [g_out > 0] g_out          deconvnet   g_in = [g_out > 0] g_out
 
-(Springenberg et al. 2015; Zeiler and Fergus 2014.) The maps are sharp and look like the picture's edges, and that is the trouble: they hardly depend on
-the class or on the upper weights (Adebayo et al. 2018). Hold `check` and the randomised model against them.
+(Springenberg et al. 2015; Zeiler and Fergus 2014.) The maps are sharp and look like the picture's edges, and that is the trouble: they hardly
+depend on the class or on the upper weights (Adebayo et al. 2018). Hold `check` and the randomised model against them.
 """
 
 from typing import Literal

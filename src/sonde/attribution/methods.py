@@ -6,6 +6,7 @@ from typing import Any
 
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
+from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
@@ -16,9 +17,11 @@ Method = Callable[..., Attribution]
 METHODS: Mapping[str, Method] = {
     method.__name__: method
     for method in (
+        deconvnet,
         expected_gradients,
         gradient,
         gradient_x_input,
+        guided_backpropagation,
         integrated_gradients,
         occlusion,
         smooth_grad,
