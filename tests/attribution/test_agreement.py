@@ -18,6 +18,8 @@ from sonde.attribution import agreement, gradient_x_input
 from sonde.attribution.ranks import overlap
 from sonde.evidence import ranks, spearman
 from sonde.results import InputError
+from sonde.specimens.digits import held_out
+from sonde.tasks import Logit
 
 # with the padding token for absent ones, unless a test says otherwise
 integrated_gradients = partial(attribution.integrated_gradients, baseline="pad")
@@ -93,3 +95,54 @@ def test_refusals():
         agreement([one])
     with pytest.raises(InputError, match="different examples"):
         agreement([one, other])
+
+
+def table():
+    """Three attributions of one row of five columns, made up."""
+    model = sonde.Model(torch.nn.Sequential(torch.nn.Linear(5, 2)))
+    base = gradient_x_input(model, torch.randn(2, 5), of=Logit([0]))
+    rows = {"a": [5.0, -4.0, 3.0, 2.0, 1.0], "b": [-5.0, -4.0, 3.0, 2.0, 1.0], "c": [1.0, 2.0, 3.0, -4.0, 5.0]}
+    return [replace(base, values=torch.tensor([row, row]), method=name) for name, row in rows.items()]
+
+
+def test_the_measures_of_krishna_by_hand():
+    """A fifth of five places is one: the largest size is the first column in a and b, with other signs, and the last one in c."""
+    found = agreement(table())
+    assert found.what == "places" and found.k == [1, 1]
+    assert found.to_frame().select("feature", "rank", "sign", "signed_rank").rows() == [(1, 1, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)]
+    for measure, cell in (("feature", 1.0), ("sign", 0.0)):
+        drawing = found.matrix(measure)
+        assert drawing.kind == "matrix" and drawing.data["values"][0][1] == cell == drawing.data["values"][1][0]
+    assert "Random orders: " in found.matrix().note and "Special" not in found.drawing().note
+
+
+def test_pictures_are_compared_pixel_by_pixel():
+    pictures, digits = held_out()
+    model, metric = sonde.load("specimen:digits"), Logit(digits[:3])
+    one = gradient_x_input(model, pictures[:3], of=metric)
+    found = agreement([one, replace(one, values=-one.values, method="opposite")])
+    assert torch.allclose(found.spearman, -torch.ones(1, 3)) and found.k == [13] * 3
+    assert found.to_frame()["feature"].item() == 1 and found.to_frame()["sign"].item() < 0.5
+
+
+def test_many_places_have_a_normal_band():
+    from sonde.attribution.agreement import _chance
+
+    low, high = _chance([400] * 4, seed=0)
+    assert high == pytest.approx(1.96 / (399 * 4) ** 0.5, rel=0.1) and low == pytest.approx(-high, rel=0.2)
+    few, many = _chance([99], seed=0)[1], _chance([100], seed=0)[1]
+    assert few == pytest.approx(many, rel=0.1)
+
+
+def test_names_and_measures_are_told_apart(unchecked):
+    one, two, _ = table()
+    assert agreement([one, replace(two, method="a")]).pairs == [("a", "a (2)")]
+    with pytest.raises(InputError, match="measure='kappa'"):
+        agreement([one, two]).matrix("kappa")
+
+
+def test_other_pictures_are_other_examples():
+    pictures, digits = held_out()
+    model, metric = sonde.load("specimen:digits"), Logit(digits[:2])
+    with pytest.raises(InputError, match="different examples"):
+        agreement([gradient_x_input(model, pictures[:2], of=metric), gradient_x_input(model, pictures[2:4], of=metric)])

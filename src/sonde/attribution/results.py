@@ -92,6 +92,7 @@ class Attribution(Result):
         counted = ~self.values.isnan()
         if self.special and self.axes[:1] == ("pos",):
             for row, special in enumerate(self.special):
+                counted[row, len(special) :] = False
                 counted[row, : len(special)] &= ~torch.tensor(special).view(-1, *[1] * (counted.ndim - 2))
         return counted
 

@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sonde.access import Metric, Model
-from sonde.attribution.evaluation.removing import Method, applied, places
+from sonde.attribution.evaluation.removing import Method, applied
 from sonde.attribution.evaluation.similarity import MEASURES, similarities
+from sonde.attribution.places import places
 from sonde.attribution.results import Attribution
 from sonde.evidence import compare, permuted, reinitialised, untestable
 from sonde.jobs import track

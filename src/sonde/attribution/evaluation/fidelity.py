@@ -21,7 +21,8 @@ from torch import Tensor
 from sonde.access import Metric, Model
 from sonde.access.removal import Given
 from sonde.attribution.evaluation.others import OtherExamples
-from sonde.attribution.evaluation.removing import game, places
+from sonde.attribution.evaluation.removing import game
+from sonde.attribution.places import places
 from sonde.attribution.results import Attribution
 from sonde.evidence import compare
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
