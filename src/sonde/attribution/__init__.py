@@ -19,8 +19,10 @@ from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
+from sonde.attribution.lime import lime
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
+from sonde.attribution.shapley import exact_shapley, kernel_shap, permutation_shapley
 from sonde.attribution.smooth import smooth_grad
 from sonde.attribution.surrogate import Counterfactual, Fidelity, Rule, Surrogate, SurrogateTree, surrogate, tree_shap
 
@@ -50,12 +52,16 @@ __all__ = [
     "check",
     "deconvnet",
     "evaluation",
+    "exact_shapley",
     "expected_gradients",
     "gradient",
     "gradient_x_input",
     "guided_backpropagation",
     "integrated_gradients",
+    "kernel_shap",
+    "lime",
     "occlusion",
+    "permutation_shapley",
     "smooth_grad",
     "surrogate",
     "tree_shap",

@@ -8,8 +8,10 @@ from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
+from sonde.attribution.lime import lime
 from sonde.attribution.occlusion import occlusion
 from sonde.attribution.results import Attribution
+from sonde.attribution.shapley import exact_shapley, kernel_shap, permutation_shapley
 from sonde.attribution.smooth import smooth_grad
 
 Method = Callable[..., Attribution]
@@ -18,12 +20,16 @@ METHODS: Mapping[str, Method] = {
     method.__name__: method
     for method in (
         deconvnet,
+        exact_shapley,
         expected_gradients,
         gradient,
         gradient_x_input,
         guided_backpropagation,
         integrated_gradients,
+        kernel_shap,
+        lime,
         occlusion,
+        permutation_shapley,
         smooth_grad,
     )
 }

@@ -42,6 +42,7 @@ class Attribution(Result):
         error: the standard error of each value, where they are estimated from draws.
         spread: the standard deviation of each value over several baselines.
         steps: how many points of the path were looked at; 0 for methods without one.
+        fit: how well a fitted model explains the metric over the inputs that were drawn (R^2), for methods that fit one; `None` for others.
         evaluations: how often the model was asked, for each example; 0 where the method does not count.
         notes: what was decided on the way.
     """
@@ -62,6 +63,7 @@ class Attribution(Result):
     error: Float[Tensor, "example *place"] | None = None
     spread: Float[Tensor, "example *place"] | None = None
     steps: int = 0
+    fit: Float[Tensor, " example"] | None = None
     evaluations: int = 0
     notes: tuple[str, ...] = ()
 
@@ -170,6 +172,8 @@ class Attribution(Result):
         if self.residual is not None:
             steps = f" ({self.steps} steps)" if self.steps else ""
             notes.append(f"the values leave {float(self.residual[example]):+.2g} unexplained{steps}")
+        if self.fit is not None:
+            notes.append(f"the fitted model explains R^2 = {float(self.fit[example]):.2f}")
         if self.evaluations:
             notes.append(f"{self.evaluations} evaluations")
         return "; ".join([*notes, *self.notes]) + "."

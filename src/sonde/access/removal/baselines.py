@@ -28,6 +28,8 @@ class Baseline(ABC):
     """How many values stand for one set of absent parts; the metric is averaged over them."""
     seed: int | None = None
     """Of the draws; `None` where nothing is drawn."""
+    notes: tuple[str, ...] = ()
+    """What must be known of it beside its description."""
 
     @abstractmethod
     def described(self, question: Question) -> str:

@@ -59,6 +59,11 @@ class RemovalGame:
         """The metric where everything is removed."""
         return torch.cat(self([torch.zeros(1, n, dtype=torch.bool) for n in self.players.counts]))
 
+    @property
+    def indifferent(self) -> list[bool]:
+        """For each example whether the metric was the same, to the last bit, in all coalitions that were asked about."""
+        return [all(bool((found == value).all()) for found in own.values()) for own, value in zip(self._known, self.metric, strict=True)]
+
     def __call__(self, coalitions: Sequence[Bool[Tensor, "_set _player"]]) -> list[Float[Tensor, " _set"]]:
         """The metric, its mean over the draws of the baseline.
 
