@@ -17,7 +17,7 @@ from views.extremes import HOSTILE, extreme_documents
 from views.sample import PROMPT, sample_document, sample_drawings, sample_patterns
 
 from sonde.results.document import Document, Section
-from sonde.results.drawing import table
+from sonde.results.drawing import table, unpacked_map
 from sonde.views import notebook, page
 from sonde.views.text import readable, shared_size, token
 
@@ -92,7 +92,7 @@ def test_values_by_keyboard(sample: Watched) -> None:
     assert readout.is_hidden()
 
 
-@pytest.mark.parametrize("key", ["surprisal", "task", "lens", "kl", "patching", "ranked", "adds"])
+@pytest.mark.parametrize("key", ["surprisal", "task", "lens", "kl", "patching", "ranked", "adds", "deletion", "plane", "spread", "pixels"])
 def test_every_kind_reads_by_keyboard(sample: Watched, key: str) -> None:
     drawn = figure(sample, sample_drawings()[key].title.split("`")[0])
     drawn.locator(".stage").last.focus()
@@ -181,6 +181,109 @@ def test_tabs_are_gone_through_by_keyboard(sample: Watched) -> None:
     assert sample.page.evaluate("document.activeElement.closest('.panel') === document.querySelector('.panel')")
 
 
+def test_a_map_is_read_over_its_picture(sample: Watched) -> None:
+    drawn = figure(sample, "Which pixels speak")
+    canvas, readout = drawn.locator(".easel canvas"), drawn.get_by_role("status")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    sample.page.mouse.move(box["x"] + box["width"] * 5.5 / 24, box["y"] + box["height"] * 10.5 / 24)
+    value = unpacked_map(sample_drawings()["pixels"].data["map"])[10][5]
+    assert "row 10, column 5" in readout.inner_text()
+    assert f"{abs(value):.5g} logits" in readout.inner_text()
+
+    def colour(across: float, down: float) -> list[int]:
+        """The middle of a cell of the map, as painted."""
+        return canvas.evaluate(
+            """(c, [x, y]) => { const copy = new OffscreenCanvas(1, 1).getContext('2d');
+            copy.drawImage(c, c.width * x / 24, c.height * y / 24, 1, 1, 0, 0, 1, 1); return [...copy.getImageData(0, 0, 1, 1).data] }""",
+            [across + 0.5, down + 0.5],
+        )
+
+    assert colour(5, 10)[0] > colour(5, 10)[2] + 60  # on the ring: orange
+    assert colour(22, 2)[2] > colour(22, 2)[0] + 60  # on the bar: blue
+    drawn.get_by_role("button", name="map", exact=True).click()
+    assert min(colour(0, 23)) > 235  # near zero: the page
+    drawn.get_by_role("button", name="picture", exact=True).click()
+    assert colour(22, 2) == [round(255 * part) for part in (0.12, 0.16, 0.25)] + [255]
+    drawn.get_by_role("button", name="map over picture").click()
+    drawn.get_by_role("slider").fill("0")
+    assert max(colour(5, 10)[:3]) - min(colour(5, 10)[:3]) < 3  # no map: the picture in grey
+
+
+def test_a_cell_of_the_gallery_opens_its_map(sample: Watched) -> None:
+    drawn = figure(sample, "Does the explanation notice")
+    assert drawn.locator(".part-label").inner_text() == "gradient · none"
+    drawn.locator(".gallery").focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        sample.page.keyboard.press(key)
+    assert drawn.locator(".part-label").inner_text() == "guided backpropagation · 1"
+    assert drawn.locator(".chosen .name").inner_text() == "ρ = 0.94"
+
+
+def test_the_nearest_point_is_read(sample: Watched) -> None:
+    drawn = figure(sample, "How far can attention move")
+    drawn.scroll_into_view_if_needed()
+    # the third adversary, from the axes' own tick labels
+    at = drawn.locator("svg").first.evaluate(
+        """svg => { const texts = [...svg.querySelectorAll('text')], box = svg.getBoundingClientRect();
+        const x = (label) => Number(texts.find(t => t.textContent === label && t.getAttribute('text-anchor') === 'middle').getAttribute('x'));
+        const y = (label) => Number(texts.find(t => t.textContent === label && t.getAttribute('text-anchor') === 'end').getAttribute('y'));
+        return [box.x + x('0') + (x('0.10') - x('0')) * 0.8, box.y + y('0.5')] }"""
+    )
+    sample.page.mouse.move(at[0] + 4, at[1] + 4)
+    words = drawn.get_by_role("status").inner_text()
+    assert all(word in words for word in ("adversaries", "λ = 0.01", "0.08", "0.5"))
+    sample.page.mouse.move(at[0], at[1] + 60)
+    assert drawn.get_by_role("status").is_hidden()
+
+
+def test_weights_are_swapped_and_both_outputs_stay(sample: Watched) -> None:
+    drawn = figure(sample, "Must it look where")
+    colours = []
+    for name in ("learned", "adversarial"):
+        drawn.get_by_role("tab", name=name).click()
+        colours.append([one.evaluate("e => getComputedStyle(e).backgroundColor") for one in drawn.locator(".panel:not(.closed) .token").all()])
+        assert [output.inner_text() for output in drawn.locator(".output").all()] == ["positive 0.981", "positive 0.974", "positive 0.913"]
+    assert colours[0] != colours[1]
+    drawn.locator(".panel:not(.closed) .token").nth(7).hover()
+    words = drawn.locator(".panel:not(.closed)").get_by_role("status").inner_text()
+    assert "0.02 attention weight" in words
+    assert "0.71" in words  # under the learned weights
+    assert "0.830 apart" in drawn.inner_text()
+
+
+def test_a_table_is_sorted_by_its_heads_and_scrolls_inside_itself(sample: Watched) -> None:
+    drawn = figure(sample, "Which phenomena does each")
+    names = [row[0] for row in sample_drawings()["phenomena"].data["rows"]]
+    figures = {row[0]: row[3] for row in sample_drawings()["phenomena"].data["rows"]}
+    head = drawn.get_by_role("button", name="binding")
+    for order in (sorted(names, key=lambda name: -figures[name]), sorted(names, key=figures.get), names):
+        head.click()
+        assert drawn.locator("tbody tr td:first-child").all_inner_texts() == order
+    sample.page.set_viewport_size({"width": 400, "height": 900})
+    scroller, first = drawn.locator(".table"), drawn.locator("tbody td").first
+    assert scroller.evaluate("e => e.scrollWidth > e.clientWidth")
+    before = first.bounding_box()["x"]
+    scroller.evaluate("e => { e.scrollLeft = 400 }")
+    assert first.bounding_box()["x"] == before  # the names stay
+
+
+def test_a_control_with_a_course_of_its_own_is_read_beside_the_curves(sample: Watched) -> None:
+    drawn = figure(sample, "How fast does the answer go")
+    drawn.locator(".stage").focus()
+    sample.page.keyboard.press("End")
+    assert "control, random order" in drawn.get_by_role("status").inner_text()
+    assert "0.34 (0.19 to 0.49)" in drawn.get_by_role("status").inner_text()
+
+
+def test_strips_side_by_side_share_their_hover(sample: Watched) -> None:
+    sample.page.locator(".contents a", has_text="Does another model").click()
+    left, right = sample.page.locator(".beside .part").all()
+    left.locator(".token").nth(3).hover()
+    token, echo = right.locator(".strip .token").nth(3).bounding_box(), right.locator(".echo").bounding_box()
+    assert (abs(token["x"] - echo["x"]) < 2, abs(token["y"] - echo["y"]) < 2) == (True, True)
+
+
 def test_a_link_opens_a_folded_section(sample: Watched) -> None:
     strip = sample.page.locator(".fold .strip").first
     assert not strip.is_visible()
@@ -226,7 +329,7 @@ def test_everything_focusable_has_a_name(sample: Watched) -> None:
 
 def test_pictures_and_numbers_can_be_saved(sample: Watched) -> None:
     # Chromium asks before the eleventh download of one page: half the kinds are enough here
-    for key in ("pushes", "attention", "lens", "adds"):
+    for key in ("pushes", "attention", "lens", "adds", "pixels"):
         drawing = sample_drawings()[key]
         drawn = figure(sample, drawing.title.split("`")[0])
         with sample.page.expect_download() as picture:
@@ -245,6 +348,9 @@ def test_pictures_and_numbers_can_be_saved(sample: Watched) -> None:
             stored = {(row[0], int(row[1]), int(row[3])): float(row[5]) for row in rows[1:]}
             patterns = sample_patterns()
             assert max(abs(weight - patterns[2][1][query][place]) for (head, query, place), weight in stored.items() if head == "2.1") < 0.0025
+        if key == "pixels":
+            assert [float(row[2]) for row in rows[1:]] == [value for line in unpacked_map(drawing.data["map"]) for value in line]
+            assert root.find(".//{*}image").get("href").startswith("data:image/png")
         if key == "adds":
             assert [row[0] for row in rows[-3:]] == ["remainder", "total", "control: a random head"]
             assert sum(float(row[1]) for row in rows[1:-2]) == pytest.approx(float(rows[-2][1]), abs=1e-3)
@@ -256,7 +362,7 @@ def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)"
     assert shown.locator(".evidence:visible").count() == shown.locator("details.claim").count()
-    assert shown.locator(".panel .strip:visible").count() == 3  # every tab
+    assert shown.locator(".panel .strip:visible").count() == 6  # every tab, and every set of weights
     assert shown.locator(".fold .strip:visible").count() == 2
     corner = shown.evaluate(
         "(() => { const c = document.querySelector('canvas'); return [...c.getContext('2d').getImageData(c.width - 4, 4, 1, 1).data] })()"

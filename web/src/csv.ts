@@ -1,7 +1,8 @@
 // A drawing's numbers as CSV: one row per value, every label as it is.
 
 import { Patterns } from "./patterns.ts";
-import type { Drawing, Entry, Packed } from "./types.ts";
+import { ValueMap } from "./pixels.ts";
+import type { Drawing, Entry, Packed, PackedMap } from "./types.ts";
 
 export function csv(drawing: Drawing): string {
   return rowsOf(drawing)
@@ -74,7 +75,12 @@ function rowsOf(drawing: Drawing): Entry[][] {
       const points = drawing.data.series.flatMap((one) =>
         labels.map((label, i) => [one.name, label, one.values[i] ?? null, one.low?.[i] ?? null, one.high?.[i] ?? null]),
       );
-      const { label, value: mean, interval } = drawing.control;
+      const { control } = drawing;
+      const { label, value: mean, interval } = control;
+      const { name: random, values, low, high } = control;
+      labels.forEach((place, i) => {
+        if (values) points.push([`control: ${random}`, place, values[i] ?? null, low?.[i] ?? null, high?.[i] ?? null]);
+      });
       if (label) points.push([`control: ${label}`, null, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null]);
       return [["series", name, value, "low", "high"], ...points];
     }
@@ -99,12 +105,59 @@ function rowsOf(drawing: Drawing): Entry[][] {
       ]);
       return [[...columns, "difference low", "difference high"], ...rows];
     }
-    case "table":
-      return [drawing.data.columns, ...drawing.data.rows];
+    case "scatter": {
+      const points = drawing.data.series.flatMap(({ name, x, y, low, high, labels }) =>
+        x.map((across, i) => [name, labels?.[i] ?? null, across, y[i] ?? null, low?.[i] ?? null, high?.[i] ?? null]),
+      );
+      const { label, value: mean, interval } = drawing.control;
+      if (label) points.push([`control: ${label}`, null, null, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null]);
+      return [["series", "label", drawing.axes.x.name, unit, "low", "high"], ...points];
+    }
+    case "violins": {
+      const heads = ["label", "n", "missing", "lowest", "lower quartile", "median", "upper quartile", "highest", value];
+      const { labels, violins } = drawing.data;
+      return [
+        heads,
+        ...violins.flatMap(({ n, missing, quartiles, points }, i) =>
+          (points.length ? points : [null]).map((point) => [labels[i] ?? "", n, missing, ...quartiles, point]),
+        ),
+      ];
+    }
+    case "swap": {
+      const { tokens, alternatives } = drawing.data;
+      return [
+        ["weights", "output", "position", "token", value],
+        ...alternatives.flatMap(({ label, output, weights }) =>
+          tokens.map((token, i) => [label, output, i, token, weights[i] ?? null]),
+        ),
+      ];
+    }
+    case "overlay":
+      return [["row", "column", value], ...valuesOf(drawing.data.map)];
+    case "overlays": {
+      const { row, col } = drawing.axes;
+      const maps = drawing.data.maps.flatMap((line, r) =>
+        line.flatMap((map, c) => (map ? valuesOf(map).map((entry) => [row.labels[r] ?? "", col.labels[c] ?? "", ...entry]) : [])),
+      );
+      return [[row.name, col.name, "row", "column", value], ...maps];
+    }
+    case "table": {
+      const { columns, rows, intervals } = drawing.data;
+      if (!intervals) return [columns, ...rows];
+      return [
+        columns.flatMap((name) => [name, `${name}, low`, `${name}, high`]),
+        ...rows.map((row, r) => row.flatMap((entry, c) => [entry, intervals[r]?.[c]?.[0] ?? null, intervals[r]?.[c]?.[1] ?? null])),
+      ];
+    }
     case "tabs":
     case "beside":
       return drawing.data.parts.flatMap((part) => rowsOf(part.drawing).map((row) => [part.label, ...row]));
   }
+}
+
+/** Every value of a map. */
+function valuesOf(packed: PackedMap): Entry[][] {
+  return [...new ValueMap(packed).all()].map(({ row, col, value }) => [row, col, value]);
 }
 
 /** Every stored weight above zero. */

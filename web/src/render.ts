@@ -9,9 +9,14 @@ import { drawHeadGrid } from "./kinds/head_grid.ts";
 import { drawLens } from "./kinds/lens.ts";
 import { drawLines } from "./kinds/lines.ts";
 import { drawMatrix } from "./kinds/matrix.ts";
+import { drawOverlay } from "./kinds/overlay.ts";
+import { drawOverlays } from "./kinds/overlays.ts";
+import { drawScatter } from "./kinds/scatter.ts";
+import { drawSwap } from "./kinds/swap.ts";
 import { drawTable } from "./kinds/table.ts";
 import { drawTokens } from "./kinds/tokens.ts";
 import { drawVerdicts } from "./kinds/verdicts.ts";
+import { drawViolins } from "./kinds/violins.ts";
 import { drawWaterfall } from "./kinds/waterfall.ts";
 import { saveButtons } from "./save.ts";
 import { prose, proseText, visible } from "./text.ts";
@@ -71,6 +76,16 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
       return drawAttention(host, drawing);
     case "head_grid":
       return drawHeadGrid(host, drawing);
+    case "scatter":
+      return drawScatter(host, drawing);
+    case "violins":
+      return drawViolins(host, drawing);
+    case "swap":
+      return drawSwap(host, drawing);
+    case "overlay":
+      return drawOverlay(host, drawing);
+    case "overlays":
+      return drawOverlays(host, drawing);
     case "verdicts":
       return drawVerdicts(host, drawing);
     case "table":
@@ -86,6 +101,7 @@ function isEmpty(drawing: Drawing): boolean {
   switch (drawing.kind) {
     case "tokens":
     case "attention":
+    case "swap":
       return drawing.data.tokens.length === 0;
     case "bars":
     case "waterfall":
@@ -93,9 +109,16 @@ function isEmpty(drawing: Drawing): boolean {
     case "matrix":
     case "lens":
     case "head_grid":
+    case "overlays":
       return drawing.axes.row.labels.length * drawing.axes.col.labels.length === 0;
     case "lines":
       return drawing.axes.x.labels.length === 0;
+    case "violins":
+      return drawing.data.labels.length === 0;
+    case "scatter":
+      return drawing.data.series.every(({ x }) => x.length === 0);
+    case "overlay":
+      return false;
     case "verdicts":
       return drawing.data.verdicts.length === 0;
     case "table":

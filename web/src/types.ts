@@ -22,6 +22,11 @@ export interface Control {
   value?: Value;
   interval?: Interval;
   each?: string;
+  /** a control with a course of its own */
+  name?: string;
+  values?: Value[];
+  low?: Value[];
+  high?: Value[];
 }
 
 export interface Verdict {
@@ -115,6 +120,85 @@ export interface HeadGrid extends Common {
   legend: Colours;
 }
 
+/** One byte per channel of a pixel, with axes (row, col, channel). */
+export interface PackedPicture {
+  rows: number;
+  cols: number;
+  channels: number;
+  range: [number, number];
+  pool: number;
+  pixels: string;
+}
+
+/** Values in steps of 1/30,000 of the largest size, with axes (row, col). */
+export interface PackedMap {
+  rows: number;
+  cols: number;
+  largest: number;
+  pool: number;
+  steps: string;
+}
+
+export interface Overlay extends Common {
+  kind: "overlay";
+  data: { picture: PackedPicture; map: PackedMap; smooth: boolean };
+  legend: Colours;
+  control: Control;
+}
+
+export interface Overlays extends Common {
+  kind: "overlays";
+  data: { pictures: PackedPicture[]; maps: (PackedMap | null)[][]; details?: string[][]; smooth: boolean; own: boolean };
+  axes: Matrix["axes"];
+  legend: Colours;
+}
+
+export interface Points {
+  name: string;
+  x: Value[];
+  y: Value[];
+  low?: Value[];
+  high?: Value[];
+  labels?: string[];
+  joined: boolean;
+}
+
+export interface Scatter extends Common {
+  kind: "scatter";
+  data: { series: Points[]; diagonal: string };
+  axes: { x: Axis };
+  legend: { missing: number };
+  control: Control;
+}
+
+export interface Violin {
+  n: number;
+  missing: number;
+  quartiles: Value[];
+  at: number[];
+  density: number[];
+  points: number[];
+}
+
+export interface Violins extends Common {
+  kind: "violins";
+  data: { labels: string[]; violins: Violin[] };
+  control: Control;
+}
+
+export interface Alternative {
+  label: string;
+  weights: number[];
+  output: string;
+  apart: number;
+}
+
+export interface Swap extends Common {
+  kind: "swap";
+  data: { tokens: string[]; alternatives: Alternative[] };
+  legend: Colours;
+}
+
 export interface Verdicts extends Common {
   kind: "verdicts";
   data: { verdicts: Verdict[] };
@@ -124,7 +208,7 @@ export type Entry = string | number | boolean | null;
 
 export interface Table extends Common {
   kind: "table";
-  data: { columns: string[]; rows: Entry[][] };
+  data: { columns: string[]; rows: Entry[][]; intervals?: Interval[][]; best?: boolean[][] };
 }
 
 export interface Group extends Common {
@@ -132,7 +216,23 @@ export interface Group extends Common {
   data: { parts: { label: string; drawing: Drawing }[] };
 }
 
-export type Drawing = Tokens | Matrix | Lens | Bars | Waterfall | Lines | Attention | HeadGrid | Verdicts | Table | Group;
+export type Drawing =
+  | Tokens
+  | Matrix
+  | Lens
+  | Bars
+  | Waterfall
+  | Lines
+  | Scatter
+  | Violins
+  | Attention
+  | HeadGrid
+  | Swap
+  | Overlay
+  | Overlays
+  | Verdicts
+  | Table
+  | Group;
 
 export interface Sentence {
   text: string;

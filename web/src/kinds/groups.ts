@@ -16,26 +16,33 @@ export function drawBeside(host: HTMLElement, { data }: Group, draw: Draw): void
   host.append(h("div", { class: "beside" }, ...parts));
 }
 
-let made = 0;
-
-/** One at a time. The others keep their place in the layout, unseen, so that all of them are drawn when the page is printed. */
+/** One at a time, behind its label. */
 export function drawTabs(host: HTMLElement, { data, title }: Group, draw: Draw): void {
-  const group = `tabs-${made++}`;
-  const heads = data.parts.map(({ label }, place) =>
-    h(
-      "button",
-      { type: "button", role: "tab", id: `${group}-tab-${place}`, "aria-controls": `${group}-panel-${place}` },
-      ...prose(label),
-    ),
-  );
-  const panels = data.parts.map(({ label, drawing }, place) => {
-    const panel = h(
-      "div",
-      { class: "panel", role: "tabpanel", id: `${group}-panel-${place}`, "aria-labelledby": `${group}-tab-${place}` },
-      h("p", { class: "part-label printed" }, ...prose(label)),
-    );
+  const panels = data.parts.map(({ label, drawing }) => {
+    const panel = h("div", {}, h("p", { class: "part-label printed" }, ...prose(label)));
     draw(panel, drawing);
     return panel;
+  });
+  tabbed(
+    host,
+    title,
+    data.parts.map(({ label }) => prose(label)),
+    panels,
+  );
+}
+
+let made = 0;
+
+/** Panels of which one is seen. The others keep their place in the layout, unseen, so that all of them are drawn when the page is printed. */
+export function tabbed(host: HTMLElement, title: string, names: (Node | string | false)[][], panels: HTMLElement[]): void {
+  const group = `tabs-${made++}`;
+  const heads = names.map((name, place) =>
+    h("button", { type: "button", role: "tab", id: `${group}-tab-${place}`, "aria-controls": `${group}-panel-${place}` }, ...name),
+  );
+  panels.forEach((panel, place) => {
+    panel.classList.add("panel");
+    const names = { role: "tabpanel", id: `${group}-panel-${place}`, "aria-labelledby": `${group}-tab-${place}` };
+    for (const [name, value] of Object.entries(names)) panel.setAttribute(name, value);
   });
   const choose = (chosen: number) => {
     heads.forEach((head, place) => {

@@ -21,6 +21,9 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     ...data.series.flatMap((one) => [...one.values, ...(one.low ?? []), ...(one.high ?? [])]),
     control.value ?? null,
     ...(control.interval ?? []),
+    ...(control.values ?? []),
+    ...(control.low ?? []),
+    ...(control.high ?? []),
   ];
   const known = ends.filter((end) => end !== null);
   const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
@@ -72,33 +75,38 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   }
 
   function curve({ values, low, high }: Series, place: number): SVGElement {
-    const present = (value: Value) => value !== null;
     const group = svg("g", { class: `series-${place}` });
-    const at = (_: Value, i: number) => x(i);
-    if (low && high) {
-      const band = area<Value>()
-        .defined((_, i) => present(low[i] ?? null) && present(high[i] ?? null))
-        .x(at)
-        .y0((_, i) => y(low[i] ?? 0))
-        .y1((_, i) => y(high[i] ?? 0));
-      group.append(svg("path", { class: "interval", d: band(values) ?? "" }));
-    }
-    group.append(
-      svg("path", {
-        class: "curve",
-        d:
-          line<Value>()
-            .defined(present)
-            .x(at)
-            .y((value) => y(value ?? 0))(values) ?? "",
-      }),
-    );
+    if (low && high) group.append(svg("path", { class: "interval", d: between(low, high) }));
+    group.append(svg("path", { class: "curve", d: through(values) }));
     if (values.length <= 40)
       values.forEach((value, i) => value !== null && group.append(svg("circle", { cx: x(i), cy: y(value), r: 2.5 })));
     return group;
   }
 
+  function through(values: Value[]): string {
+    const path = line<Value>()
+      .defined((value) => value !== null)
+      .x((_, i) => x(i))
+      .y((value) => y(value ?? 0));
+    return path(values) ?? "";
+  }
+
+  function between(low: Value[], high: Value[]): string {
+    const band = area<Value>()
+      .defined((value, i) => value !== null && (high[i] ?? null) !== null)
+      .x((_, i) => x(i))
+      .y0((value) => y(value ?? 0))
+      .y1((_, i) => y(high[i] ?? 0));
+    return band(low) ?? "";
+  }
+
   function controlBand(start: number, end: number): SVGElement[] {
+    const { values, low: lower, high: upper } = control;
+    if (values)
+      return [
+        ...(lower && upper ? [svg("path", { class: "band", d: between(lower, upper) })] : []),
+        svg("path", { class: "centre", d: through(values) }),
+      ];
     if (control.value === undefined || control.value === null) return [];
     const [low, high] = control.interval ?? [control.value, control.value];
     const top = y(Math.max(low ?? 0, high ?? 0));
@@ -114,8 +122,10 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     ];
   }
 
+  const course: Series | null = control.values ? { name: control.name ?? "", ...control, values: control.values } : null;
   const words = [visible(unit)];
   if (control.label) words.push(`grey: control, ${proseText(control.label)}: ${readable(control.value ?? null)}`);
+  if (control.name) words.push(`grey: control, ${proseText(control.name)}`);
   if (data.series.some((one) => one.low)) words.push("tinted: interval");
   host.append(h("p", { class: "key" }, ...words.map((word) => h("span", {}, word))));
 
@@ -135,7 +145,10 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     read: ({ col }) => ({
       head: [`${visible(axes.x.name)} ${tokenText(labels[col] ?? "")}`],
       value: visible(unit),
-      lines: data.series.map((one, place): [string, string] => [names[place] ?? "", within(one, col)]),
+      lines: [
+        ...data.series.map((one, place): [string, string] => [names[place] ?? "", within(one, col)]),
+        ...(course ? [[`control, ${proseText(course.name)}`, within(course, col)] as [string, string]] : []),
+      ],
     }),
   };
 }

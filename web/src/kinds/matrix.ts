@@ -5,12 +5,15 @@ import { isClipped, paintOf, shade } from "../colour.ts";
 import { drawToWidth, h, svg, textWidth } from "../dom.ts";
 import type { Cell, Stage } from "../explore.ts";
 import { colourKey } from "../legend.ts";
-import { exact, largest } from "../numbers.ts";
+import { bar, hatch, type Box } from "../marks.ts";
+import { exact, largest, readable } from "../numbers.ts";
 import { placeElements, shortened, tokenText, visible } from "../text.ts";
 import type { Matrix, Value } from "../types.ts";
 
 const SMALLEST = 4; // pixels: cells that would be narrower are pooled
 const WIDEST = 36;
+const FEW_CELLS = 100; // whose values are written into them, where they fit
+const WIDE_ENOUGH = 44;
 const TALLEST = 560;
 const FEW_ROWS = 240; // pixels
 const FONT = "11px ui-monospace, monospace";
@@ -127,7 +130,7 @@ function layoutFor(width: number, { axes, data }: Cells): Layout {
   };
   const rows = Math.ceil(axes.row.labels.length / pool.row);
   const cols = Math.ceil(axes.col.labels.length / pool.col);
-  const cellWidth = Math.min(WIDEST, room / Math.max(1, cols));
+  const cellWidth = Math.min(rows * cols <= FEW_CELLS ? WIDE_ENOUGH : WIDEST, room / Math.max(1, cols));
   // square when they can be; a few rows of narrow cells are made taller, so that they can be pointed at
   const cellHeight = Math.min(TALLEST / Math.max(1, rows), Math.max(Math.min(18, FEW_ROWS / Math.max(1, rows)), cellWidth));
   const tilted = longest > cellWidth - 4;
@@ -163,28 +166,6 @@ function paint(
     }
 }
 
-type Box = [x: number, y: number, width: number, height: number];
-
-function hatch(context: CanvasRenderingContext2D, [x, y, width, height]: Box, colour: string): void {
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  context.strokeStyle = colour;
-  context.beginPath();
-  for (let start = -height; start < width; start += 5) {
-    context.moveTo(x + start, y + height);
-    context.lineTo(x + start + height, y);
-  }
-  context.stroke();
-  context.restore();
-}
-
-function bar(context: CanvasRenderingContext2D, [x, y, width, height]: Box, colour: string): void {
-  context.fillStyle = colour;
-  context.fillRect(x, y + height - 2, width, 2);
-}
-
 /** Among the values that a drawn cell stands for, the place of the one of largest size. */
 function strongest(values: Value[][], pool: Cell, drawn: Cell): Cell {
   let best = { row: drawn.row * pool.row, col: drawn.col * pool.col };
@@ -201,7 +182,7 @@ function strongest(values: Value[][], pool: Cell, drawn: Cell): Cell {
 }
 
 /** Labels, axis names, means and the mark. */
-function annotations(layout: Layout, { axes, data }: Cells, mark: Cell | null): SVGElement {
+function annotations(layout: Layout, { axes, data, legend }: Cells, mark: Cell | null): SVGElement {
   const { pool, rows, cols, left, top, cellWidth, cellHeight, tilted } = layout;
   const picture = svg("svg", { class: "annotations", "aria-hidden": "true" });
   const right = left + cols * cellWidth;
@@ -241,6 +222,19 @@ function annotations(layout: Layout, { axes, data }: Cells, mark: Cell | null): 
     const size = largest(data.col_means.slice(col * pool.col, (col + 1) * pool.col));
     if (longestCol) mean(x - cellWidth * 0.3, bottom + 5, cellWidth * 0.6, (MEANS * size) / longestCol);
   }
+  const like = largest(data.values.flat());
+  if (rows * cols <= FEW_CELLS && pool.row * pool.col === 1)
+    data.values.forEach((line, row) =>
+      line.forEach((value, col) => {
+        const figure = value === null || (value === 0 && legend.low === 0) ? "" : readable(value, { like: 9.99 * like });
+        if (figure && cellHeight >= 14 && textWidth(figure, FONT) <= cellWidth - 4)
+          text(figure, left + (col + 0.5) * cellWidth, top + (row + 0.5) * cellHeight, {
+            class: "inside",
+            "text-anchor": "middle",
+            "dominant-baseline": "central",
+          });
+      }),
+    );
   if (mark) {
     const [x, y] = [left + Math.floor(mark.col / pool.col) * cellWidth, top + Math.floor(mark.row / pool.row) * cellHeight];
     picture.append(svg("rect", { class: "mark", x, y, width: cellWidth - 1, height: cellHeight - 1, rx: 2 }));
@@ -249,5 +243,5 @@ function annotations(layout: Layout, { axes, data }: Cells, mark: Cell | null): 
 }
 
 function shortLabel(label: string): string {
-  return shortened(tokenText(label), 18);
+  return shortened(tokenText(label), 24);
 }

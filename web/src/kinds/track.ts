@@ -67,7 +67,7 @@ export function trackKey(unit: string, zero: string, control: Control, hasInterv
   const items = parts.map(([mark, words]) =>
     h("span", { class: "item" }, mark === "whisker" ? whisker() : h("div", { class: mark }), words),
   );
-  return h("p", { class: "key" }, h("span", {}, visible(unit)), h("span", {}, `0: ${proseText(zero)}`), ...items);
+  return h("p", { class: "key" }, h("span", {}, visible(unit)), zero && h("span", {}, `0: ${proseText(zero)}`), ...items);
 }
 
 function whisker(): HTMLElement {

@@ -12,7 +12,7 @@ from sys import byteorder
 from typing import Any
 
 from sonde.results.drawing.base import flat
-from sonde.results.plain import Numbers, items, mean, nested, number
+from sonde.results.plain import Numbers, items, json_ready, mean, nested, number
 
 STEPS = 30_000
 _MISSING = -(2**15)
@@ -57,7 +57,8 @@ def packed_map(cells: list[list[float | None]], most: int) -> dict[str, Any]:
     """Pack values with axes (row, col)."""
     pool = _factor((len(cells), len(cells[0])), most)
     cells = pooled(cells, pool, strongest)
-    largest = max((abs(cell) for cell in flat(cells) if cell is not None), default=0.0)
+    # rounded as in JSON, so that a page and Python read the same values
+    largest = json_ready(max((abs(cell) for cell in flat(cells) if cell is not None), default=0.0))
     steps = array("h", (_MISSING if cell is None else round(cell / largest * STEPS) if largest else 0 for cell in flat(cells)))
     if byteorder == "big":
         steps.byteswap()
