@@ -66,6 +66,19 @@ def held_out() -> tuple[Float[Tensor, "image 1 8 8"], Int[Tensor, "image"]]:
     return _scaled(stored["images"]), stored["digits"].long()
 
 
+def seen() -> tuple[Float[Tensor, "image 1 8 8"], Int[Tensor, "image"]]:
+    """The pictures of training, as the network takes them; they come with scikit-learn.
+
+    Returns:
+        The pictures, 0 for paper and 1 for ink, and the digits that they show.
+
+    Raises:
+        LoadError: scikit-learn is not there.
+    """
+    stored, _ = _everything()
+    return _scaled(stored["images"]), stored["digits"].long()
+
+
 def _scaled(images: Tensor) -> Tensor:
     return images[:, None].float() / _INK
 
