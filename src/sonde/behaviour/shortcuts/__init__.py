@@ -10,6 +10,7 @@ __all__ = [
     "CleverHans",
     "Cue",
     "CueEffect",
+    "CueShare",
     "MapClusters",
     "PatchScan",
     "Shortcuts",
