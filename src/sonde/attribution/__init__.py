@@ -14,7 +14,7 @@ from sonde.attribution.attention import (
     AttentionStudy,
 )
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Cascade, Curves, RobustFidelity, Sums
+from sonde.attribution.evaluation import Cascade, Curves, Response, RobustFidelity, Stability, Sums
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
@@ -42,8 +42,10 @@ __all__ = [
     "Counterfactual",
     "Curves",
     "Fidelity",
+    "Response",
     "RobustFidelity",
     "Rule",
+    "Stability",
     "Sums",
     "Surrogate",
     "SurrogateTree",

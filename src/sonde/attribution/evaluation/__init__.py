@@ -1,22 +1,35 @@
 """Evidence for attributions: whether the places that a method names matter to the model, and whether its map has anything to do with the model."""
 
+from sonde.attribution.evaluation.axioms import completeness, dummy, invariance, rescaled
+from sonde.attribution.evaluation.bump import LocalBump
 from sonde.attribution.evaluation.cascade import Cascade, cascade
 from sonde.attribution.evaluation.curves import Curves, curves
 from sonde.attribution.evaluation.fidelity import RobustFidelity, robust_fidelity
 from sonde.attribution.evaluation.ignorant import edge_detector
 from sonde.attribution.evaluation.others import OtherExamples
+from sonde.attribution.evaluation.query import Response, direct_query
 from sonde.attribution.evaluation.similarity import similarities, ssim
+from sonde.attribution.evaluation.stability import Stability, max_sensitivity
 from sonde.attribution.evaluation.subsets import Sums, sums
 
 __all__ = [
     "Cascade",
     "Curves",
-    "RobustFidelity",
+    "LocalBump",
     "OtherExamples",
+    "Response",
+    "RobustFidelity",
+    "Stability",
     "Sums",
     "cascade",
+    "completeness",
     "curves",
+    "direct_query",
+    "dummy",
     "edge_detector",
+    "invariance",
+    "max_sensitivity",
+    "rescaled",
     "robust_fidelity",
     "similarities",
     "ssim",

@@ -162,10 +162,10 @@ def curves(
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> task = sonde.tasks.load("agreement", model, n=4)
+    >>> task = sonde.tasks.load("agreement", model, n=2)
     >>> attribution = sonde.attribution.gradient_x_input(model, task)
-    >>> curves(model, task, attribution, orders=2).deletion.shape
-    torch.Size([4, 11])
+    >>> curves(model, task, attribution, removal=" dog", orders=1).deletion.shape
+    torch.Size([2, 11])
     """
     if orders < 1:
         raise InputError(f"orders={orders}: without random orders a curve says nothing; give at least 1")

@@ -26,6 +26,12 @@ def applied(method: Method, model: Model, inputs: Any, of: Metric | None) -> Att
     return method(model, inputs) if of is None else method(model, inputs, of=of)
 
 
+def refuse_tokens(inputs: Any) -> None:
+    """Refuse inputs that can't be moved a little or widened by noise."""
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+        raise InputError("noise can be added to numbers, not to tokens: give a table or pictures as a floating-point tensor")
+
+
 def game(model: Model, task: Any, of: Metric | None, attribution: Attribution, baseline: Given) -> RemovalGame:
     """The game of removal that judges an attribution: its places are the players.
 
