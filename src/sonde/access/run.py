@@ -184,6 +184,15 @@ class Run(Readings):
         """True at real tokens."""
         return self.inputs.mask
 
+    def detached(self, values: Readings) -> "Run":
+        """The same run without its graph, holding other readings.
+
+        Arguments:
+            values: what it holds.
+        """
+        logits = self._logits.detach() if isinstance(self._logits, Tensor) else None
+        return Run(values._held, logits, self.inputs, self.kernel, self.notes, self.columns)
+
     def __repr__(self) -> str:
         logits = "none" if self._logits is None else " x ".join(map(str, self.logits.shape))
         return "\n".join(
@@ -215,11 +224,14 @@ class Gradients(Readings):
         values: the sites' values, which some methods multiply with.
         metric: the metric's value for each example.
         run: the forward that was differentiated.
+
+    `run` holds that forward without its graph, with the values of the sites.
     """
 
     def __init__(self, held: Mapping[Site, Held], values: Readings, metric: Float[Tensor, " batch"], run: Run):
         super().__init__(held, run.inputs.rows)
         self.values, self.metric, self.tokens, self.notes = values, metric, run.tokens, run.notes
+        self.run = run.detached(values)
 
     def __repr__(self) -> str:
         return "\n".join([f"Gradients of a metric on {len(self.metric)} examples, {len(self)} sites", *self._repr_lines()])

@@ -13,6 +13,7 @@ from sonde.attribution.attention import (
     AttentionRivals,
     AttentionStudy,
 )
+from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
 from sonde.attribution.evaluation import Cascade, Curves, Response, RobustFidelity, Stability, Sums
 from sonde.attribution.expected import expected_gradients
@@ -56,9 +57,12 @@ __all__ = [
     "evaluation",
     "exact_shapley",
     "expected_gradients",
+    "grad_cam",
+    "grad_cam_plus_plus",
     "gradient",
     "gradient_x_input",
     "guided_backpropagation",
+    "guided_grad_cam",
     "integrated_gradients",
     "kernel_shap",
     "lime",

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
@@ -22,9 +23,12 @@ METHODS: Mapping[str, Method] = {
         deconvnet,
         exact_shapley,
         expected_gradients,
+        grad_cam,
+        grad_cam_plus_plus,
         gradient,
         gradient_x_input,
         guided_backpropagation,
+        guided_grad_cam,
         integrated_gradients,
         kernel_shap,
         lime,

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from sonde.access import Metric, Model
 from sonde.access.inputs import Given
+from sonde.access.model import Edits
 from sonde.access.removal import Question
+from sonde.access.removal.question import input_site
 from sonde.attribution.results import Attribution, by_token
 from sonde.results import InputError, Recipe
 from sonde.tasks import Task, unit_of
@@ -27,11 +29,44 @@ def ask(model: Model, task: Task | Given, of: Metric | None, at: str | None = No
     Raises:
         InputError: no example, no metric, or inputs that don't fit the model.
     """
-    if not isinstance(task, Task):
-        return Question.ask(model, task, of, at, bos)
-    if not len(task):
-        raise InputError(f"the task {task.name!r} has no examples{': ' + task.notes[0] if task.notes else ''}")
-    return Question.ask(model, task.clean, of or task.metric, at)
+    inputs, metric = given(task, of)
+    return Question.ask(model, inputs, metric, at, bos)
+
+
+def differentiate(
+    model: Model, task: Task | Given, of: Metric | None, at: str | None = None, bos: bool | None = None, edits: Edits = ()
+) -> tuple[Question, Float[Tensor, "example *axis"]]:  # fmt: skip
+    """The question, and the gradient at its site, by one forward and one backward pass over all examples.
+
+    Arguments:
+        model, task, of, at, bos: as for `ask`.
+        edits: backward rules.
+
+    Raises:
+        InputError: no example, no metric, or inputs that don't fit the model.
+    """
+    inputs, metric = given(task, of)
+    site = at or input_site(model)
+    gradients = model.grad(inputs, of=metric, at=site, edits=edits, bos=bos)
+    return Question.of_run(model, inputs, metric, site, gradients.run), gradients[site]
+
+
+def given(task: Task | Given, of: Metric | None) -> tuple[Given, Metric]:
+    """The inputs and the metric of a task, or those given.
+
+    Arguments:
+        task, of: as for `ask`.
+
+    Raises:
+        InputError: no example, or no metric.
+    """
+    if isinstance(task, Task):
+        if not len(task):
+            raise InputError(f"the task {task.name!r} has no examples{': ' + task.notes[0] if task.notes else ''}")
+        return task.clean, of or task.metric
+    if of is None:
+        raise InputError("say what is to be explained: give a task, or a metric such as of=sonde.tasks.LogitDifference(target, foil)")
+    return task, of
 
 
 def summed(question: Question, values: Float[Tensor, "example *axis"]) -> Float[Tensor, "example *kept"]:
@@ -63,7 +98,8 @@ def answer(
         if "groups" not in more:
             values = by_token(values, question.mask)
             more |= {name: by_token(more[name], question.mask) for name in ("error", "spread") if more.get(name) is not None}
-    pictures = question.value.detach().float().cpu() if question.axes == ("channel", "row", "col") and question.value.shape[1] in (1, 3) else None
+    shown = more.pop("pictures", question.value if question.axes == ("channel", "row", "col") else None)
+    pictures = shown.detach().float().cpu() if shown is not None and shown.shape[1] in (1, 3) else None
     seed = more.pop("seed", None)
     return Attribution(
         method=method,

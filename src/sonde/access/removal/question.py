@@ -60,7 +60,20 @@ class Question:
         if of is None:
             raise InputError("say what is to be explained: give a task, or a metric such as of=sonde.tasks.LogitDifference(target, foil)")
         site = at or input_site(model)
-        run = model.run(inputs, read=[site], logits=logits_for(of), bos=bos)
+        return Question.of_run(model, inputs, of, site, model.run(inputs, read=[site], logits=logits_for(of), bos=bos))
+
+    @staticmethod
+    def of_run(model: Model, inputs: Given, of: Metric, site: str, run: Run) -> "Question":
+        """The question that a run of the inputs has looked at already.
+
+        Arguments:
+            model, inputs, of: as for `ask`.
+            site: the site.
+            run: the run, which has read the site.
+
+        Raises:
+            SiteUnavailable: a site that holds no numbers with gradients.
+        """
         if not run[site].is_floating_point():
             raise SiteUnavailable(f"{site!r} holds {run[site].dtype}: name a site of floating-point numbers with at=, such as the embedding's ':out'")
         if run.mask is None or model.architecture.towers:
