@@ -364,6 +364,10 @@ def test_paper_is_light_and_shows_the_evidence(watched: Watched) -> None:
     assert shown.locator(".evidence:visible").count() == shown.locator("details.claim").count()
     assert shown.locator(".panel .strip:visible").count() == 6  # every tab, and every set of weights
     assert shown.locator(".fold .strip:visible").count() == 2
+    shown.set_viewport_size({"width": 680, "height": 900})  # the width of a sheet of A4 between its margins
+    watched.settle()
+    cut = "[...document.querySelectorAll('.table, .gallery, .lens')].filter(e => e.scrollWidth > 681).length"
+    assert shown.evaluate(cut) == 0  # nothing scrolls on paper
     corner = shown.evaluate(
         "(() => { const c = document.querySelector('canvas'); return [...c.getContext('2d').getImageData(c.width - 4, 4, 1, 1).data] })()"
     )

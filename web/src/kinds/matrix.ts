@@ -226,7 +226,7 @@ function annotations(layout: Layout, { axes, data, legend }: Cells, mark: Cell |
   if (rows * cols <= FEW_CELLS && pool.row * pool.col === 1)
     data.values.forEach((line, row) =>
       line.forEach((value, col) => {
-        const figure = value === null || (value === 0 && legend.low === 0) ? "" : readable(value, { like: 9.99 * like });
+        const figure = inside(value, like, legend.low < 0);
         if (figure && cellHeight >= 14 && textWidth(figure, FONT) <= cellWidth - 4)
           text(figure, left + (col + 0.5) * cellWidth, top + (row + 0.5) * cellHeight, {
             class: "inside",
@@ -240,6 +240,14 @@ function annotations(layout: Layout, { axes, data, legend }: Cells, mark: Cell |
     picture.append(svg("rect", { class: "mark", x, y, width: cellWidth - 1, height: cellHeight - 1, rx: 2 }));
   }
   return picture;
+}
+
+/** A value as it is written into its cell: two digits of the largest; what is not looked at stays empty. */
+function inside(value: Value, like: number, signed: boolean): string {
+  if (value === null) return "";
+  const figure = readable(value, { like: 9.99 * like });
+  if (/[1-9]/u.test(figure)) return figure;
+  return signed ? "0" : "";
 }
 
 function shortLabel(label: string): string {
