@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.results import Drawing, InputError, Result, Verdict
-from sonde.results.drawing import bars, matrix, tokens
+from sonde.results.drawing import Scale, bars, matrix, overlay, tokens
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -134,6 +134,9 @@ class Attribution(Result):
         if self.groups is not None and self.tokens:
             row = self.tokens[example]
             return tokens(title, self.unit, row, cells[: len(row)], note=f"{note} Tokens of one group share its value.")
+        if cells.ndim == 2 and self.pictures is not None:
+            scale: Scale = "sequential" if "unsigned" in self.method else "diverging"
+            return overlay(title, self.unit, self.pictures[example], cells, scale=scale, note=note)
         if cells.ndim == 2:
             down, across = self.axes[-2:] if self.groups is None else ("row", "col")
             rows, cols = [str(i) for i in range(cells.shape[0])], [str(i) for i in range(cells.shape[1])]
