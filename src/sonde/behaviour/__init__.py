@@ -24,10 +24,12 @@ from sonde.behaviour.shortcuts import (
 from sonde.behaviour.suites import SuiteResult
 from sonde.behaviour.surprisal import Surprisal, surprisal
 from sonde.behaviour.tables import Encoder, Table, read_table, train_classifier
+from sonde.behaviour.winogender import Coreference, coreference, read_schemas
 
 __all__ = [
     "Audit",
     "Calibration",
+    "Coreference",
     "CleverHans",
     "Credit",
     "Cue",
@@ -47,6 +49,7 @@ __all__ = [
     "Table",
     "audit",
     "calibration",
+    "coreference",
     "clever_hans",
     "cluster_maps",
     "column",
@@ -55,6 +58,7 @@ __all__ = [
     "in_table",
     "patch",
     "pictures",
+    "read_schemas",
     "read_table",
     "reliability",
     "scan_patches",

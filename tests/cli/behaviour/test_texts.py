@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from winogender_files import TEMPLATES, folder
 
 import sonde
-from sonde.behaviour import suites, surprisal
+from sonde.behaviour import coreference, read_schemas, suites, surprisal
 from sonde.cli import main
 
 
@@ -85,3 +86,17 @@ def test_the_examples_are_the_default(capsys):
 )
 def test_mistakes(capsys, arguments, said):
     assert said in refused(capsys, *arguments)
+
+
+def test_coreference(capsys, tmp_path):
+    place = folder(tmp_path, templates=(*TEMPLATES, "nurse\tpatient\t7\tThe $OCCUPATION told the $PARTICIPANT that $NOM_PRONOUN left."))
+    wanted = coreference(sonde.load("specimen:words"), read_schemas(place))
+    data = common(json.loads(run(capsys, "coreference", place, "--check", "--json").out), "coreference")
+    assert any("templates.tsv, line 5: the answer '7'" in warning for warning in data["warnings"])
+    (result,) = data["results"]
+    assert [sentence["partial"] for sentence in result["sentences"]] == pytest.approx(wanted.partial.tolist())
+    assert result["measures"][0] == {"measure": "right, partial substitution", "value": wanted.accuracy().value, "low": wanted.accuracy().low,
+                                     "high": wanted.accuracy().high, "n": 6}  # fmt: skip
+    assert [verdict["holds"] for verdict in data["verdicts"]] == [None, None]
+    assert "against the majority" in run(capsys, "coreference", place).out
+    assert "there is no" in refused(capsys, "coreference", tmp_path / "none")

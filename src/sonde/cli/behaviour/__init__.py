@@ -3,9 +3,10 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.behaviour import suite, surprisal
+from sonde.cli.behaviour import coreference, suite, surprisal
 
 ACTIONS: tuple[ModuleType, ...] = (
+    coreference,
     suite,
     surprisal,
 )

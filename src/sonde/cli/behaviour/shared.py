@@ -1,14 +1,20 @@
 """What actions that compare models on texts have in common: which models, how texts begin, and where the findings go."""
 
 import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
+    from sonde.results import Verdict
     from sonde.results.document import Document
+
+T = TypeVar("T")
+Done = TypeVar("Done")
 
 
 def add_options(action: argparse.ArgumentParser) -> None:
@@ -49,3 +55,26 @@ def told(arguments: argparse.Namespace, document: "Document") -> None:
         Path(arguments.out).write_text(page(document), encoding="utf-8")
         if not arguments.json:
             print(f"page written to {arguments.out}")
+
+
+def each(items: Iterable[T], done: Callable[[T], Done]) -> tuple[list[Done], list[str]]:
+    """What became of each item, and why others were refused; raises where all were.
+
+    Arguments:
+        items: files, models.
+        done: what is done with each.
+    """
+    found, refused = [], []
+    for item in items:
+        try:
+            found.append(done(item))
+        except InputError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return found, [f"left out: {error}" for error in refused]
+
+
+def plain_verdict(verdict: "Verdict") -> dict[str, Any]:
+    """A verdict as plain data, with whether it holds."""
+    return {**asdict(verdict), "holds": verdict.holds}

@@ -5,9 +5,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import add_options, opened, told
+from sonde.cli.behaviour.shared import add_options, each, opened, plain_verdict, told
 from sonde.cli.printing import print_json
-from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -39,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.jobs import track
     from sonde.results.document import Document, Section, Sentence
 
-    suites, warnings = _each(arguments.files or list(EXAMPLES), read_suite)
+    suites, warnings = each(arguments.files or list(EXAMPLES), read_suite)
     models = opened(arguments)
     pairs = [(suite, model) for suite in suites for model in models]
     base: Any = 2 if arguments.base == "2" else "e"
-    found, unread = _each(track(pairs, "suites", shown=not arguments.json), lambda pair: (*pair, evaluate(pair[1], pair[0], base, arguments.bos)))
+    found, unread = each(track(pairs, "suites", shown=not arguments.json), lambda pair: (*pair, evaluate(pair[1], pair[0], base, arguments.bos)))
     results = [result for _, _, result in found]
     verdicts: list[Verdict] = []
     if arguments.check:
@@ -52,26 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
         warnings += [f"{result.suite}, {result.model}: {note}" for note in (*result.bad, *result.notes)]
     warnings += unread
     if arguments.json:
-        print_json(arguments, start, models[0], warnings=warnings, results=[_plain(*one) for one in found], verdicts=[_verdict(v) for v in verdicts])
+        print_json(
+            arguments, start, models[0], warnings=warnings, results=[_plain(*one) for one in found], verdicts=[plain_verdict(v) for v in verdicts]
+        )
     sections = [Section("accuracy", "How often do the formulas hold?", drawings=[accuracies(results)])]
     sections += [Section(f"suite-{i}", f"{result.suite}, {result.model}", drawings=[result.drawing()]) for i, result in enumerate(results)]
     if verdicts:
         sections.append(Section("evidence", "Is it what the model has learnt?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
     told(arguments, Document("Is the model surprised where the grammar says so?", "; ".join(warnings), (), sections))
     return 0
-
-
-def _each(items: Any, done: Any) -> tuple[list[Any], list[str]]:
-    """What became of each item, and of those that are refused why; raises where all are."""
-    found, refused = [], []
-    for item in items:
-        try:
-            found.append(done(item))
-        except InputError as error:
-            refused.append(error)
-    if not found:
-        raise refused[0]
-    return found, [f"left out: {error}" for error in refused]
 
 
 def _plain(suite: "Suite", model: "Model", result: "SuiteResult") -> dict[str, Any]:
@@ -91,9 +79,3 @@ def _share(share: "Share | None") -> dict[str, Any]:
     if share is None:
         return {"share": None, "low": None, "high": None, "n": 0}
     return {"share": share.share, "low": share.low, "high": share.high, "n": share.n}
-
-
-def _verdict(verdict: "Verdict") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {**asdict(verdict), "holds": verdict.holds}

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import add_options, opened, told
+from sonde.cli.behaviour.shared import add_options, each, opened, told
 from sonde.cli.printing import print_json
 from sonde.results import InputError
 
@@ -83,20 +83,17 @@ def _read(model: "Model", texts: list[str], arguments: argparse.Namespace) -> "t
     from sonde.behaviour import surprisal
     from sonde.behaviour.reading import refuse_text
 
-    good, bad = [], []
-    for i, text in enumerate(texts):
-        try:
-            refuse_text(model, text, f"text {i + 1}", arguments.bos, arguments.stride)
-            good.append(text)
-        except InputError as error:
-            bad.append(error)
-    if not good:
-        raise bad[0]
+    def readable(numbered: tuple[int, str]) -> str:
+        i, text = numbered
+        refuse_text(model, text, f"text {i}", arguments.bos, arguments.stride)
+        return text
+
+    good, bad = each(enumerate(texts, 1), readable)
     base: Any = 2 if arguments.base == "2" else "e"
     result = surprisal(
         model, good, base=base, bos=arguments.bos, correct_boundaries=not arguments.sums, stride=arguments.stride, progress=not arguments.json
     )
-    return result, [f"left out: {error}" for error in bad]
+    return result, bad
 
 
 def _plain(model: "Model", result: "Surprisal") -> dict[str, Any]:
