@@ -32,6 +32,8 @@ _HOMES = {
     "PerRow": "sonde.access",
     "Span": "sonde.access",
     "Basis": "sonde.access",
+    "Interventional": "sonde.access.removal",
+    "Observational": "sonde.access.removal",
     "SondeError": "sonde.results",
     "Verdict": "sonde.results",
 }

@@ -1,6 +1,7 @@
 """What every attribution method returns: one number per token, pixel, feature or group of them, with what it needs to be judged."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sonde.tasks import Task
 
 MOST_BARS = 60
+OPAQUE = re.compile(r"tensor |[A-Z]\w+\(.*\)$")  # what a recipe says of an argument that it does not keep
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,11 +153,10 @@ class Attribution(Result):
 
         self.refuse_other(model)
         arguments = dict(self.recipe.arguments)
-        opaque = [name for name, value in arguments.items() if isinstance(value, str) and value.startswith("tensor ")]
+        opaque = [name for name, value in arguments.items() if isinstance(value, str) and OPAQUE.match(value)]
         if opaque:
-            raise InputError(
-                f"{opaque[0]} was given as a tensor, which the recipe does not keep: call sonde.attribution.check with the method itself"
-            )
+            kind = "a tensor" if str(arguments[opaque[0]]).startswith("tensor ") else "an object"
+            raise InputError(f"{opaque[0]} was given as {kind}, which the recipe does not keep: call sonde.attribution.check with the method itself")
         if "tolerance" in arguments:
             arguments["tolerance"] = math.inf  # the order of tokens settles long before their sum
         again = getattr(attribution, self.recipe.function.rpartition(".")[2])
