@@ -11,6 +11,7 @@ from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
 from sonde.attribution.lime import lime
 from sonde.attribution.occlusion import occlusion
+from sonde.attribution.relevance import lrp
 from sonde.attribution.results import Attribution
 from sonde.attribution.shapley import exact_shapley, kernel_shap, permutation_shapley
 from sonde.attribution.smooth import smooth_grad
@@ -32,6 +33,7 @@ METHODS: Mapping[str, Method] = {
         integrated_gradients,
         kernel_shap,
         lime,
+        lrp,
         occlusion,
         permutation_shapley,
         smooth_grad,
