@@ -26,7 +26,7 @@ SHOWN = ("attribution", "lens", "patching", "verification")
 
 
 def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
-    """The kinds of drawings that a report does not show alone, each of them about indirect objects in `words`."""
+    """The kinds of drawings that a report does not show alone, most of them about indirect objects in `words`."""
     one, many = (sonde.tasks.load("ioi", model, n=n, seed=0) for n in (1, 32))
     run = model.run(one.clean, read="blocks.*.attn.pattern")
     tokens = list(run.tokens[0])
@@ -47,6 +47,7 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
         "waterfall": drawing.waterfall(
             "What does the answer add up from?", parts.unit, parts.names, parts.values.mean(1), total=float(parts.metric.mean())
         ),
+        "suite": sonde.behaviour.suites.evaluate(model, "number_agreement").drawing(),
         "beside": drawing.beside("Do two methods agree?", [(name, method(model, one).drawing()) for name, method in methods.items()]),
     }
 
