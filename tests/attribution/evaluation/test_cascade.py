@@ -13,11 +13,12 @@ from torch import nn
 
 import sonde
 from sonde.attribution import gradient_x_input, integrated_gradients
-from sonde.attribution.evaluation import cascade, edge_detector, similarities, ssim
+from sonde.attribution.evaluation import cascade, edge_detector, gallery, similarities, ssim
 from sonde.attribution.question import answer, ask
 from sonde.nn.transformer import Transformer, TransformerConfig
 from sonde.results import CheckRefused, InputError
 from sonde.results import Result as AnyResult
+from sonde.results.drawing import unpacked_map
 from sonde.specimens.digits import held_out
 from sonde.tasks import Logit
 
@@ -163,3 +164,18 @@ def test_edges_are_of_pictures():
         edge_detector(model, rows, planted.OF)
     with pytest.raises(InputError, match="draws=0"):
         cascade(model, rows, gradient_x_input, planted.OF, draws=0)
+
+
+def test_the_maps_of_several_methods_stand_in_one_gallery():
+    found = [on_digits(name, 6, draws=1) for name in list(METHODS)[:2]]
+    drawn = gallery(found, example=2)
+    kept = unpacked_map(drawn.data["maps"][1][-1])
+    assert drawn.axes["col"]["labels"] == ["nothing", *found[0].parts] and len(drawn.data["maps"]) == 2
+    assert torch.allclose(torch.tensor(kept), found[1].maps[-1, 2], atol=1e-4 * float(found[1].maps.abs().max()))
+    assert f"{float(found[0].similarity[0, -1, 2]):+.2f}" in drawn.data["details"][0][-1]
+    with pytest.raises(InputError, match="give 0 to 5"):
+        gallery(found, example=6)
+    with pytest.raises(InputError, match="different pictures or parts"):
+        gallery([found[0], replace(found[1], pictures=found[1].pictures.flip(0))])
+    with pytest.raises(InputError, match="not of pictures"):
+        gallery([replace(found[0], maps=None)])

@@ -5,6 +5,7 @@ from sonde.attribution.evaluation.bump import LocalBump
 from sonde.attribution.evaluation.cascade import Cascade, cascade
 from sonde.attribution.evaluation.curves import Curves, curves
 from sonde.attribution.evaluation.fidelity import RobustFidelity, robust_fidelity
+from sonde.attribution.evaluation.gallery import gallery
 from sonde.attribution.evaluation.ignorant import edge_detector
 from sonde.attribution.evaluation.others import OtherExamples
 from sonde.attribution.evaluation.query import Response, direct_query
@@ -27,6 +28,7 @@ __all__ = [
     "direct_query",
     "dummy",
     "edge_detector",
+    "gallery",
     "invariance",
     "max_sensitivity",
     "rescaled",

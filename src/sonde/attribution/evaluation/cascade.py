@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Order = Literal["top-down", "independent"]
 FAR = 1_000_003  # between seeds: a network trained from seed 0 would be compared with its own beginning, of which much is left in it
+KEPT = 8  # examples whose maps can be drawn
 MOST, SOURCE = 0.3, "what a map that follows the weights loses at the least: guided backpropagation, which does not follow them, stays above it"
 
 
@@ -48,6 +49,8 @@ class Cascade(Result):
         undefined: the share of maps after randomising each part that are constant, so that they have no order.
         draws: how often the weights were drawn.
         measures: the names of the measures.
+        maps: for pictures, the maps of the first `KEPT` examples: of the trained model, then after each part, of the first draw; else `None`.
+        pictures: those examples.
     """
 
     method: str
@@ -59,6 +62,8 @@ class Cascade(Result):
     undefined: Float[Tensor, " part"]
     draws: int
     measures: tuple[str, ...] = MEASURES
+    maps: Float[Tensor, "stage kept row col"] | None = None
+    pictures: Float[Tensor, "kept channel row col"] | None = None
 
     @property
     def insensitive(self) -> list[str]:
@@ -167,17 +172,22 @@ def cascade(
     owned = _owned(model, parts)
     again = applied(partial(method, seed=first.recipe.seed + 1), model, task, of) if first.recipe.seed is not None else first
     compared, undefined = [], torch.zeros(len(owned), draws)
+    drawable = first.pictures is not None and bool(_shape(first))
+    maps = [first.cells()[:KEPT]] if drawable else []
     chosen = [(draw, at) for draw in range(draws) for at in range(len(owned))]
     for draw, at in track(chosen, "randomising"):
         replaced = [name for names in list(owned.values())[0 if order == "top-down" else at : at + 1] for name in names]
         broken = _randomised(model, replaced, weights, seed + FAR * (draw + 1))
         result = applied(method, broken, task, of)
         compared.append(_alike(first, result))
+        if drawable and draw == 0:
+            maps.append(result.cells()[:KEPT])
         undefined[at, draw] = sum(_constant(result, i) for i in range(len(result))) / len(result)
     similarity = torch.stack(compared).view(draws, len(owned), len(MEASURES), -1).nanmean(0).permute(1, 0, 2)
     arguments = {"method": first.recipe.function, "order": order, "parts": parts, "weights": weights, "draws": draws}
     return Cascade(
         first.method, order, list(owned), similarity, floor=_floor(first), ceiling=_alike(first, again), undefined=undefined.mean(1), draws=draws,
+        maps=torch.stack(maps) if maps else None, pictures=first.pictures[:KEPT] if drawable and first.pictures is not None else None,
         recipe=Recipe.of(
             "sonde.attribution.evaluation.cascade", arguments, model_hash=model.hash, inputs=[first.recipe.inputs_hash, first.values.nan_to_num()],
             seed=seed,
