@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.behaviour.reading import Reading, causal_tokenizer, readings, unknown_words
-from sonde.behaviour.words import Span, beginning, corrections, owners, sums, whitespace_words, whole
+from sonde.behaviour.words import Span, beginning, corrections, owners, spelling, sums, whitespace_words, whole
 from sonde.results import Drawing, InputError, Recipe, Result, shown
 from sonde.results.drawing import tokens
 
@@ -100,7 +100,7 @@ class Surprisal(Result):
             pieces, values, about = self.tokens[text], self.values[text, : len(self.tokens[text])], "nothing stands before what has no colour"
         total = self.total[text].item()
         sum_ = "" if math.isnan(total) else f"{total:.4g} {self.unit} in all; "
-        return tokens("How surprising is each word?", self.unit, pieces, values, scale="sequential", note=f"{sum_}{about}.")
+        return tokens(f"How surprising is each {by}?", self.unit, pieces, values, scale="sequential", note=f"{sum_}{about}.")
 
     def _own(self) -> list[list[int]]:
         return [[i for i, span in enumerate(row) if span is not None] for row in self.spans]
@@ -151,12 +151,11 @@ def surprisal(
     read = readings(model, texts, bos, stride, sets, batch_size, progress)
     unit, nat = BASES[base]
     owner = [owners(reading, spans) for reading, spans in zip(read, wanted, strict=True)]
-    by_word = [sums(reading.nats, of, len(spans)) for reading, of, spans in zip(read, owner, wanted, strict=True)]
+    spelt = [spelling(of, len(spans)) for of, spans in zip(owner, wanted, strict=True)]
+    by_word = [sums(reading.nats, own) for reading, own in zip(read, spelt, strict=True)]
     if sets is not None:
-        by_word = [
-            value + corrections(reading, of, spans, sets)
-            for value, reading, of, spans in zip(by_word, read, owner, wanted, strict=True)
-        ]  # fmt: skip
+        parts = zip(by_word, read, spelt, wanted, strict=True)
+        by_word = [value + corrections(reading, own, spans, sets) for value, reading, own, spans in parts]
     asked = {"base": base, "words": words is not None, "bos": bos, "correct_boundaries": correct_boundaries, "stride": stride}
     return Surprisal(
         texts=texts,
@@ -168,7 +167,7 @@ def surprisal(
         word_values=_padded([value / nat for value in by_word]),
         unit=unit,
         corrected=sets is not None,
-        notes=[*_notes(model, read, correct_boundaries, sets is not None, stride), *_exceptions(read, wanted, owner, by_word)],
+        notes=[*_notes(model, read, correct_boundaries, sets is not None, stride), *_exceptions(read, wanted, spelt, by_word)],
         recipe=Recipe.of("sonde.behaviour.surprisal", asked, model_hash=model.hash, inputs=[texts, [list(map(list, spans)) for spans in wanted]]),
     )
 
@@ -207,12 +206,12 @@ def _notes(model: Model, read: Sequence[Reading], asked: bool, corrected: bool, 
     return notes
 
 
-def _exceptions(read: Sequence[Reading], words: Sequence[list[Span]], owner: Sequence[list[int]], values: Sequence[Tensor]) -> list[str]:
+def _exceptions(read: Sequence[Reading], words: Sequence[list[Span]], spelt: Sequence[list[range]], values: Sequence[Tensor]) -> list[str]:
     """The words whose tokens are not theirs alone, and those that have no surprisal for it."""
     found = []
-    for reading, spans, of, value in zip(read, words, owner, values, strict=True):
-        for word, (start, end) in enumerate(spans):
-            if not whole(reading, of, word, spans[word]):
+    for reading, spans, by_word, value in zip(read, words, spelt, values, strict=True):
+        for word, (own, (start, end)) in enumerate(zip(by_word, spans, strict=True)):
+            if not whole(reading, own, (start, end)):
                 missing = ", and has no surprisal" if value[word].isnan() else ""
                 found.append(f"{reading.text[start:end]!r}{missing}")
     if not found:

@@ -15,6 +15,7 @@ without one in the place of those with one.
 """
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 
 import torch
@@ -46,23 +47,37 @@ def owners(reading: Reading, words: Sequence[Span]) -> list[int]:
         reading: the text.
         words: spans of characters, in order, that do not overlap.
     """
-    return [-1 if span is None else _holding(_anchor(reading.text, span[0]), words) for span in reading.spans]
+    starts = [start for start, _ in words]
+    places = [None if span is None else _anchor(reading.text, span[0]) for span in reading.spans]
+    nearest = [-1 if place is None else bisect(starts, place) - 1 for place in places]
+    return [i if i >= 0 and place is not None and place < words[i][1] else -1 for i, place in zip(nearest, places, strict=True)]
 
 
-def sums(values: Float[Tensor, " pos"], owner: Sequence[int], n: int) -> Float[Tensor, " word"]:
+def spelling(owner: Sequence[int], n: int) -> list[range]:
+    """The tokens of each word, which follow one another; an empty range for a word without a token of its own.
+
+    Arguments:
+        owner: the word of each token, -1 for none.
+        n: how many words there are.
+
+    >>> spelling([-1, 0, 0, 2], 3)
+    [range(1, 3), range(0, 0), range(3, 4)]
+    """
+    found = [range(0)] * n
+    for i, word in enumerate(owner):
+        if word >= 0:
+            found[word] = range(found[word].start if found[word] else i, i + 1)
+    return found
+
+
+def sums(values: Float[Tensor, " pos"], spelt: Sequence[range]) -> Float[Tensor, " word"]:
     """The sum of each word's tokens; NaN for a word without a token of its own.
 
     Arguments:
         values: one per token.
-        owner: the word of each token, -1 for none.
-        n: how many words there are.
+        spelt: each word's tokens.
     """
-    total = torch.full((n,), torch.nan)
-    for word in range(n):
-        own = [i for i, of in enumerate(owner) if of == word]
-        if own:
-            total[word] = values[own].double().sum()
-    return total
+    return torch.tensor([values[own.start : own.stop].double().sum().item() if own else torch.nan for own in spelt])
 
 
 def beginning(tokenizer: Tokenizer, d_vocab: int) -> Bool[Tensor, "2 vocab"] | None:
@@ -83,25 +98,24 @@ def beginning(tokenizer: Tokenizer, d_vocab: int) -> Bool[Tensor, "2 vocab"] | N
     return torch.stack([spaced | ends, ~spaced | ends])
 
 
-def whole(reading: Reading, owner: Sequence[int], word: int, span: Span) -> bool:
+def whole(reading: Reading, own: range, span: Span) -> bool:
     """Whether a word is spelt by tokens of its own, from its first character to its last.
 
     Arguments:
         reading: the text.
-        owner: the word of each token, -1 for none.
-        word: which one.
+        own: the word's tokens.
         span: its characters.
     """
-    own = [at for of, at in zip(owner, reading.spans, strict=True) if of == word and at is not None]
-    return bool(own) and (_anchor(reading.text, own[0][0]), own[-1][1]) == span
+    first, last = (reading.spans[i] if own else None for i in (own.start, own.stop - 1))
+    return first is not None and last is not None and (_anchor(reading.text, first[0]), last[1]) == span
 
 
-def corrections(reading: Reading, owner: Sequence[int], words: Sequence[Span], sets: Bool[Tensor, "2 vocab"]) -> Float[Tensor, " word"]:
+def corrections(reading: Reading, spelt: Sequence[range], words: Sequence[Span], sets: Bool[Tensor, "2 vocab"]) -> Float[Tensor, " word"]:
     """What is added to the sum of each word's tokens, in nats: that it ends, less that it begins.
 
     Arguments:
         reading: the text, its groups being `sets`.
-        owner: the word of each token, -1 for none.
+        spelt: each word's tokens.
         words: their spans of characters.
         sets: as `beginning` gives them.
 
@@ -110,11 +124,10 @@ def corrections(reading: Reading, owner: Sequence[int], words: Sequence[Span], s
     """
     added = torch.full((len(words),), torch.nan)
     spaced = sets[0]
-    for word, span in enumerate(words):
-        if not whole(reading, owner, word, span) or owner[0] == word:
+    for word, (own, span) in enumerate(zip(spelt, words, strict=True)):
+        if own.start == 0 or not whole(reading, own, span):
             continue
-        first = owner.index(word)
-        after = first + owner.count(word)
+        first, after = own.start, own.stop
         starts = bool(spaced[reading.ids[first]])
         opening = reading.spans[first - 1] is None  # nothing of the text stands before it
         ended = after == len(reading.ids) or reading.spans[after] is None or bool(spaced[reading.ids[after]])
@@ -127,7 +140,3 @@ def _anchor(text: str, start: int) -> int:
     while start < len(text) and text[start] in SPACE:
         start += 1
     return start
-
-
-def _holding(place: int, words: Sequence[Span]) -> int:
-    return next((i for i, (start, end) in enumerate(words) if start <= place < end), -1)

@@ -19,7 +19,7 @@ from sonde.behaviour.reading import Reading, causal_tokenizer, readings, refuse_
 from sonde.behaviour.suites.results import SuiteResult
 from sonde.behaviour.suites.suite import Item, Sentence, Suite, read_suite
 from sonde.behaviour.surprisal import BASES, Base
-from sonde.behaviour.words import owners, whole
+from sonde.behaviour.words import owners, spelling, whole
 from sonde.results import InputError, Recipe, shown
 
 _METRICS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -132,10 +132,10 @@ def _refuse_item(model: Model, item: Item, suite: Suite, bos: bool | None) -> No
 def _regions(sentence: Sentence, reading: Reading, metric: str) -> dict[int, tuple[float, int]]:
     """The value of each region in nats, and the number of its tokens."""
     spans = sentence.spans
-    owner = owners(reading, list(spans.values()))
     found = {number: (0.0 if metric == "sum" else math.nan, 0) for number in sentence.regions if number not in spans}
-    for word, number in enumerate(spans):
-        own = reading.nats[[i for i, of in enumerate(owner) if of == word]].double()
+    spelt = spelling(owners(reading, list(spans.values())), len(spans))
+    for number, tokens in zip(spans, spelt, strict=True):
+        own = reading.nats[tokens.start : tokens.stop].double()
         found[number] = (float(_METRICS[metric](own)) if len(own) else math.nan, len(own))
     return found
 
@@ -162,7 +162,9 @@ def _notes(model: Model, sentences: Sequence[Sentence], read: Sequence[Reading])
     before = "nothing stands before a sentence's first token, so its region has no value (NaN)"
     if read[0].spans[0] is None:
         before = f"special token {read[0].tokens[0]!r} put before each sentence"
-    parted = [(sentence.spans.values(), reading) for sentence, reading in zip(sentences, read, strict=True)]
-    torn = sum(not whole(reading, owners(reading, list(spans)), i, span) for spans, reading in parted for i, span in enumerate(spans))
+    torn = 0
+    for sentence, reading in zip(sentences, read, strict=True):
+        spans = list(sentence.spans.values())
+        torn += sum(not whole(reading, own, span) for own, span in zip(spelling(owners(reading, spans), len(spans)), spans, strict=True))
     crossing = [f"{torn} regions begin or end within a token, which belongs to the region where it begins"] if torn else []
     return [before, *crossing, *unknown_words(model, read)]
