@@ -15,7 +15,7 @@ from sonde.attribution.attention import (
 )
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Cascade, Curves, Response, RobustFidelity, Stability, Sums
+from sonde.attribution.evaluation import Cascade, Curves, Evaluation, Response, RobustFidelity, Stability, Sums
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
@@ -43,6 +43,7 @@ __all__ = [
     "Cascade",
     "Counterfactual",
     "Curves",
+    "Evaluation",
     "Fidelity",
     "Response",
     "RobustFidelity",

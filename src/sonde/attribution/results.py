@@ -15,8 +15,7 @@ from sonde.results.drawing import Scale, bars, matrix, overlay, tokens
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from sonde.access import Model
-    from sonde.tasks import Task
+    from sonde.access import Metric, Model
 
 MOST_BARS = 60
 OPAQUE = re.compile(r"tensor |[A-Z]\w+\(.*\)$")  # what a recipe says of an argument that it does not keep
@@ -147,8 +146,19 @@ class Attribution(Result):
             raise InputError(f"values with the axes {' '.join(self.axes)} make no one drawing: sum or select some, or use to_frame()")
         return self._bars(title, example, note)
 
-    def check(self, model: "Model", task: "Task", **options: Any) -> list[Verdict]:
-        """Test on other prompts whether the tokens that the method ranks highest matter more than others; see `sonde.attribution.check`."""
+    def check(self, model: "Model", task: Any, of: "Metric | None" = None, **options: Any) -> list[Verdict]:
+        """Test on other examples whether the places that the method ranks highest matter more than others.
+
+        Arguments:
+            model: the model that was explained.
+            task: other prompts as a task (see `sonde.attribution.check`); or other inputs, of any kind, of which deletion and insertion are compared
+                with random orders (see `sonde.attribution.evaluation.curves`).
+            of: for inputs, the metric.
+            options: further arguments of the test, such as `seed`.
+
+        Raises:
+            CheckRefused: the model is another one. InputError: an argument of the method that the recipe does not keep.
+        """
         from sonde import attribution
 
         self.refuse_other(model)
@@ -158,9 +168,12 @@ class Attribution(Result):
             kind = "a tensor" if str(arguments[opaque[0]]).startswith("tensor ") else "an object"
             raise InputError(f"{opaque[0]} was given as {kind}, which the recipe does not keep: call sonde.attribution.check with the method itself")
         if "tolerance" in arguments:
-            arguments["tolerance"] = math.inf  # the order of tokens settles long before their sum
+            arguments["tolerance"] = math.inf  # the order of places settles long before their sum
         again = getattr(attribution, self.recipe.function.rpartition(".")[2])
-        return [attribution.check(model, task, lambda m, t: again(m, t, **arguments), **options)]
+        if of is None:
+            return [attribution.check(model, task, lambda m, t: again(m, t, **arguments), **options)]
+        other = again(model, task, of, **arguments)
+        return attribution.evaluation.curves(model, task, other, of, **options).check(model)
 
     @property
     def _question(self) -> str:

@@ -4,6 +4,7 @@ from sonde.attribution.evaluation.axioms import completeness, dummy, invariance,
 from sonde.attribution.evaluation.bump import LocalBump
 from sonde.attribution.evaluation.cascade import Cascade, cascade
 from sonde.attribution.evaluation.curves import Curves, curves
+from sonde.attribution.evaluation.evaluate import Evaluation, evaluate
 from sonde.attribution.evaluation.fidelity import RobustFidelity, robust_fidelity
 from sonde.attribution.evaluation.gallery import gallery
 from sonde.attribution.evaluation.ignorant import edge_detector
@@ -16,6 +17,7 @@ from sonde.attribution.evaluation.subsets import Sums, sums
 __all__ = [
     "Cascade",
     "Curves",
+    "Evaluation",
     "LocalBump",
     "OtherExamples",
     "Response",
@@ -28,6 +30,7 @@ __all__ = [
     "direct_query",
     "dummy",
     "edge_detector",
+    "evaluate",
     "gallery",
     "invariance",
     "max_sensitivity",

@@ -90,6 +90,11 @@ class Sums(Result):
         """The correlation of claimed and measured over sets of one size; NaN where one of them is the same for all sets."""
         return _correlation(self.claimed, self.measured)
 
+    @property
+    def shuffled_sensitivity_n(self) -> Float[Tensor, "example share"]:
+        """The same of shuffled values."""
+        return _correlation(self.shuffled, self.measured)
+
     def to_frame(self) -> "DataFrame":
         """One row per example."""
         import polars as pl
@@ -107,7 +112,6 @@ class Sums(Result):
 
     def drawing(self) -> Drawing:
         """Sensitivity-n against the size of the sets, beside shuffled values."""
-        control = _correlation(self.shuffled, self.measured)
         note = (
             f"What is absent is {self.removal}; {self.claimed.shape[-1]} sets of each size; infidelity {float(self.infidelity.mean()):.3g} "
             f"{self.unit} squared, of shuffled values {float(self.shuffled_infidelity.mean()):.3g}."
@@ -117,7 +121,7 @@ class Sums(Result):
             "correlation of claimed and measured losses",
             "share of the places in a set",
             [f"{share:.0%}" for share in self.shares],
-            [Series(self.method, self.sensitivity_n.nanmean(0)), Series("shuffled values", control.nanmean(0))],
+            [Series(self.method, self.sensitivity_n.nanmean(0)), Series("shuffled values", self.shuffled_sensitivity_n.nanmean(0))],
             note=note,
         )
 
@@ -126,7 +130,7 @@ class Sums(Result):
         self.refuse_other(model)
         claim = f"What {self.method} says of sets of places goes with what the model loses without them."
         measure = f"sensitivity-n, mean over sizes (what is absent is {self.removal}); control: values shuffled among the places"
-        measured, control = self.sensitivity_n.nanmean(-1), _correlation(self.shuffled, self.measured).nanmean(-1)
+        measured, control = self.sensitivity_n.nanmean(-1), self.shuffled_sensitivity_n.nanmean(-1)
         kept = ~(measured.isnan() | control.isnan())
         if not bool(kept.any()):
             reason = "claimed or measured losses are the same for every set of a size, so that nothing can go with them"
