@@ -17,7 +17,7 @@ def test_measures_are_the_counts():
     """By hand, group a: 2 of 4 predicted, of its 2 positive 1, of its 2 negative 1, so half of everything; group b: all predicted, 1 positive."""
     scores = torch.tensor([0.9, 0.1, 0.8, 0.2, 0.7, 0.9])
     labels = torch.tensor([1, 1, 0, 0, 1, 0])
-    found = group_metrics(scores, labels, ["a"] * 4 + ["b"] * 2)
+    found = group_metrics(scores, labels, ["a"] * 4 + ["b"] * 2, least=1)
     assert [found.share(measure, "a") for measure in ("positive rate", "true positive rate", "false positive rate", "accuracy")] == [0.5] * 4
     assert found.share("positive predictive value", "b") == 0.5 and found.share("true positive rate", "b") == 1
     assert found.criteria() == {
@@ -67,7 +67,7 @@ def test_newcombes_published_example():
 
 
 def test_it_is_kept_and_drawn(tmp_path):
-    found = group_metrics(torch.tensor([0.9, 0.2, 0.8, 0.7]), torch.tensor([1, 0, 1, 0]), ["a", "a", "b", "b"], draws=20)
+    found = group_metrics(torch.tensor([0.9, 0.2, 0.8, 0.7]), torch.tensor([1, 0, 1, 0]), ["a", "a", "b", "b"], draws=20, least=1)
     again = Result.load(found.save(tmp_path / "groups"))
     assert again.criteria() == found.criteria() and again.calibrations == found.calibrations
     assert found.drawing().data["parts"][-1]["label"] == "calibration"
@@ -75,11 +75,21 @@ def test_it_is_kept_and_drawn(tmp_path):
 
 
 def test_a_group_of_one_class_is_named():
-    found = group_metrics(torch.tensor([0.9, 0.2, 0.8, 0.7]), torch.tensor([1, 0, 1, 1]), ["a", "a", "b", "b"], draws=20)
+    found = group_metrics(torch.tensor([0.9, 0.2, 0.8, 0.7]), torch.tensor([1, 0, 1, 1]), ["a", "a", "b", "b"], draws=20, least=1)
     assert "false positive rate of b: none to count" in found.notes
     assert (
         "false positive rate" not in {gap.measure for gap in found.gaps} and found.criteria()["equalised odds"] != found.criteria()["equalised odds"]
     )
+
+
+def test_a_tiny_group_is_shown_and_not_compared():
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(203, generator=generator) < 0.5).long()
+    groups = ["a"] * 100 + ["b"] * 100 + ["few"] * 3
+    scores = torch.cat([torch.rand(200, generator=generator), torch.ones(3)])
+    found = group_metrics(scores, labels, groups, draws=50)
+    assert found.share("positive rate", "few") == 1.0 and "positive rate of few: 3 cases, too few to compare" in found.notes
+    assert all("few" not in (gap.highest, gap.lowest) for gap in found.gaps)
 
 
 @pytest.mark.parametrize(

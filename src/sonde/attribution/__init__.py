@@ -26,7 +26,7 @@ from sonde.attribution.relevance import lrp
 from sonde.attribution.results import Attribution
 from sonde.attribution.shapley import exact_shapley, kernel_shap, permutation_shapley
 from sonde.attribution.smooth import smooth_grad
-from sonde.attribution.surrogate import Counterfactual, Fidelity, Rule, Surrogate, SurrogateTree, surrogate, tree_shap
+from sonde.attribution.surrogate import Columns, Counterfactual, Fidelity, Rule, Surrogate, SurrogateTree, surrogate, tree_shap
 
 __all__ = [
     "Agreement",
@@ -41,6 +41,7 @@ __all__ = [
     "AttentionStudy",
     "Attribution",
     "Cascade",
+    "Columns",
     "Counterfactual",
     "Curves",
     "Evaluation",

@@ -138,6 +138,7 @@ def group_metrics(
     above: float = 0.5,
     probabilities: bool = True,
     order: Sequence[str] = (),
+    least: int = 20,
     draws: int = 2000,
     seed: int = 0,
     model_hash: str = "",
@@ -151,6 +152,7 @@ def group_metrics(
         above: the score above which a case is predicted positive.
         probabilities: whether the scores are probabilities, so that calibration can be measured.
         order: the groups to compare; all by default.
+        least: a group with fewer cases to count is shown but not compared: the largest gap would be its chance.
         draws: how often groups are handed out at random.
         seed: of these draws, and of the bootstrap.
         model_hash: of the model that gave the scores, if any.
@@ -178,7 +180,18 @@ def group_metrics(
     totals = torch.stack([torch.bincount(member[among], minlength=len(names)) for _, among in counted.values()])
     successes = torch.stack([torch.bincount(member[among & hit], minlength=len(names)) for hit, among in counted.values()])
     notes = [f"{measure} of {names[g]}: none to count" for i, measure in enumerate(MEASURES) for g in range(len(names)) if not totals[i, g]]
-    gaps = [_gap(measure, names, hit[among], member[among], draws, seed) for measure, (hit, among) in counted.items() if _groups(member[among]) > 1]
+    large = totals >= least
+    notes += [
+        f"{measure} of {names[g]}: {int(totals[i, g])} cases, too few to compare"
+        for i, measure in enumerate(MEASURES)
+        for g in range(len(names))
+        if 0 < totals[i, g] < least
+    ]
+    gaps = []
+    for i, (measure, (hit, among)) in enumerate(counted.items()):
+        compared = among & large[i][member]
+        if large[i].sum() > 1:
+            gaps.append(_gap(measure, names, hit[compared], member[compared], draws, seed))
     adjusted = holm(torch.tensor([one.p for one in gaps], dtype=torch.float64)).tolist() if gaps else []
     big = [g for g in range(len(names)) if probabilities and int((member == g).sum()) > 1]
     return GroupMetrics(
@@ -190,7 +203,7 @@ def group_metrics(
         curves={names[g]: reliability(scores[member == g], labels[member == g]) for g in big},
         notes=notes,
         recipe=Recipe.of(
-            "sonde.behaviour.group_metrics", {"above": above, "order": names, "draws": draws}, model_hash=model_hash,
+            "sonde.behaviour.group_metrics", {"above": above, "order": names, "least": least, "draws": draws}, model_hash=model_hash,
             inputs=[scores, labels, list(groups)], seed=seed,
         ),
     )  # fmt: skip
@@ -209,10 +222,6 @@ def _refuse(scores: Tensor, labels: Tensor, groups: Sequence[str], names: Sequen
     empty = [name for name in names if name not in set(groups)]
     if empty:
         raise InputError(f"the group {empty[0]!r} has no members: leave it out, or name one of {', '.join(sorted(set(groups)))}")
-
-
-def _groups(member: Int[Tensor, " case"]) -> int:
-    return len(member.unique())
 
 
 def _gap(measure: str, names: Sequence[str], hit: Bool[Tensor, " case"], member: Int[Tensor, " case"], draws: int, seed: int) -> GroupGap:

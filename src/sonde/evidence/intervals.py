@@ -163,7 +163,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     share = successes / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # at the edges the ends are 0 and 1 on paper, which rounding misses
+    return max(0.0, middle - half) if successes else 0.0, min(1.0, middle + half) if successes < n else 1.0
 
 
 def newcombe(successes: int, n: int, other_successes: int, other_n: int, level: float = 0.95) -> tuple[float, float]:

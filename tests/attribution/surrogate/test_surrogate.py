@@ -107,16 +107,17 @@ def test_rules_hold_on_the_model(data, model, found):
 
 def test_a_rule_that_the_model_does_not_keep_is_dropped():
     """The tree says 1 above zero; on these rows the model says 1 or 0 at random there."""
-    from sonde.attribution.surrogate.rules import rules_of
+    from sonde.attribution.surrogate.rules import Columns, rules_of
 
+    columns = Columns(["a"], {}, [])
     values = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
     tree = SurrogateTree(
         torch.tensor([0, -2, -2]), torch.zeros(3), torch.tensor([1, -1, -1]), torch.tensor([2, -1, -1]), values, torch.tensor([4.0, 2.0, 2.0])
     )
     x = torch.linspace(-1, 1, 200)[:, None]
-    kept, dropped = rules_of(tree, x, (x[:, 0] > 0).long(), ["a"])
+    kept, dropped = rules_of(tree, x, (x[:, 0] > 0).long(), columns)
     assert [(rule.text, rule.outcome, rule.precision) for rule in kept] == [("a <= 0", 0, 1.0), ("a > 0", 1, 1.0)] and dropped == 0
-    kept, dropped = rules_of(tree, x, torch.arange(200) % 2, ["a"])
+    kept, dropped = rules_of(tree, x, torch.arange(200) % 2, columns)
     assert kept == [] and dropped == 2
 
 

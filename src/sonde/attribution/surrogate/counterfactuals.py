@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sonde.attribution.surrogate.rules import Columns
 from sonde.attribution.surrogate.trees import SurrogateTree
 
 
@@ -18,7 +19,7 @@ class Counterfactual:
     """A changed row of which the model says another class.
 
     Arguments:
-        changes: for each changed column its value before and after.
+        changes: for each changed column its value before and after, in its own unit.
         row: the changed row.
         before, after: what the model says of the row as it was, and changed.
         refuted: how many proposals of the tree with no more changes the model did not follow.
@@ -58,7 +59,7 @@ def proposals(
 
 
 def verified(
-    candidates: Sequence[Float[Tensor, " column"]], row: Float[Tensor, " column"], said: Int[Tensor, " candidate"], before: int, names: Sequence[str]
+    candidates: Sequence[Float[Tensor, " column"]], row: Float[Tensor, " column"], said: Int[Tensor, " candidate"], before: int, columns: Columns
 ) -> Counterfactual | None:
     """The first candidate of which the model says another class; `None` where it follows none.
 
@@ -67,12 +68,12 @@ def verified(
         row: the row as it was.
         said: what the model says of each candidate.
         before: what it says of the row.
-        names: of the columns.
+        columns: how they are called.
     """
     for i, (changed, after) in enumerate(zip(candidates, said.tolist(), strict=True)):
         if after != before:
-            columns = (changed != row).nonzero()[:, 0].tolist()
-            changes = {names[column]: (float(row[column]), float(changed[column])) for column in columns}
+            moved = (changed != row).nonzero()[:, 0].tolist()
+            changes = {columns.names[i]: (columns.original(i, float(row[i])), columns.original(i, float(changed[i]))) for i in moved}
             return Counterfactual(changes, changed, before, after, refuted=i)
     return None
 

@@ -8,13 +8,13 @@ Both are measured on rows that the surrogate was not fitted to, and beside the f
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.access import Metric, Model
 from sonde.attribution.surrogate.importance import correlated_groups, importances
 from sonde.attribution.surrogate.results import Fidelity, Surrogate
-from sonde.attribution.surrogate.rules import rules_of
+from sonde.attribution.surrogate.rules import Columns, rules_of
 from sonde.attribution.surrogate.trees import fit_tree
 from sonde.evidence import bootstrap, wilson
 from sonde.results import InputError, Recipe
@@ -31,6 +31,7 @@ def surrogate(
     names: Sequence[str] = (),
     labels: Int[Tensor, " row"] | None = None,
     together: Mapping[str, Sequence[int]] | None = None,
+    scales: Mapping[str, tuple[float, float]] | None = None,
     k: int = TOP,
     depth: int = 6,
     trees: int = 100,
@@ -46,6 +47,7 @@ def surrogate(
         names: of the columns.
         labels: the true classes, for the accuracy; nothing is fitted to them.
         together: the columns of each attribute that takes several (`Encoder.places`), so that a counterfactual keeps them whole.
+        scales: by name, the mean and the deviation by which a column was standardised (`Encoder.scales`), so that rules speak in its own unit.
         k: how many columns are kept, or groups of columns that are correlated by more than 0.9.
         depth: the most questions that the tree asks in a row.
         trees: of the forest.
@@ -84,14 +86,20 @@ def surrogate(
     n_classes = max(int(classes.max()) + 1, 2) if of is not None else scores.shape[1]
     tree = fit_tree(inputs[train], classes[train], n_classes, chosen, depth, seed)
     generator = torch.Generator().manual_seed(seed)
-    drawn = [torch.tensor(sorted(c for g in torch.randperm(len(groups), generator=generator)[:k].tolist() for c in groups[g])) for _ in range(RANDOM)]
+    drawn = [
+        torch.tensor(sorted(c for g in torch.randperm(len(groups), generator=generator)[:k].tolist() for c in groups[g]))
+        for _ in range(RANDOM if k < len(groups) else 0)
+    ]
     controls = [fit_tree(inputs[train], classes[train], n_classes, columns, depth, seed) for columns in drawn]
-    rules, dropped = rules_of(tree, inputs[test], classes[test], names)
+    attributes = {name: list(places) for name, places in (together or {}).items()}
+    one_hot = sorted(column for places in attributes.values() if len(places) > 1 for column in places)
+    described = Columns(names, {name: (mean, deviation) for name, (mean, deviation) in (scales or {}).items()}, one_hot)
+    rules, dropped = rules_of(tree, inputs[test], classes[test], described)
     truth = None if labels is None else labels[test]
     forest, r_squared = _forest(inputs, classes, scores, chosen, train, test, depth, trees, seed)
     tree_says = tree(inputs[test]).argmax(1)
     fidelities = [
-        _share("fidelity of the tree", tree_says == classes[test], torch.stack([one(inputs[test]).argmax(1) == classes[test] for one in controls])),
+        _share("fidelity of the tree", tree_says == classes[test], [one(inputs[test]).argmax(1) == classes[test] for one in controls]),
         _share("fidelity of the forest", forest == classes[test]),
         *r_squared,
     ]
@@ -103,13 +111,13 @@ def surrogate(
         controls=controls,
         rules=rules,
         dropped=dropped,
-        names=names,
+        described=described,
         groups=groups,
         importance=importance,
         chosen=chosen,
         fidelities=fidelities,
         seen=inputs[train][:1000],
-        together={name: list(places) for name, places in (together or {}).items()},
+        together=attributes,
         notes=[note] if note else [],
         recipe=Recipe.of(
             "sonde.attribution.surrogate", {"of": of, "k": k, "depth": depth, "trees": trees, "held_out": held_out}, model_hash=model.hash,
@@ -161,9 +169,9 @@ def _forest(
     return torch.as_tensor(said).long(), explained
 
 
-def _share(name: str, hits: Tensor, control: Tensor | None = None) -> Fidelity:
+def _share(name: str, hits: Bool[Tensor, " row"], control: Sequence[Tensor] = ()) -> Fidelity:
     hit, n = int(hits.sum()), len(hits)
-    return Fidelity(name, hit / n, wilson(hit, n), n, None if control is None else float(control.double().mean()))
+    return Fidelity(name, hit / n, wilson(hit, n), n, float(torch.stack(list(control)).double().mean()) if control else None)
 
 
 def _explained(name: str, guessed: Float[Tensor, "row output"], scores: Float[Tensor, "row output"]) -> Fidelity:

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.attribution.surrogate.counterfactuals import Counterfactual, proposals, verified
-from sonde.attribution.surrogate.rules import Rule
+from sonde.attribution.surrogate.rules import Columns, Rule
 from sonde.attribution.surrogate.trees import SurrogateTree
-from sonde.evidence import compare
+from sonde.evidence import compare, untestable
 from sonde.results import Drawing, InputError, Result, Verdict
 from sonde.results.drawing import bars, table, tabs
 
@@ -48,10 +48,10 @@ class Surrogate(Result):
 
     Arguments:
         tree: the surrogate.
-        controls: trees fitted alike on columns drawn at random.
+        controls: trees fitted alike on columns drawn at random; none where all columns are kept.
         rules: of the tree's leaves, those that the model keeps on held-out rows, the widest first.
         dropped: how many leaves gave none.
-        names: of all columns.
+        described: how the columns are called.
         groups: columns that are correlated by more than 0.9, by number; a column by itself is a group of one.
         importance: of each group, in the order of `groups`; they sum to 1.
         chosen: the columns that the trees may ask about.
@@ -65,7 +65,7 @@ class Surrogate(Result):
     controls: list[SurrogateTree]
     rules: list[Rule]
     dropped: int
-    names: list[str]
+    described: Columns
     groups: list[list[int]]
     importance: Float[Tensor, " group"]
     chosen: Int[Tensor, " kept"]
@@ -73,6 +73,11 @@ class Surrogate(Result):
     seen: Float[Tensor, "row column"]
     together: dict[str, list[int]]
     notes: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        return self.described.names
 
     @property
     def columns(self) -> list[str]:
@@ -118,7 +123,7 @@ class Surrogate(Result):
         candidates = proposals(self.tree, row, said, self.seen, self.together)
         if not candidates:
             return None
-        return verified(candidates, row, imitated.classes(imitated.scores(torch.stack(candidates))), said, self.names)
+        return verified(candidates, row, imitated.classes(imitated.scores(torch.stack(candidates))), said, self.described)
 
     def to_frame(self) -> "DataFrame":
         """One row per rule."""
@@ -166,5 +171,8 @@ class Surrogate(Result):
         imitated = Imitated(model, of)
         classes = imitated.classes(imitated.scores(inputs))
         agreed = [(tree(inputs).argmax(1) == classes).double() for tree in (self.tree, *self.controls)]
-        claim = "The tree says what the model says, more often than trees on columns drawn at random."
-        return [compare(claim, "share of rows", agreed[0], torch.stack(agreed[1:]), threshold=THRESHOLD, threshold_source=SOURCE)]
+        claim, measure = "The tree says what the model says, more often than trees on columns drawn at random.", "share of rows"
+        if not self.controls:
+            reason = "all columns are kept, and columns drawn at random would be the same; keep fewer with k="
+            return [untestable(claim, measure, reason, threshold=THRESHOLD, threshold_source=SOURCE)]
+        return [compare(claim, measure, agreed[0], torch.stack(agreed[1:]), threshold=THRESHOLD, threshold_source=SOURCE)]

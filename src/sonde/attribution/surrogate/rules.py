@@ -12,6 +12,26 @@ from sonde.evidence import wilson
 
 
 @dataclass(frozen=True)
+class Columns:
+    """How people speak of the columns.
+
+    Arguments:
+        names: of the columns.
+        scales: by name, the mean and the deviation by which a column was standardised.
+        one_hot: the columns that are 1 for one value of an attribute and 0 for the others.
+    """
+
+    names: list[str]
+    scales: dict[str, tuple[float, float]]
+    one_hot: list[int]
+
+    def original(self, column: int, value: float) -> float:
+        """A value in the column's own unit."""
+        mean, deviation = self.scales.get(self.names[column], (0.0, 1.0))
+        return mean + deviation * value
+
+
+@dataclass(frozen=True)
 class Rule:
     """If the conditions hold, the model says the class.
 
@@ -43,7 +63,7 @@ class Rule:
         return found
 
 
-def rules_of(tree: SurrogateTree, inputs: Float[Tensor, "row column"], classes: Int[Tensor, " row"], names: Sequence[str]) -> tuple[list[Rule], int]:
+def rules_of(tree: SurrogateTree, inputs: Float[Tensor, "row column"], classes: Int[Tensor, " row"], columns: Columns) -> tuple[list[Rule], int]:
     """The rules that the model keeps on rows that the tree was not fitted to, the widest first; and how many it does not keep.
 
     A rule is dropped where it covers no such row, or where its precision is not surely above what the class has everywhere.
@@ -52,7 +72,7 @@ def rules_of(tree: SurrogateTree, inputs: Float[Tensor, "row column"], classes: 
         tree: the surrogate.
         inputs: held-out rows.
         classes: what the model says of them.
-        names: of the columns.
+        columns: how they are called.
     """
     kept = []
     paths = tree.paths()
@@ -63,7 +83,7 @@ def rules_of(tree: SurrogateTree, inputs: Float[Tensor, "row column"], classes: 
             ends[column] = (max(low, threshold), high) if above else (low, min(high, threshold))
         conditions = tuple((column, low, high) for column, (low, high) in ends.items())
         outcome = int(tree.values[leaf].argmax())
-        rule = Rule(conditions, _text(conditions, names), outcome, 0.0, 0, 0.0, (0.0, 1.0), 0.0)
+        rule = Rule(conditions, _text(conditions, columns), outcome, 0.0, 0, 0.0, (0.0, 1.0), 0.0)
         covered = rule.holds(inputs)
         n, base = int(covered.sum()), float((classes == outcome).double().mean())
         if not n:
@@ -76,11 +96,14 @@ def rules_of(tree: SurrogateTree, inputs: Float[Tensor, "row column"], classes: 
     return sorted(kept, key=lambda rule: -rule.coverage), len(paths) - len(kept)
 
 
-def _text(conditions: Sequence[tuple[int, float, float]], names: Sequence[str]) -> str:
+def _text(conditions: Sequence[tuple[int, float, float]], columns: Columns) -> str:
     parts = []
     for column, low, high in conditions:
-        if low > float("-inf") and high < float("inf"):
-            parts.append(f"{low:.3g} < {names[column]} <= {high:.3g}")
+        name, ends = columns.names[column], [columns.original(column, end) for end in (low, high)]
+        if column in columns.one_hot:
+            parts.append(name if low > float("-inf") else f"not {name}")
+        elif low > float("-inf") and high < float("inf"):
+            parts.append(f"{ends[0]:.4g} < {name} <= {ends[1]:.4g}")
         else:
-            parts.append(f"{names[column]} > {low:.3g}" if low > float("-inf") else f"{names[column]} <= {high:.3g}")
+            parts.append(f"{name} > {ends[0]:.4g}" if low > float("-inf") else f"{name} <= {ends[1]:.4g}")
     return " and ".join(parts) or "always"

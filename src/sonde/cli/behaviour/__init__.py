@@ -3,10 +3,13 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.behaviour import coreference, suite, surprisal
+from sonde.cli.behaviour import audit, coreference, shift, shortcut, suite, surprisal
 
 ACTIONS: tuple[ModuleType, ...] = (
+    audit,
     coreference,
+    shift,
+    shortcut,
     suite,
     surprisal,
 )

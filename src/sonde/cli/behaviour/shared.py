@@ -32,11 +32,15 @@ def add_options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--json", action="store_true", help="print JSON")
 
 
+def refuse_unwritable(arguments: argparse.Namespace) -> None:
+    """Refuse a page that can't be written: said before the work, not after it."""
+    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
+        raise InputError(f"the page can't be written to {arguments.out}: give a file in a folder that exists with --out")
+
+
 def opened(arguments: argparse.Namespace) -> "list[Model]":
     """The models that are meant."""
-    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
-        # said before the work, not after it
-        raise InputError(f"the page can't be written to {arguments.out}: give a file in a folder that exists with --out")
+    refuse_unwritable(arguments)
     from sonde.loading import load
 
     return [load(name) for name in arguments.models or ["specimen:words"]]
