@@ -17,6 +17,7 @@ from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
 from sonde.attribution.evaluation import Cascade, Curves, Evaluation, Response, RobustFidelity, Stability, Sums
 from sonde.attribution.expected import expected_gradients
+from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
@@ -55,6 +56,9 @@ __all__ = [
     "SurrogateTree",
     "agreement",
     "attention",
+    "attention_relevance",
+    "attention_rollout",
+    "attention_weights",
     "check",
     "deconvnet",
     "evaluation",
@@ -75,4 +79,6 @@ __all__ = [
     "smooth_grad",
     "surrogate",
     "tree_shap",
+    "value_weighted_norm",
+    "value_zeroing",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.expected import expected_gradients
+from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
 from sonde.attribution.gradients import gradient, gradient_x_input
 from sonde.attribution.guided import deconvnet, guided_backpropagation
 from sonde.attribution.integrated import integrated_gradients
@@ -21,6 +22,9 @@ Method = Callable[..., Attribution]
 METHODS: Mapping[str, Method] = {
     method.__name__: method
     for method in (
+        attention_relevance,
+        attention_rollout,
+        attention_weights,
         deconvnet,
         exact_shapley,
         expected_gradients,
@@ -37,6 +41,8 @@ METHODS: Mapping[str, Method] = {
         occlusion,
         permutation_shapley,
         smooth_grad,
+        value_weighted_norm,
+        value_zeroing,
     )
 }
 """Every method that takes a model, inputs and a metric, by its name."""

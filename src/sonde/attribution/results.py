@@ -32,7 +32,7 @@ class Attribution(Result):
             features of a table, ("pos", "head") and the like at other sites; ("group",) where places were taken together.
         site: where.
         metric: the metric's value for each example.
-        unit: of the metric and of the values.
+        unit: of the metric, and of the values unless they have their own.
         tokens: the text of each row's tokens, special ones included; empty where the places are no tokens.
         special: true at special tokens.
         pictures: the pictures that were explained, for drawing; `None` where there are none, or they have other than 1 or 3 channels.
@@ -40,6 +40,7 @@ class Attribution(Result):
         groups: the group of every place, counted from 0; -1 at places that stay. `None` where every place is by itself.
         absent: what stands for what is absent; empty for methods that remove nothing.
         absent_metric: the metric with everything absent, for methods whose values sum to the difference; `None` for others.
+        own_unit: the unit of the values where it is not the metric's, such as a share of attention.
         error: the standard error of each value, where they are estimated from draws.
         spread: the standard deviation of each value over several baselines.
         steps: how many points of the path were looked at; 0 for methods without one.
@@ -61,6 +62,7 @@ class Attribution(Result):
     groups: Int[Tensor, "example *cell"] | None = None
     absent: str = ""
     absent_metric: Float[Tensor, " example"] | None = None
+    own_unit: str = ""
     error: Float[Tensor, "example *place"] | None = None
     spread: Float[Tensor, "example *place"] | None = None
     steps: int = 0
@@ -75,6 +77,11 @@ class Attribution(Result):
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def unit_of_values(self) -> str:
+        """The unit of the values."""
+        return self.own_unit or self.unit
 
     @property
     def residual(self) -> Float[Tensor, " example"] | None:
@@ -130,18 +137,18 @@ class Attribution(Result):
         if self.axes == ("pos",) and self.tokens:
             row = self.tokens[example]
             details = ["special token" if special else "" for special in self.special[example]]
-            return tokens(title, self.unit, row, self.values[example, : len(row)], details=details, note=note)
+            return tokens(title, self.unit_of_values, row, self.values[example, : len(row)], details=details, note=note)
         cells = self.cells()[example]
         if self.groups is not None and self.tokens:
             row = self.tokens[example]
-            return tokens(title, self.unit, row, cells[: len(row)], note=f"{note} Tokens of one group share its value.")
+            return tokens(title, self.unit_of_values, row, cells[: len(row)], note=f"{note} Tokens of one group share its value.")
         if cells.ndim == 2 and self.pictures is not None:
             scale: Scale = "sequential" if "unsigned" in self.method else "diverging"
-            return overlay(title, self.unit, self.pictures[example], cells, scale=scale, note=note)
+            return overlay(title, self.unit_of_values, self.pictures[example], cells, scale=scale, note=note)
         if cells.ndim == 2:
             down, across = self.axes[-2:] if self.groups is None else ("row", "col")
             rows, cols = [str(i) for i in range(cells.shape[0])], [str(i) for i in range(cells.shape[1])]
-            return matrix(title, self.unit, cells, row_name=down, rows=rows, col_name=across, cols=cols, note=note)
+            return matrix(title, self.unit_of_values, cells, row_name=down, rows=rows, col_name=across, cols=cols, note=note)
         if cells.ndim > 2:
             raise InputError(f"values with the axes {' '.join(self.axes)} make no one drawing: sum or select some, or use to_frame()")
         return self._bars(title, example, note)
@@ -205,7 +212,7 @@ class Attribution(Result):
         if self.error is not None:
             spread = 1.96 * self.error[example, order]
             intervals = torch.stack([values[order] - spread, values[order] + spread], -1).tolist()
-        return bars(title, self.unit, [labels[i] for i in order.tolist()], values[order], intervals=intervals, note=note)
+        return bars(title, self.unit_of_values, [labels[i] for i in order.tolist()], values[order], intervals=intervals, note=note)
 
 
 def by_token(values: Float[Tensor, "example column *rest"], mask: Bool[Tensor, "example column"]) -> Float[Tensor, "example pos *rest"]:
