@@ -17,6 +17,7 @@ import sonde
 from sonde import views
 from sonde.results import drawing
 from sonde.results.document import Document, Section
+from sonde.specimens.digits import held_out
 
 HERE = Path(__file__).parent / "images"
 PROMPT = "When Mary and John went to the shop, John gave a book to"
@@ -52,6 +53,33 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
     }
 
 
+def seen() -> dict[str, drawing.Drawing]:
+    """The drawings of pictures, about `digits`."""
+    evaluation = sonde.attribution.evaluation
+    model = sonde.load("specimen:digits")
+    pictures, digits = held_out()
+    asked = sonde.tasks.Logit(digits[2:8])
+    methods = {
+        "gradient": sonde.attribution.gradient,
+        "integrated gradients": partial(sonde.attribution.integrated_gradients, baseline="zero"),
+        "guided backpropagation": sonde.attribution.guided_backpropagation,
+    }
+    cascades = [evaluation.cascade(model, pictures[2:8], method, asked, draws=1) for method in methods.values()]
+    return {
+        "overlay": methods["integrated gradients"](model, pictures[2:8], asked).drawing(),
+        "overlays": evaluation.gallery(cascades),
+    }
+
+
+def swapped() -> dict[str, drawing.Drawing]:
+    """A text under learned, adversarial and equal weights, and how far adversaries move attention, by a classifier of generated texts."""
+    lab = sonde.attribution.attention
+    corpus = lab.keyword_texts(n_train=400, n_test=60, length=(8, 14))
+    model = lab.train(corpus)
+    rivals = lab.adversarial(model, corpus.test, steps=200)
+    return {"swap": lab.viewer(model, corpus.test, rivals, text=int(rivals.distance.argmax())), "spread": rivals.drawing()}
+
+
 def main() -> None:
     """Write `docs/images/*.png`."""
     from playwright.sync_api import sync_playwright
@@ -59,7 +87,7 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     model = sonde.load("specimen:words")
     report = sonde.explain(model, PROMPT)
-    kinds = drawings(model)
+    kinds = drawings(model) | seen() | swapped()
     document = Document("Kinds", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
     chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

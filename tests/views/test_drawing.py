@@ -175,6 +175,11 @@ def test_a_packed_map_is_as_exact_as_it_says(row: list[float | None], height: in
         assert value is None or back == pytest.approx(value, abs=2e-5 * packed["largest"], rel=5e-5)
 
 
+def test_the_largest_value_is_not_beyond_itself() -> None:
+    drawn = overlay("t", "u", [[[0.5]]], [[2.65595, -1.0]])  # its five digits are fewer than it has
+    assert unpacked_map(drawn.data["map"])[0][0] == drawn.to_json()["legend"]["high"]
+
+
 def test_a_picture_beyond_zero_to_one_is_rescaled_and_says_so() -> None:
     drawn = overlay("t", "u", [[[-2.0, 0.0, 2.0]]], [[1.0]]).data["picture"]
     assert (drawn["range"], list(base64.b64decode(drawn["pixels"]))) == ([-2.0, 2.0], [0, 128, 255])

@@ -39,7 +39,7 @@ def gallery(cascades: Sequence[Cascade], example: int = 0) -> Drawing:
         cols=["nothing", *first.parts],
         details=[["", *(f"ρ {similar:+.2f}" for similar in one.similarity[0, :, example].tolist())] for one in cascades],
         colours="own",
-        note=f"ρ: {first.measures[0]} with the map of the trained model, over {first.draws} draws of the weights; the maps are those of the first.",
+        note=f"ρ: {first.measures[0]} with the map of the trained model, mean over {first.draws} draw(s) of the weights; the maps are of the first.",
     )
 
 

@@ -59,7 +59,7 @@ def packed_map(cells: list[list[float | None]], most: int) -> dict[str, Any]:
     cells = pooled(cells, pool, strongest)
     # rounded as in JSON, so that a page and Python read the same values
     largest = json_ready(max((abs(cell) for cell in flat(cells) if cell is not None), default=0.0))
-    steps = array("h", (_MISSING if cell is None else round(cell / largest * STEPS) if largest else 0 for cell in flat(cells)))
+    steps = array("h", (_MISSING if cell is None else _step(cell, largest) for cell in flat(cells)))
     if byteorder == "big":
         steps.byteswap()
     return {
@@ -116,6 +116,10 @@ def strongest(cells: Sequence[float | None]) -> float | None:
     -3.0
     """
     return max((cell for cell in cells if cell is not None), key=abs, default=None)
+
+
+def _step(cell: float, largest: float) -> int:
+    return max(-STEPS, min(STEPS, round(cell / largest * STEPS))) if largest else 0
 
 
 def _factor(shape: tuple[int, int], most: int) -> int:
