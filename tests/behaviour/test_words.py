@@ -1,5 +1,9 @@
 """Which word a token belongs to, for every kind of tokenizer: no model is needed."""
 
+import itertools
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -97,3 +101,20 @@ def test_which_tokens_begin_a_word(kind, marks):
         strings = tokenizer.strings(range(tokenizer.vocab_size + 2))
         for i, piece in enumerate(strings):
             assert bool(sets[0, i]) == (piece[0] in SPACE or i == 3) and bool(sets[1, i]) == (piece[0] not in SPACE or i == 3)
+
+
+ROOT = Path(__file__).parents[2]
+PARALLEL = Path(os.environ.get("SONDE_DATA", ROOT.parent / "shared" / "data")) / "pud_parallel" / "pud.tsv"
+
+
+@pytest.mark.skipif(not PARALLEL.is_file(), reason=f"no {PARALLEL}; set SONDE_DATA")
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
+def test_sentences_of_eight_languages(kind):
+    """Arabic, Hindi, Chinese and others: most characters are several tokens, and every word still has its own."""
+    with PARALLEL.open(encoding="utf-8") as lines:
+        rows = [line.rstrip("\n").split("\t")[1:] for line in itertools.islice(lines, 1, 31)]
+    assert {len(row) for row in rows} == {8}
+    for text in itertools.chain(*rows):
+        reading, words = read(KINDS[kind], text), whitespace_words(text)
+        spelt = spelling(owners(reading, words), len(words))
+        assert all(whole(reading, own, span) for own, span in zip(spelt, words, strict=True)), text

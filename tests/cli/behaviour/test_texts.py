@@ -1,7 +1,9 @@
 """`sonde behaviour surprisal` and `suite` say what Python says, for people and as JSON; a bad file or line is named, and the rest goes on."""
 
 import json
+from importlib import resources
 
+import jsonschema
 import pytest
 from winogender_files import TEMPLATES, folder
 
@@ -21,17 +23,23 @@ def refused(capsys, *arguments):
     return err
 
 
+SCHEMA = json.loads(resources.files("sonde.cli").joinpath("schemas/behaviour.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
 def common(data, action):
-    names = ("schema", "sonde_version", "command", "model", "model_hash", "seed", "dtype", "seconds", "warnings")
-    assert data.keys() >= set(names) and data["schema"] == "sonde/behaviour/1" and data["action"] == action
-    assert (data["model"], data["dtype"]) == ("specimen:words", "float32")
+    """The data, which follows the published schema of its action."""
+    VALIDATOR.validate(data)
+    assert (data["action"], data["model"], data["dtype"]) == (action, "specimen:words", "float32")
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate({key: value for key, value in data.items() if key != "results"})
     return data
 
 
 def test_surprisal(capsys, tmp_path):
     wanted = surprisal(sonde.load("specimen:words"), "The keys are old.")
     told = run(capsys, "surprisal", "The keys are old.").out
-    assert "How surprising is each word?" in told and "·keys" in told
+    assert "How surprising is each token?" in told and "·keys" in told
     data = common(
         json.loads(run(capsys, "surprisal", "The keys are old.", "--json", "--model", "specimen:words", "--model", "specimen:words-small").out),
         "surprisal",
