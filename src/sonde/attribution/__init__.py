@@ -15,7 +15,7 @@ from sonde.attribution.attention import (
 )
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Cascade, Curves, Evaluation, Response, RobustFidelity, Stability, Sums
+from sonde.attribution.evaluation import Cascade, Curves, DiffRoar, Evaluation, Leakage, Response, RobustFidelity, Stability, Sums
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
 from sonde.attribution.gradients import gradient, gradient_x_input
@@ -45,8 +45,10 @@ __all__ = [
     "Columns",
     "Counterfactual",
     "Curves",
+    "DiffRoar",
     "Evaluation",
     "Fidelity",
+    "Leakage",
     "Response",
     "RobustFidelity",
     "Rule",
