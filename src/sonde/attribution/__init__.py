@@ -15,7 +15,7 @@ from sonde.attribution.attention import (
 )
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
-from sonde.attribution.evaluation import Cascade, Curves, DiffRoar, Evaluation, Leakage, Response, RobustFidelity, Stability, Sums
+from sonde.attribution.evaluation import Cascade, Curves, DiffRoar, Evaluation, Leakage, Response, RobustFidelity, Simulatability, Stability, Sums
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
 from sonde.attribution.gradients import gradient, gradient_x_input
@@ -52,6 +52,7 @@ __all__ = [
     "Response",
     "RobustFidelity",
     "Rule",
+    "Simulatability",
     "Stability",
     "Sums",
     "Surrogate",

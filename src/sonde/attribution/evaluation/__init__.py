@@ -13,6 +13,7 @@ from sonde.attribution.evaluation.ignorant import edge_detector
 from sonde.attribution.evaluation.others import OtherExamples
 from sonde.attribution.evaluation.query import Response, direct_query
 from sonde.attribution.evaluation.similarity import similarities, ssim
+from sonde.attribution.evaluation.simulatability import Simulatability, simulatability
 from sonde.attribution.evaluation.stability import Stability, max_sensitivity
 from sonde.attribution.evaluation.subsets import Sums, sums
 
@@ -27,6 +28,7 @@ __all__ = [
     "OtherExamples",
     "Response",
     "RobustFidelity",
+    "Simulatability",
     "Stability",
     "Sums",
     "block_digits",
@@ -45,6 +47,7 @@ __all__ = [
     "rescaled",
     "robust_fidelity",
     "similarities",
+    "simulatability",
     "ssim",
     "sums",
     "train_pixels",
