@@ -15,6 +15,7 @@ import torch
 
 import sonde
 from sonde import views
+from sonde.behaviour.audit import drawings as audit_drawings
 from sonde.results import drawing
 from sonde.results.document import Document, Section
 from sonde.specimens.digits import held_out
@@ -48,6 +49,7 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
         "waterfall": drawing.waterfall(
             "What does the answer add up from?", parts.unit, parts.names, parts.values.mean(1), total=float(parts.metric.mean())
         ),
+        "audit": audited(),
         "suite": sonde.behaviour.suites.evaluate(model, "number_agreement").drawing(),
         "beside": drawing.beside("Do two methods agree?", [(name, method(model, one).drawing()) for name, method in methods.items()]),
     }
@@ -78,6 +80,18 @@ def swapped() -> dict[str, drawing.Drawing]:
     model = lab.train(corpus)
     rivals = lab.adversarial(model, corpus.test, steps=200)
     return {"swap": lab.viewer(model, corpus.test, rivals, text=int(rivals.distance.argmax())), "spread": rivals.drawing()}
+
+
+def audited() -> drawing.Drawing:
+    """The credit example: what intervention shows, and what two attributions claim."""
+    example = sonde.behaviour.credit()
+    claims = {
+        "gradient x input": lambda model, inputs, of: sonde.attribution.gradient_x_input(model, inputs, of=of),
+        "occlusion": lambda model, inputs, of: sonde.attribution.occlusion(model, inputs, of=of, baseline="mean"),
+    }
+    found = sonde.behaviour.audit(example.model, example.profiles, example.attributes, example.of, implied=example.implied, claims=claims)
+    parts = [(name, audit_drawings.claims(found, name, joint=True)) for name in claims]
+    return drawing.beside("Who gets credit? By intervention, and as two methods claim", parts)
 
 
 def main() -> None:

@@ -85,11 +85,14 @@ class Shift(Result):
         import polars as pl
 
         heads = ["measure", "before", "before_low", "before_high", "after", "after_low", "after_high", "difference", "low", "high"]
-        return pl.DataFrame(self._rows(), heads, orient="row")
+        rows = [[one.measure, one.before, *one.before_interval, one.after, *one.after_interval, one.difference, *one.interval] for one in self.moved]
+        return pl.DataFrame(rows, heads, orient="row")
 
     def drawing(self) -> Drawing:
         """The measures as a table, and both reliability curves."""
-        heads = ["measure", "before", "low", "high", "after", "low ", "high ", "difference", "low  ", "high  "]
+        heads = ["measure", "before", "after", "difference"]
+        rows = [[one.measure, one.before, one.after, one.difference] for one in self.moved]
+        ends = [[None, one.before_interval, one.after_interval, one.interval] for one in self.moved]
         labels = [f"{(i + 0.5) / BINS:g}" for i in range(BINS)]
         perfect = Series("perfect calibration", [(i + 0.5) / BINS for i in range(BINS)])
         curves = [Series(side, curve[:, 1]) for side, curve in zip(("before", "after"), self.curves, strict=True)]
@@ -100,7 +103,7 @@ class Shift(Result):
         return tabs(
             f"What does the shift do: {self.name}?",
             [
-                ("measures", table("How far do accuracy and calibration move?", heads, self._rows())),
+                ("measures", table("How far do accuracy and calibration move?", heads, rows, intervals=ends)),
                 ("calibration", lines("Does the confidence mean what it says?", "share right", "confidence", labels, [*curves, perfect])),
             ],
             note=note,
@@ -128,9 +131,6 @@ class Shift(Result):
             return [untestable(claim, measure, reason, threshold=THRESHOLD, threshold_source=SOURCE)]
         before, after = (_right(_probabilities(model, given, classes), labels).double() for given in (inputs, to(inputs)))
         return [compare(claim, measure, before - after, torch.zeros_like(before), threshold=THRESHOLD, threshold_source=SOURCE)]
-
-    def _rows(self) -> list[list[Any]]:
-        return [[one.measure, one.before, *one.before_interval, one.after, *one.after_interval, one.difference, *one.interval] for one in self.moved]
 
 
 To = Callable[[Any], Given] | tuple[Given, Int[Tensor, " other"]]

@@ -136,19 +136,20 @@ class Surrogate(Result):
         """Which columns the model uses, the fidelities, the rules."""
         ranked = self.importance.argsort(descending=True).tolist()[:MOST]
         labels = [", ".join(self.names[column] for column in self.groups[g]) for g in ranked]
-        control = [one.control for one in self.fidelities]
-        rows = [[one.name, one.value, *one.interval, c, one.n] for one, c in zip(self.fidelities, control, strict=True)]
-        rules = [[rule.text, rule.outcome, rule.coverage, rule.precision, *rule.interval, rule.lift] for rule in self.rules[:MOST]]
+        rows = [[one.name, one.value, one.control, one.n] for one in self.fidelities]
+        ends = [[None, one.interval, None, None] for one in self.fidelities]
+        rules = [[rule.text, rule.outcome, rule.coverage, rule.precision, rule.lift] for rule in self.rules[:MOST]]
+        around = [[None, None, None, rule.interval, None] for rule in self.rules[:MOST]]
         notes = [f"{self.dropped} leaves gave no rule that the model keeps", *self.notes]
         return tabs(
             "Which rules does the model follow?",
             [
                 (
                     "fidelity",
-                    table("Does the surrogate say what the model says?", ["measure", "value", "low", "high", "random columns", "rows"], rows),
+                    table("Does the surrogate say what the model says?", ["measure", "value", "random columns", "rows"], rows, intervals=ends),
                 ),
                 ("columns", bars("Which columns does it use?", "share of importance", labels, self.importance[ranked], zero="not used")),
-                ("rules", table("What does it do where?", ["if", "it says", "coverage", "precision", "low", "high", "lift"], rules)),
+                ("rules", table("What does it do where?", ["if", "it says", "coverage", "precision", "lift"], rules, intervals=around)),
             ],
             note="; ".join(notes) + ".",
         )

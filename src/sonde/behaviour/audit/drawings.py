@@ -70,21 +70,23 @@ def pairs(found: "Audit") -> Drawing:
 
 def contrasts(found: "Audit") -> Drawing:
     """Every two values, with their mean effect."""
-    rows = [
-        [f"{one.attribute}{' (joint)' if one.joint else ''}", one.first, one.second, one.effect, *(one.interval or (None, None)), one.n]
-        for one in [*found.contrasts(), *(one for one in found.contrasts(joint=True) if one.joint)]
-    ]
-    return table("What does each value do?", ["attribute", "instead of", "set to", "mean effect", "low", "high", "profiles"], rows, unit=found.unit)
+    listed = [*found.contrasts(), *(one for one in found.contrasts(joint=True) if one.joint)]
+    rows = [[f"{one.attribute}{' (joint)' if one.joint else ''}", one.first, one.second, one.effect, one.n] for one in listed]
+    ends = [[None, None, None, one.interval, None] for one in listed]
+    heads = ["attribute", "instead of", "set to", "mean effect", "profiles"]
+    return table("What does each value do?", heads, rows, intervals=ends, unit=found.unit)
 
 
 def decisions(found: "Audit") -> Drawing:
     """How often some value of an attribute turns the decision."""
-    rows = []
+    rows, ends = [], []
     for name in found.attributes:
         for joint in (False, True) if name in found.joint else (False,):
-            flipped, n, (low, high) = found.flips(name, joint)
-            rows.append([f"{name}{' (joint)' if joint else ''}", flipped / n if n else None, low, high, n])
-    return table(f"Whose decision flips? (in favour above {found.decision:g})", ["attribute", "share flipped", "low", "high", "profiles"], rows)
+            flipped, n, interval = found.flips(name, joint)
+            rows.append([f"{name}{' (joint)' if joint else ''}", flipped / n if n else None, n])
+            ends.append([None, interval, None])
+    heads = ["attribute", "share flipped", "profiles"]
+    return table(f"Whose decision flips? (in favour above {found.decision:g})", heads, rows, intervals=ends)
 
 
 def _note(found: "Audit") -> str:
