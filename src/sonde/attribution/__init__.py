@@ -2,19 +2,10 @@
 
 from sonde.attribution import attention, evaluation
 from sonde.attribution.agreement import Agreement, agreement
-from sonde.attribution.attention import (
-    AttentionAdversary,
-    AttentionCorrelation,
-    AttentionFrozen,
-    AttentionGuides,
-    AttentionHeads,
-    AttentionPermutation,
-    AttentionPlane,
-    AttentionRivals,
-    AttentionStudy,
-)
+from sonde.attribution.attention import AttentionAdversary, AttentionCorrelation, AttentionFrozen, AttentionGuides, AttentionHeads, AttentionPermutation, AttentionPlane, AttentionRivals, AttentionStudy
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
+from sonde.attribution.clip import ImageTextSaliency, image_text_saliency
 from sonde.attribution.evaluation import Cascade, Curves, DiffRoar, Evaluation, Leakage, Response, RobustFidelity, Simulatability, Stability, Sums
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
@@ -48,6 +39,7 @@ __all__ = [
     "DiffRoar",
     "Evaluation",
     "Fidelity",
+    "ImageTextSaliency",
     "Leakage",
     "Response",
     "RobustFidelity",
@@ -73,6 +65,7 @@ __all__ = [
     "gradient_x_input",
     "guided_backpropagation",
     "guided_grad_cam",
+    "image_text_saliency",
     "integrated_gradients",
     "kernel_shap",
     "lime",
