@@ -3,6 +3,7 @@
 One face over a transformers tokenizer (models from the Hub or a folder) and a plain `tokenizers.Tokenizer` (specimens).
 """
 
+import contextlib
 import functools
 import json
 from collections.abc import Sequence
@@ -69,6 +70,27 @@ class Tokenizer:
             raise InputError("bos=True, but this tokenizer has no beginning-of-sequence token; leave bos out")
         return [self.bos_id, *ids]
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int] | InputError]:
+        """The ids of many texts without special tokens, read together where the tokenizer can.
+
+        Arguments:
+            texts: any number of them.
+
+        Returns:
+            For each text its ids, or the error that `encode` raises on it.
+        """
+        with contextlib.suppress(Exception):  # whatever is wrong with one of them is told below
+            if self._fast:
+                return [encoding.ids for encoding in self.backend.encode_batch(list(texts), add_special_tokens=False)]
+            return [list(ids) for ids in self.backend(list(texts), add_special_tokens=False, return_attention_mask=False).input_ids]
+        return [self._or_error(text) for text in texts]
+
+    def _or_error(self, text: str) -> list[int] | InputError:
+        try:
+            return self.encode(text, bos=False)
+        except InputError as error:
+            return error
+
     def located(self, text: str, bos: bool | None = None) -> list[tuple[int, int] | None]:
         """Where each token of `encode(text, bos)` stands in the text: its first character and the one after its last.
 
@@ -127,6 +149,27 @@ class Tokenizer:
         if ids[0] == self.unknown_id:
             raise InputError(f"{text!r} is not in this tokenizer's vocabulary; give a token that is")
         return ids[0]
+
+    def continues(self, ids: Sequence[int]) -> list[bool]:
+        """Whether each token goes on with the word of the token before it, as its own spelling tells.
+
+        Arguments:
+            ids: of one text, in order.
+        """
+        style = json.loads(self._rust.to_str())["model"] if self._rust is not None else {}
+        mark = style.get("continuing_subword_prefix") if style.get("type") == "WordPiece" else None
+        pieces = self.strings(ids)
+        if mark:
+            return [piece.startswith(mark) for piece in pieces]
+        return [i > 0 and not piece[:1].isspace() and self._style != "plain" for i, piece in enumerate(pieces)]
+
+    @functools.cached_property
+    def mask_id(self) -> int | None:
+        """The token that stands for a hidden one; `None` where there is none."""
+        own: int | None = None if self._fast else getattr(self.backend, "mask_token_id", None)
+        if self._fast:
+            own = next((self.backend.token_to_id(token) for token in ("[MASK]", "<mask>") if self.backend.token_to_id(token) is not None), None)
+        return own
 
     @functools.cached_property
     def unknown_id(self) -> int | None:
