@@ -19,6 +19,7 @@ from sonde.access.forward import forward
 from sonde.access.inputs import Inputs
 from sonde.access.modes import takes
 from sonde.jobs import rows_within, track
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
@@ -38,13 +39,16 @@ def log_likelihoods(
     """The log-probability of each token of each row given those before it.
 
     Arguments:
-        model: a causal language model, or a module that maps ids (batch pos) to logits (batch pos vocab) and looks at no later token.
+        model: a causal language model, or a module that maps ids (batch pos) to logits (batch pos vocab).
         rows: token ids; none may be empty or longer than the context.
         batch_size: rows per pass.
         progress: show a bar.
 
     Returns:
         In natural logarithms; NaN for each row's first token, before which nothing stands.
+
+    Raises:
+        InputError: a row that the model can't take; a model that looks at later tokens.
 
     >>> from sonde.access import Model
     >>> from sonde.nn.transformer import Transformer, TransformerConfig
@@ -59,6 +63,8 @@ def log_likelihoods(
     if model.architecture.d_vocab:
         model.prepare([unique[0], max(unique, key=len)])  # refuses what the model can't take
     shared = _keeps(model) and _agrees(model, unique)
+    if not shared:
+        _refuse_looking_ahead(model, max(unique, key=len))
     size = min(ROWS, _rows_kept(model, unique)) if shared else ROWS
     chunks = [unique[i : i + size] for i in range(0, len(unique), size)]
     found: dict[tuple[int, ...], list[float]] = {}
@@ -199,6 +205,14 @@ def _size(columns: int, model: "Model", batch_size: int | Literal["auto"]) -> in
     arch = model.architecture
     row = 3 * 4 * columns * max(1, arch.d_vocab)  # the logits, a copy in float32, and what their logsumexp needs
     return max(1, min(TOKENS // columns, WORKSPACE // row, rows_within(row + 8 * columns * arch.n_layers * arch.d_model)))
+
+
+def _refuse_looking_ahead(model: "Model", row: tuple[int, ...]) -> None:
+    """Raise `InputError` where the last token of a row moves the logits before it."""
+    other = next((token for token in row if token != row[-1]), row[-1] - 1 if row[-1] else 1)
+    before, after = (model.run(torch.tensor([ids], device=model.device)).logits[:, :-1].float() for ids in (row, (*row[:-1], other)))
+    if len(row) > 1 and not torch.allclose(before, after, rtol=1e-3, atol=1e-3):
+        raise InputError(f"{model.name} looks at later tokens, so what it says before them is no probability of a text; use a causal language model")
 
 
 def _rows_kept(model: "Model", rows: Sequence[tuple[int, ...]]) -> int:

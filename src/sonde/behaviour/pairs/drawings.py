@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from sonde.behaviour.pairs.shares import Share
 from sonde.results import Drawing
 from sonde.results.drawing import Control, bars, table, tabs
 
@@ -37,7 +38,7 @@ def phenomena(result: "MinimalPairs") -> Drawing:
     for model, overall, shares in zip(result.models, result.overall, result.by_phenomenon, strict=True):
         cells = [overall, *(shares.get(name) for name in result.phenomena)]
         rows.append([model, *(None if cell is None else 100 * cell.value for cell in cells)])
-        intervals.append([None, *(None if cell is None else _percent(cell.interval) for cell in cells)])
+        intervals.append([None, *(None if cell is None else _percent(cell) for cell in cells)])
     for row in result.published:
         theirs = result.theirs(row)
         if theirs:
@@ -59,19 +60,19 @@ def paradigms(result: "MinimalPairs") -> Drawing:
     for name in names:
         cells = [shares.get(name) for shares in result.by_paradigm]
         rows.append([name, *(None if cell is None else 100 * cell.value for cell in cells)])
-        intervals.append([None, *(None if cell is None else _percent(cell.interval) for cell in cells)])
+        intervals.append([None, *(None if cell is None else _percent(cell) for cell in cells)])
     return table("Which paradigms does it know?", ["paradigm", *result.models], rows, intervals=intervals, unit=UNIT)
 
 
 def _bars(result: "MinimalPairs", m: int) -> Drawing:
     shares = result.by_phenomenon[m]
     values = [100 * share.value for share in shares.values()]
-    intervals = [_percent(share.interval) for share in shares.values()]
+    intervals = [_percent(share) for share in shares.values()]
     return bars(f"What does {result.models[m]} know?", UNIT, list(shares), values, intervals=intervals, control=CHANCE, zero="never right")
 
 
-def _percent(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (100 * interval[0], 100 * interval[1])
+def _percent(share: Share) -> tuple[float, float]:
+    return 100 * share.low, 100 * share.high
 
 
 def _note(result: "MinimalPairs") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.behaviour.pairs.pair import Pair
+from sonde.behaviour.pairs.pair import Pair, alike
 from sonde.behaviour.scorers.scorer import Scorer, own
 from sonde.results import Drawing, InputError
 from sonde.results.drawing import beside, tokens
@@ -16,7 +16,7 @@ UNIT = "nats"
 
 
 @dataclass(frozen=True)
-class Sentence:
+class ScoredSentence:
     """A sentence as a scorer reads it.
 
     Arguments:
@@ -36,7 +36,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Example:
+class PairExample:
     """A pair under one model.
 
     Arguments:
@@ -48,8 +48,8 @@ class Example:
 
     model: str
     pair: Pair
-    good: Sentence
-    bad: Sentence
+    good: ScoredSentence
+    bad: ScoredSentence
     margin: float
 
     def drawing(self) -> Drawing:
@@ -59,7 +59,7 @@ class Example:
         return beside(f"{self.model} on {self.pair.paradigm}: margin {self.margin:+.3g}", strips)
 
 
-def strip(sentence: Sentence, title: str) -> Drawing:
+def strip(sentence: ScoredSentence, title: str) -> Drawing:
     """One sentence, its tokens coloured by how improbable they are.
 
     Arguments:
@@ -71,7 +71,7 @@ def strip(sentence: Sentence, title: str) -> Drawing:
     return tokens(title, UNIT, sentence.pieces, surprising, roles={"parts here": list(parts)}, scale="sequential", note="Darker is less probable.")
 
 
-def example(scorer: Scorer, pair: Pair, margin: float) -> Example:
+def example(scorer: Scorer, pair: Pair, margin: float) -> PairExample:
     """A pair token by token.
 
     Raises:
@@ -82,22 +82,25 @@ def example(scorer: Scorer, pair: Pair, margin: float) -> Example:
         if isinstance(row, InputError):
             raise row
         rows.append(row)
-    alike = next((i for i, (a, b) in enumerate(zip(*(own(row, scorer) for row in rows), strict=False)) if a != b), min(map(len, rows)) - scorer.before)
+    left, right = (own(row, scorer) for row in rows)
+    parts = alike(left, right)
     good, bad = (
-        Sentence(_pieces(text, scorer), [None if math.isnan(value) else value for value in own(values, scorer)], alike)
+        ScoredSentence(_pieces(text, scorer), [None if math.isnan(value) else value for value in own(values, scorer)], parts)
         for text, values in zip((pair.good, pair.bad), scorer.score(rows), strict=True)
     )
-    return Example(scorer.name, pair, good, bad, margin)
+    return PairExample(scorer.name, pair, good, bad, margin)
 
 
-def hardest(scorer: Scorer, pairs: Sequence[Pair], good: Float[Tensor, " pair"], bad: Float[Tensor, " pair"], n: int) -> list[Example]:
+def hardest(scorer: Scorer, pairs: Sequence[Pair], good: Float[Tensor, " pair"], bad: Float[Tensor, " pair"], n: int) -> list[PairExample]:
     """The pairs whose unacceptable sentence a scorer prefers most."""
     margin = good - bad
     worst = [i for i in margin.argsort(stable=True).tolist() if margin[i] <= 0][:n]
     return [example(scorer, pairs[i], float(margin[i])) for i in worst]
 
 
-def disagreeing(scorers: Sequence[Scorer], pairs: Sequence[Pair], good: Float[Tensor, "model pair"], bad: Float[Tensor, "model pair"], n: int) -> list[Example]:
+def disagreeing(
+    scorers: Sequence[Scorer], pairs: Sequence[Pair], good: Float[Tensor, "model pair"], bad: Float[Tensor, "model pair"], n: int
+) -> list[PairExample]:
     """The pairs on which the scorers disagree most: the one that is surest of the good sentence, and the one that is surest of the bad one.
 
     Scorers count in different units (tokens, words, characters), so a margin counts in that scorer's own median size.

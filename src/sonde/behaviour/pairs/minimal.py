@@ -40,8 +40,8 @@ def minimal_pairs(
     Arguments:
         models: language models with their tokenizers, or scorers (`NGram`, `char_lstm`); one, or several for one table.
         pairs: pairs, or files and folders that hold them; see `read_pairs`.
-        method: "sentence": whole sentences (masked models by pseudo-log-likelihood); "one-prefix": two words after the same text; "two-prefix": the same
-            word after two texts; "pll" or "pll-word-l2r": the two pseudo-log-likelihoods.
+        method: "sentence": whole sentences (masked models by pseudo-log-likelihood); "one-prefix": two words after the same text;
+            "two-prefix": the same word after two texts; "pll" or "pll-word-l2r": the two pseudo-log-likelihoods.
         normalise: divide whole sentences by their "tokens", "words" or "characters".
         bos: what stands before a text: the tokenizer's own token where it has one; True, False, or "eos" for the end-of-sequence token.
         published: rows of others, shown beside.

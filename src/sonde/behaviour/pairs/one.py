@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonde.access import Model
-from sonde.behaviour.pairs.examples import UNIT, Sentence, example, strip
+from sonde.behaviour.pairs.examples import UNIT, ScoredSentence, example, strip
 from sonde.behaviour.pairs.pair import Pair
 from sonde.behaviour.scorers.causal import Bos
 from sonde.behaviour.scorers.scorer import Scorer
@@ -27,8 +27,8 @@ class OnePair(Result):
     """
 
     model: str
-    sentence: Sentence
-    foil: Sentence
+    sentence: ScoredSentence
+    foil: ScoredSentence
     notes: list[str]
 
     @property

@@ -1,6 +1,6 @@
 """One minimal pair, and where its two sentences part."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sonde.results import InputError
@@ -65,18 +65,27 @@ class Pair:
 def _one_prefix(pair: Pair) -> Critical:
     """The first word in which the sentences differ, after what they share."""
     good, bad = pair.good.split(), pair.bad.split()
-    alike = len(os.path.commonprefix([good, bad]))
-    if not alike or alike in (len(good), len(bad)):
+    shared = alike(good, bad)
+    if not shared or shared in (len(good), len(bad)):
         raise InputError("its sentences share no beginning after which words differ, so one-prefix compares nothing")
-    before = " ".join(good[:alike])
-    return Critical((before, good[alike]), (before, bad[alike]))
+    before = " ".join(good[:shared])
+    return Critical((before, good[shared]), (before, bad[shared]))
 
 
 def _two_prefix(pair: Pair) -> Critical:
     """The first word that both share again, after what differs."""
     good, bad = pair.good.split(), pair.bad.split()
-    alike = len(os.path.commonprefix([good, bad]))
-    ending = len(os.path.commonprefix([good[alike:][::-1], bad[alike:][::-1]]))
+    shared = alike(good, bad)
+    ending = alike(good[shared:][::-1], bad[shared:][::-1])
     if not ending or ending in (len(good), len(bad)):
         raise InputError("its sentences share no word after what differs, so two-prefix compares nothing")
     return Critical((" ".join(good[:-ending]), good[-ending]), (" ".join(bad[:-ending]), bad[-ending]))
+
+
+def alike(left: Sequence[object], right: Sequence[object]) -> int:
+    """How many entries both have in common at their beginning.
+
+    >>> alike("keys are", "keys is")
+    5
+    """
+    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))

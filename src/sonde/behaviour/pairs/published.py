@@ -41,10 +41,11 @@ def published(folder: str | Path) -> list[Published]:
         if (folder / MODELS).is_file():
             lines = [json.loads(line) for line in (folder / MODELS).read_text(encoding="utf-8").splitlines() if line.strip()]
             own = [line for line in lines if line["UID"] != "overall"]
-            found += [Published(f"{NAMES[key]} (authors)", {line["UID"]: float(line[key]) for line in own}, MODELS) for key in NAMES if key in lines[0]]
+            for key, name in NAMES.items():
+                found.append(Published(f"{name} (authors)", {line["UID"]: float(line[key]) for line in own}, MODELS))
         if (folder / HUMANS).is_file():
             rows = csv.DictReader(io.StringIO((folder / HUMANS).read_text(encoding="utf-8")))
-            found.append(Published("human (authors)", {row["Condition"]: float(row["total_mean"]) for row in rows if row["Condition"] != "overall"}, HUMANS))
+            found.append(Published("human (authors)", {row["Condition"]: float(row["total_mean"]) for row in rows}, HUMANS))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"the published figures in {folder} are not of their form ({type(error).__name__}: {error}): fetch them again") from None
     if not found:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.behaviour.pairs.examples import Example
+from sonde.behaviour.pairs.examples import PairExample
 from sonde.behaviour.pairs.pair import Pair
 from sonde.behaviour.pairs.phenomena import PARADIGMS, ordered
 from sonde.behaviour.pairs.published import Published
@@ -46,8 +46,8 @@ class MinimalPairs(Result):
     bad: Float[Tensor, "model pair"]
     method: str
     normalise: str | None
-    hardest: list[Example]
-    disagreeing: list[Example]
+    hardest: list[PairExample]
+    disagreeing: list[PairExample]
     published: list[Published]
     problems: list[str]
     notes: list[str]
@@ -181,7 +181,7 @@ class MinimalPairs(Result):
         return self.hashes.index(model_hash)
 
 
-def _fields(share: Share) -> tuple[float, float | None, float | None, int]:
+def _fields(share: Share) -> tuple[float, float, float, int]:
     return share.value, share.low, share.high, share.n
 
 

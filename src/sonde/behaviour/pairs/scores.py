@@ -11,11 +11,10 @@ from torch import Tensor
 
 from sonde.behaviour.pairs.pair import Critical, Pair
 from sonde.behaviour.scorers.scorer import Scorer, own
-from sonde.behaviour.scorers.sentences import Normalise, total
+from sonde.behaviour.scorers.sentences import PREFIX, Normalise, total
 from sonde.results import InputError, shown
 
 Method = Literal["sentence", "one-prefix", "two-prefix", "pll", "pll-word-l2r"]
-PREFIX = ("one-prefix", "two-prefix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +54,6 @@ def pair_scores(scorer: Scorer, pairs: Sequence[Pair], method: Method, normalise
     Raises:
         InputError: a method that the scorer does not have.
     """
-    if method in PREFIX and scorer.kind == "masked":
-        raise InputError(f"method={method!r} reads from left to right, and {scorer.name} does not: use 'sentence', 'pll' or 'pll-word-l2r'")
     if method in PREFIX and normalise:
         raise InputError(f"normalise={normalise!r} divides whole sentences, and {method} scores a word: leave it out")
     ready, problems = _readied(scorer, pairs, method)
@@ -72,9 +69,8 @@ def pair_scores(scorer: Scorer, pairs: Sequence[Pair], method: Method, normalise
     notes = list(scorer.notes)
     if unscored:
         notes.append(f"{scorer.name}: {unscored:,} pairs differ in their first token, which has no probability: bos='eos' puts a token before it")
-    unknown = getattr(scorer, "unknown", None)
-    if unknown is not None and (n := unknown([row for one in ready for row in one.rows])):
-        notes.append(f"{scorer.name}: {n:,} words of these sentences are unknown to it")
+    if n := scorer.unknown([row for one in ready for row in one.rows]):
+        notes.append(f"{scorer.name}: {n:,} words of these sentences are unknown to it, and have the probability of any such word")
     return PairScores(scores, problems, notes)
 
 

@@ -33,7 +33,7 @@ class CausalScorer:
     after: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        tokenizer = causal_tokenizer(self.model)
+        tokenizer = self._tokenizer
         if self.bos not in (True, False, None, "eos"):
             raise InputError(f"bos={shown(self.bos)}: use True, False, 'eos', or None for the tokenizer's own token where it has one")
         if self.bos is True and tokenizer.bos_id is None:
@@ -65,6 +65,8 @@ class CausalScorer:
 
     @property
     def _tokenizer(self) -> Tokenizer:
+        if self.model.architecture.family == "module" and self.model.tokenizer is not None:
+            return self.model.tokenizer  # that it reads from left to right shows when it is run
         return causal_tokenizer(self.model)
 
     @property
@@ -89,6 +91,10 @@ class CausalScorer:
     def score(self, rows: Sequence[Sequence[int]], progress: bool = False) -> list[list[float]]:
         """The log-probability of each token; NaN for a row's first."""
         return log_likelihoods(self.model, rows, self.batch_size, progress)
+
+    def unknown(self, rows: Sequence[Sequence[int]]) -> int:
+        """How many tokens stand for words that the vocabulary lacks."""
+        return 0 if self._tokenizer.unknown_id is None else sum(row.count(self._tokenizer.unknown_id) for row in rows)
 
     def control(self, seed: int) -> "CausalScorer":
         """The same network with the entries of its weights in random order."""

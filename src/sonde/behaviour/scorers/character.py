@@ -60,9 +60,7 @@ class CharacterScorer:
     def _row(self, text: str) -> list[int] | InputError:
         missing = next((character for character in text if character not in self.vocabulary), None)
         if missing is not None:
-            return InputError(
-                f"{shown(text, 40)} holds {missing!r}, which {self.name} does not know: leave it out, or use another model"
-            )
+            return InputError(f"{shown(text, 40)} holds {missing!r}, which {self.name} does not know: leave it out, or use another model")
         return [self.vocabulary[character] for character in self.start + text]
 
     def spans(self, text: str) -> list[Span]:
@@ -72,6 +70,10 @@ class CharacterScorer:
     def score(self, rows: Sequence[Sequence[int]], progress: bool = False) -> list[list[float]]:
         """The log-probability of each character; NaN for a row's first."""
         return log_likelihoods(self.model, rows, progress=progress)
+
+    def unknown(self, rows: Sequence[Sequence[int]]) -> int:
+        """None: a text with such a character can't be read."""
+        return 0
 
     def control(self, seed: int) -> "CharacterScorer":
         """The same network with the entries of its weights in random order."""

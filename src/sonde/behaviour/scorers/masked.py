@@ -135,6 +135,10 @@ class MaskedScorer:
             yield hidden[:n]
             hidden = hidden[n:]
 
+    def unknown(self, rows: Sequence[Sequence[int]]) -> int:
+        """How many tokens stand for words that the vocabulary lacks."""
+        return 0 if self._tokenizer.unknown_id is None else sum(row.count(self._tokenizer.unknown_id) for row in rows)
+
     def control(self, seed: int) -> "MaskedScorer":
         """The same network with the entries of its weights in random order."""
         broken = Model(permuted(self.model.module, seed), self.model.tokenizer, f"{self.name}, weights permuted", self.model.processor)

@@ -94,7 +94,7 @@ class NGram:
         ids = np.array([i for words in sentences for i in (BEGIN, *(vocabulary.get(word, UNKNOWN) for word in words), END)])
         place = np.concatenate([np.arange(len(words) + 2) for words in sentences])  # within its sentence
         size = len(vocabulary) + 3
-        frequency = np.bincount(ids, minlength=size).astype(float)
+        frequency: Counts = np.bincount(ids, minlength=size).astype(np.float64)
         frequency[BEGIN] = 0  # never foretold
         return NGram(name or f"{order}-gram", vocabulary, _orders(ids, place, size, order, frequency), frequency, lower)
 
@@ -183,6 +183,8 @@ def _orders(ids: NDArray[np.int64], place: NDArray[np.int64], size: int, highest
     gram, suffixes = ids, []  # the number of the n-gram that ends here; of each (n + 1)-gram the number of its last n words
     for n in range(2, highest + 1):
         here = np.flatnonzero(place >= n - 1)
+        if not len(here):  # no sentence is as long
+            break
         found, at, inverse, often = np.unique(gram[here - 1] * size + ids[here], return_index=True, return_inverse=True, return_counts=True)
         suffixes.append(gram[here[at]])
         gram = np.full(len(ids), -1)
@@ -200,7 +202,7 @@ def _order(keys: NDArray[np.int64], counts: Counts, size: int, contexts: int) ->
     """Discount the counts of one order."""
     discount = np.minimum(counts, _discounts(counts)[np.minimum(counts, 3).astype(int)])
     context = keys // size
-    total = np.bincount(context, counts, contexts)
+    total: Counts = np.bincount(context, counts, contexts).astype(np.float64)
     gamma = np.bincount(context, discount, contexts) / np.where(total > 0, total, 1.0)
     return Order(keys, counts - discount, total, gamma)
 

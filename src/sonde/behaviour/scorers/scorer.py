@@ -1,9 +1,9 @@
 """What a scorer is: anything that cuts texts into tokens and gives each of them a log-probability."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from sonde.results import InputError
+from sonde.results import InputError, shown
 
 Span = tuple[int, int]
 
@@ -15,11 +15,30 @@ class Scorer(Protocol):
     that a text is cut only once, and one that can't be read costs the others nothing.
     """
 
-    name: str
-    kind: str
-    notes: tuple[str, ...]
-    before: int
-    after: int
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is: "transformer", "masked", "lstm" or "n-gram"."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided."""
+        ...
+
+    @property
+    def before(self) -> int:
+        """How many special tokens stand before each text."""
+        ...
+
+    @property
+    def after(self) -> int:
+        """How many special tokens stand after each text."""
+        ...
 
     @property
     def hash(self) -> str:
@@ -38,18 +57,23 @@ class Scorer(Protocol):
         """The log-probability of each token, in natural logarithms; NaN where a token has none."""
         ...
 
+    def unknown(self, rows: Sequence[Sequence[int]]) -> int:
+        """How many tokens of some rows stand for words that the vocabulary lacks."""
+        ...
+
     def control(self, seed: int) -> "Scorer | None":
         """The same scorer without what it learnt about the order of words; `None` where it has no seed left to draw by."""
         ...
 
 
-def own(row: Sequence[float], scorer: Scorer) -> Sequence[float]:
+T = TypeVar("T")
+
+
+def own(row: Sequence[T], scorer: Scorer) -> Sequence[T]:
     """What a row holds for the text's own tokens."""
     return row[scorer.before : len(row) - scorer.after]
 
 
 def unread(text: object) -> InputError | None:
     """Why something is no text; `None` for texts."""
-    from sonde.results import shown
-
     return None if isinstance(text, str) and text.strip() else InputError(f"{shown(text)} is no text: give at least one word")

@@ -16,6 +16,7 @@ from sonde.results import InputError, shown
 
 Normalise = Literal["tokens", "words", "characters"] | None
 SentenceMethod = Literal["sentence", "pll", "pll-word-l2r"]
+PREFIX = ("one-prefix", "two-prefix")
 
 
 def scorer_of(model: "Model | Scorer", method: str = "sentence", bos: Bos = None, batch_size: int | Literal["auto"] = "auto") -> Scorer:
@@ -32,7 +33,11 @@ def scorer_of(model: "Model | Scorer", method: str = "sentence", bos: Bos = None
     """
     if not isinstance(model, Model):
         return model
-    masked = not model.architecture.causal
+    masked = not model.architecture.causal and model.architecture.family != "module"
+    if masked and method in PREFIX:
+        raise InputError(
+            f"method={method!r} reads from left to right, and {model.name} fills in hidden tokens: use 'sentence', 'pll' or 'pll-word-l2r'"
+        )
     if method == "pll":
         return MaskedScorer(model, "pll", batch_size)
     if method == "pll-word-l2r" or (method == "sentence" and masked):

@@ -3,11 +3,12 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.behaviour import audit, coreference, shift, shortcut, suite, surprisal
+from sonde.cli.behaviour import audit, coreference, pairs, shift, shortcut, suite, surprisal
 
 ACTIONS: tuple[ModuleType, ...] = (
     audit,
     coreference,
+    pairs,
     shift,
     shortcut,
     suite,
