@@ -40,23 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
     models = opened(arguments)
     from sonde.results.document import Document, Section
 
-    results, warnings = [], []
-    for model in models:
-        result, bad = _read(model, texts, arguments)
-        results.append(result)
+    found, warnings = each(models, lambda model: (model, *_read(model, texts, arguments)))
+    for model, result, bad in found:
         warnings += [f"{model.name}: {note}" for note in (*bad, *result.notes)]
     if arguments.json:
-        print_json(
-            arguments, start, models[0], warnings=warnings, unit=results[0].unit, results=[_plain(m, r) for m, r in zip(models, results, strict=True)]
-        )
+        plain = [_plain(model, result) for model, result, _ in found]
+        print_json(arguments, start, models[0], warnings=warnings, unit=found[0][1].unit, results=plain)
     sections = [
         Section(f"model-{i}-text-{text}", f"{model.name}: {result.texts[text]}", drawings=[result.drawing(text), result.drawing(text, by="word")])
-        for i, (model, result) in enumerate(zip(models, results, strict=True))
+        for i, (model, result, _) in enumerate(found)
         for text in range(min(DRAWN, len(result.texts)))
     ]
     left = len(texts) - DRAWN
     more = [f"{left} more texts are not drawn; --json prints all"] if left > 0 else []
-    facts = [(model.name, _mean(result)) for model, result in zip(models, results, strict=True)]
+    facts = [(model.name, _mean(result)) for model, result, _ in found]
     told(arguments, Document("How surprising is each word?", "; ".join([*warnings, *more]), facts, sections))
     return 0
 
