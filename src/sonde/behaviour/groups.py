@@ -120,8 +120,8 @@ class GroupMetrics(Result):
                 parts.append((measure, bars(f"Is the {measure} alike?", "share", names, [row["value"] for row in rows], intervals=ends, zero="none")))
         cells = [[one.measure, one.highest, one.lowest, one.gap, one.chance, one.p] for one in self.gaps]
         heads = ["measure", "highest", "lowest", "gap", "95 % of random groups below", "p (Holm)"]
-        ends = [[None, None, None, one.interval, None, None] for one in self.gaps]
-        parts.append(("gaps", table("How far are the groups apart?", heads, cells, intervals=ends)))
+        around = [[None, None, None, one.interval, None, None] for one in self.gaps]
+        parts.append(("gaps", table("How far are the groups apart?", heads, cells, intervals=around)))
         if self.curves:
             bins = len(next(iter(self.curves.values())))
             series = [Series(group, curve[:, 1]) for group, curve in list(self.curves.items())[:7]]

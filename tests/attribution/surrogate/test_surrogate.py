@@ -161,6 +161,31 @@ def test_a_changed_category_stays_one():
     assert half.tolist() == [1, 1]
 
 
+def test_rules_speak_in_the_columns_own_unit(data):
+    """A threshold of 0 on a standardised age is its mean; a place of a one-hot attribute is there or not."""
+    from sonde.attribution.surrogate.rules import Columns, rules_of
+
+    values = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
+    tree = SurrogateTree(
+        torch.tensor([0, -2, 1, -2, -2]), torch.tensor([0.0, 0, 0.5, 0, 0]), torch.tensor([1, -1, 3, -1, -1]), torch.tensor([2, -1, 4, -1, -1]),
+        values, torch.ones(5),
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    x = torch.stack([torch.randn(200, generator=generator), (torch.rand(200, generator=generator) < 0.5).float()], 1)
+    said = ((x[:, 0] > 0) & (x[:, 1] > 0.5)).long()
+    kept, _ = rules_of(tree, x, said, Columns(["age", "sex=f"], {"age": (40.0, 10.0)}, [1]))
+    assert {rule.text for rule in kept} == {"age <= 40", "age > 40 and not sex=f", "age > 40 and sex=f"}
+
+
+def test_where_all_columns_are_kept_there_is_no_control():
+    module = nn.Linear(3, 2, bias=False)
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    found = surrogate(sonde.load(module), x, trees=5)
+    assert found.controls == [] and found.fidelity().control is None
+    (verdict,) = found.check(sonde.load(module), x)
+    assert verdict.holds is None and "all columns are kept" in verdict.reason
+
+
 def test_correlated_columns_are_permuted_together():
     """The model reads the mean of two copies: alone each would look half as important, and in the list one of them would push out another."""
     generator = torch.Generator().manual_seed(0)

@@ -130,6 +130,25 @@ def test_impossible_profiles_are_counted_and_not_asked_about():
     assert len(asked) == len({tuple(sorted(row.items())) for row in asked}), "a profile was computed twice"
 
 
+def test_a_profile_that_the_model_cannot_be_shown_is_named_and_the_rest_goes_on():
+    def render(rows):
+        if any(row["age"] == 3 for row in rows):
+            raise InputError("the prompt has 900 tokens and the model's context is 128")
+        return columns(rows)
+
+    model = sonde.load(Scorer(lambda x: x[:, 0]))
+    claims = {"gradient": lambda model, inputs, of: torch.ones(len(inputs), 3)}
+    profiles = Profiles(ROWS, render, lambda model, row: {"age": [0], "gender": [1], "name": [2]})
+    found = audit(model, profiles, {"age": [0.0, 1.0], "gender": [0.0, 1.0]}, Logit([0]), claims=claims, progress=False)
+    assert len(found.refused) == 4 and "900 tokens" in found.refused[0] and "'age': 3.0" in found.refused[0]
+    (contrast,) = [one for one in found.contrasts() if one.attribute == "age"]
+    assert (contrast.effect, contrast.n) == (1.0, 12)
+    assert found.claims["gradient"].shape == (12, 2) and found.shares()["age"] == 1.0
+    assert "4 could not be shown" in found.drawing().note
+    with pytest.raises(InputError, match="900 tokens"):
+        audit(model, Profiles(ROWS[-4:], render), {"gender": [0.0, 1.0]}, Logit([0]), progress=False)
+
+
 def test_flips_count_profiles_whose_decision_turns():
     found = audited(lambda x: x[:, 0] - 2 + 2 * x[:, 1], ["gender"], decision=0.0)
     flipped, n, (low, high) = found.flips("gender")
@@ -208,7 +227,7 @@ def test_it_is_kept_and_drawn(credited, tmp_path):
     assert again.shares(joint=True) == credited.shares(joint=True)
     assert credited.to_frame().height == 26
     assert [part["label"] for part in credited.drawing().data["parts"]] == [
-        "effects", "with what implies it", "claims: gradient x input", "pairs", "values", "decisions",
+        "effects", "with what implies it", "claims: gradient x input", "pairs", "two at once", "values", "decisions",
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def whole(found: "Audit") -> Drawing:
         parts.append(("with what implies it", effects(found, True)))
     parts += [(f"claims: {name}", claims(found, name, bool(found.joint))) for name in found.claims]
     if len(found.values) > 1:
-        parts.append(("pairs", pairs(found)))
+        parts += [("pairs", pairs(found)), ("two at once", both(found))]
     parts += [("values", contrasts(found)), ("decisions", decisions(found))]
     return tabs("What does the output depend on?", parts, note=_note(found))
 
@@ -68,6 +68,17 @@ def pairs(found: "Audit") -> Drawing:
     )  # fmt: skip
 
 
+def both(found: "Audit") -> Drawing:
+    """The mean output with each value of the two attributes that move it most."""
+    sizes = {name: float(values.nanmean()) for name, values in found.sizes().items()}
+    first, second = sorted(sorted(sizes, key=lambda name: -sizes[name])[:2], key=found.attributes.index)
+    return matrix(
+        f"What comes out for each {first} and {second}?", found.unit, found.pairs[f"{first}, {second}"].nanmean(0), row_name=first,
+        rows=found.values[first], col_name=second, cols=found.values[second], zero="undecided" if found.decision == 0 else "",
+        note=f"The mean over profiles; in favour above {found.decision:g}.",
+    )  # fmt: skip
+
+
 def contrasts(found: "Audit") -> Drawing:
     """Every two values, with their mean effect."""
     listed = [*found.contrasts(), *(one for one in found.contrasts(joint=True) if one.joint)]
@@ -93,6 +104,8 @@ def _note(found: "Audit") -> str:
     notes = [f"{len(found.base)} profiles"]
     if found.impossible:
         notes.append(f"{found.impossible} changed profiles cannot exist and were left out")
+    if found.refused:
+        notes.append(f"{len(found.refused)} could not be shown to the model, the first: {found.refused[0]}")
     rest = found.non_additive()
     if rest == rest:
         notes.append(f"of the changes of all attributes at once {rest:.0%} is not the sum of the single effects")

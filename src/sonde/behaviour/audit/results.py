@@ -79,6 +79,7 @@ class Audit(Result):
         together: with all attributes changed at once.
         additive: what that would be if the effects added up.
         impossible: different profiles that cannot exist and were not asked about.
+        refused: profiles that could not be shown to the model, and why.
         claims: what each attribution gives each attribute, [example attribute].
         decision: the output above which a case is decided in favour.
         unit: of the outputs.
@@ -94,6 +95,7 @@ class Audit(Result):
     together: Float[Tensor, "example case"]
     additive: Float[Tensor, "example case"]
     impossible: int
+    refused: list[str]
     claims: dict[str, Float[Tensor, "claimed attribute"]]
     decision: float
     unit: str

@@ -25,7 +25,7 @@ from sonde.behaviour.audit.changes import Implied, Row, Value, implying, jointly
 from sonde.behaviour.audit.profiles import Profiles
 from sonde.behaviour.audit.results import Audit
 from sonde.jobs import track
-from sonde.results import InputError, Recipe, shown
+from sonde.results import InputError, Recipe, SondeError, shown
 from sonde.tasks import unit_of
 
 Possible = Callable[[Row], bool]
@@ -93,6 +93,7 @@ def audit(
     asked.add("together", [cases + [{}] * (most - len(cases)) for cases in everything])
     found = asked.answers(model, profiles, of, batch_size, progress)
     base, outputs = found["base"][:, 0], {name: found[name] for name in values}
+    shown_to = profiles.select(base.isfinite().nonzero()[:, 0].tolist())
     return Audit(
         values={name: [str(value) for value in chosen] for name, chosen in values.items()},
         own={name: torch.tensor([_place(row[name], chosen) for row in profiles.rows]) for name, chosen in values.items()},
@@ -104,7 +105,8 @@ def audit(
         together=found["together"],
         additive=_additive(base, outputs, values, everything, most),
         impossible=asked.impossible,
-        claims={name: claimed(model, profiles, list(values), of, claim, name) for name, claim in (claims or {}).items()},
+        refused=asked.refused,
+        claims={name: claimed(model, shown_to, list(values), of, claim, name) for name, claim in (claims or {}).items()},
         decision=decision,
         unit=unit_of(of),
         recipe=Recipe.of(
@@ -114,6 +116,10 @@ def audit(
             model_hash=model.hash, inputs=[dict(row) for row in profiles.rows], seed=seed,
         ),
     )  # fmt: skip
+
+
+class UnfitOutput(InputError):
+    """An output that no profile's fault explains: of the wrong shape, or not finite."""
 
 
 class Questions:
@@ -130,21 +136,37 @@ class Questions:
         self._asked: dict[Any, list[list[int]]] = {}
         self.impossible = 0
         """How many different profiles cannot exist."""
+        self.refused: list[str] = []
+        """The profiles that the model could not be shown, and why."""
 
     def add(self, name: Any, cases: Sequence[Sequence[Row]]) -> None:
         """Ask about some cases for each profile; an empty one stands for none, so that all profiles have as many."""
         self._asked[name] = [[self._number(row) if row else -1 for row in rows] for rows in cases]
 
     def answers(self, model: Model, profiles: Profiles, of: Metric, batch_size: int = 256, progress: bool = True) -> dict[Any, Tensor]:
-        """The outputs under each name, [profile case]; NaN where there is no such case.
+        """The outputs under each name, [profile case]; NaN where there is no such case, or it could not be shown to the model.
 
         Raises:
-            InputError: an output that is not finite.
+            InputError: an output that is not finite; no profile that could be shown.
         """
         batches = [self._rows[i : i + batch_size] for i in range(0, len(self._rows), batch_size)]
-        parts = [_outputs(model, profiles, rows, of) for rows in track(batches, "auditing", shown=progress)]
+        parts = [self._each(model, profiles, rows, of) for rows in track(batches, "auditing", shown=progress)]
+        if self.refused and not any(bool(part.isfinite().any()) for part in parts):
+            raise InputError(self.refused[0])
         outputs = torch.cat([*parts, torch.tensor([float("nan")])])  # which number -1 reads
         return {name: outputs[torch.tensor(numbers)] for name, numbers in self._asked.items()}
+
+    def _each(self, model: Model, profiles: Profiles, rows: Sequence[Row], of: Metric) -> Float[Tensor, " row"]:
+        """The outputs of a batch; where it is refused its rows are shown one by one, and those that are refused are noted."""
+        try:
+            return _outputs(model, profiles, rows, of)
+        except UnfitOutput:
+            raise
+        except SondeError as error:
+            if len(rows) == 1:
+                self.refused.append(f"{shown(dict(rows[0]))}: {error}")
+                return torch.tensor([float("nan")])
+            return torch.cat([self._each(model, profiles, [row], of) for row in rows])
 
     def _number(self, row: Row) -> int:
         key = tuple(sorted(row.items()))
@@ -162,10 +184,10 @@ def _outputs(model: Model, profiles: Profiles, rows: Sequence[Row], of: Metric) 
     with torch.no_grad():
         outputs = of(model.run(profiles.render(rows), logits=logits_for(of))).detach().float().cpu()
     if outputs.shape != (len(rows),):
-        raise InputError(f"the output must be one number per case: {len(rows)} cases gave {tuple(outputs.shape)}")
+        raise UnfitOutput(f"the output must be one number per case: {len(rows)} cases gave {tuple(outputs.shape)}")
     bad = (~outputs.isfinite()).nonzero()[:, 0].tolist()
     if bad:
-        raise InputError(f"the output is {float(outputs[bad[0]])} for {shown(rows[bad[0]])}: choose an output that is finite, such as a logit")
+        raise UnfitOutput(f"the output is {float(outputs[bad[0]])} for {shown(rows[bad[0]])}: choose an output that is finite, such as a logit")
     return outputs
 
 

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         sections.append(Section("evidence", "Does it hold for other profiles?", sentences=[Sentence(v.claim, v) for v in verdicts]))
     if arguments.json:
         print_json(
-            arguments, start, asked.model, model=asked.model.name, warnings=list(asked.notes), **_plain(found),
+            arguments, start, asked.model, model=asked.model.name, warnings=[*asked.notes, *found.refused], **_plain(found),
             groups={name: _rows(one.to_frame().to_dicts()) for name, one in asked.groups.items()},
             gaps={name: [asdict(gap) for gap in one.gaps] for name, one in asked.groups.items()},
             rules=None if rules is None else {"fidelities": [asdict(one) for one in rules.fidelities], "rules": _rows(rules.to_frame().to_dicts())},
