@@ -19,6 +19,12 @@ from sonde.tasks import Logit, LogitDifference
 REFUSED = {
     ("deconvnet", "text"): "ReLU",
     ("guided_backpropagation", "text"): "ReLU",
+    **{(cam, kind): "has no convolution" for cam in ("grad_cam", "grad_cam_plus_plus", "guided_grad_cam") for kind in ("text", "table")},
+    **{
+        (looking, kind): "has no attention that sonde knows"
+        for looking in ("attention_relevance", "attention_rollout", "attention_weights", "value_weighted_norm", "value_zeroing")
+        for kind in ("picture", "table")
+    },
 }
 CHEAPER = {"samples": 64, "draws": 4, "orders": 4}
 

@@ -2,7 +2,17 @@
 
 from sonde.attribution import attention, evaluation
 from sonde.attribution.agreement import Agreement, agreement
-from sonde.attribution.attention import AttentionAdversary, AttentionCorrelation, AttentionFrozen, AttentionGuides, AttentionHeads, AttentionPermutation, AttentionPlane, AttentionRivals, AttentionStudy
+from sonde.attribution.attention import (
+    AttentionAdversary,
+    AttentionCorrelation,
+    AttentionFrozen,
+    AttentionGuides,
+    AttentionHeads,
+    AttentionPermutation,
+    AttentionPlane,
+    AttentionRivals,
+    AttentionStudy,
+)
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
 from sonde.attribution.clip import ImageTextSaliency, image_text_saliency
