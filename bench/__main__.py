@@ -22,7 +22,7 @@ from bench.measure import measure
 from sonde.results import SondeError
 
 QUICK = 2  # repeats
-OTHERS = ("explain", "nulls", "placebos", "stories260k")  # commands of their own
+OTHERS = ("explain", "nulls", "placebos", "shapley_error", "stories260k")  # commands of their own
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -43,6 +43,12 @@ def sweep_heads() -> int:
     return HEADS * (below_last + 2 * D_HEAD * D_MODEL + MLP)
 
 
+def occlusion() -> int:
+    """The unedited forward; then a copy for each position, which runs the positions from there on through all blocks."""
+    whole = (LAYERS - 1) * blocks(SWEEP_POSITIONS) + last_block(SWEEP_POSITIONS)
+    return whole + sum((LAYERS - 1) * blocks(SWEEP_POSITIONS, pos) + last_block(SWEEP_POSITIONS, pos) for pos in range(SWEEP_POSITIONS))
+
+
 def grad_heads() -> int:
     """One forward with logits at the last position, and as much again for the gradients of activations (none of weights)."""
     return 2 * (LAYERS * blocks(GRAD_POSITIONS) + UNEMBEDDING)

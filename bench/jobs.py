@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bench import arithmetic
 
-PEERS = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
+PEERS = ("nnsight", "transformer-lens", "pyvene", "captum", "inseq", "shap")  # as PyPI calls them; versions in peers.toml
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -74,6 +74,10 @@ JOBS = {
         Job(
             "run-nothing", "a forward in which nothing is read, 8 x 64 tokens",
             ("plain", "sonde"), "run_nothing", 11, "plain", floor_of="plain", at_most_floors=1.02,
+        ),
+        Job(
+            "occlusion", "replace each of 32 tokens by another one, one at a time, logit difference",
+            ("plain", "sonde", "captum", "inseq"), "occlusion", 5, "plain", flops=arithmetic.occlusion(), at_most=2.3,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *PEERS), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *PEERS), "wrap", 5, at_most=0.05),

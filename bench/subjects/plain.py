@@ -71,6 +71,24 @@ def _sweep(device: str, cells: list[tuple[int, int]], times: int, place: Any, pa
     return Trial(run, lambda found: {"cells": found}, times=times, note=f"{len(cells)} cells timed, times {times}")
 
 
+def occlusion(device: str) -> Trial:
+    """One forward for each token."""
+    import torch
+
+    model, ids = w.model(device), w.tokens(1, w.SWEEP_POSITIONS, device)
+
+    @torch.no_grad()
+    def run() -> Any:
+        whole, found = w.difference(model(ids, use_cache=False).logits), []
+        for i in range(w.SWEEP_POSITIONS):
+            replaced = ids.clone()
+            replaced[0, i] = w.ABSENT
+            found.append(whole - w.difference(model(replaced, use_cache=False).logits))
+        return torch.cat(found)
+
+    return Trial(run, lambda found: {"tokens": found})
+
+
 def grad_heads(device: str) -> Trial:
     """`retain_grad` in hooks and `.backward()`, with weights that ask for gradients, as they do."""
     model, ids = w.model(device, grad=True), w.tokens(1, w.GRAD_POSITIONS, device)

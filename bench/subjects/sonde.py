@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from bench.subjects import workload as w
+from bench.subjects.games import PLAYERS, QUICK, WHOLE, estimated
 from bench.subjects.processes import importing
 from bench.subjects.trial import Trial
 
@@ -60,6 +61,15 @@ def grad_heads(device: str) -> Trial:
     )
 
 
+def occlusion(device: str) -> Trial:
+    """The method, on tokens without a tokenizer."""
+    import sonde
+    from sonde.tasks import LogitDifference
+
+    model, ids, metric = sonde.load(w.model(device)), w.tokens(1, w.SWEEP_POSITIONS, device), LogitDifference(w.TARGET, w.FOIL)
+    return Trial(lambda: sonde.attribution.occlusion(model, ids, metric, baseline=w.ABSENT), lambda found: {"tokens": found.values[0]})
+
+
 def sweep_residual(device: str) -> Trial:
     """Every layer and position."""
     return _sweep(device, "resid_pre", "pos", w.SWEEP_POSITIONS, w.RESIDUAL_CELLS)
@@ -83,3 +93,23 @@ def _sweep(device: str, site: str, axis: str, n: int, checked: list[tuple[int, i
         return model.sweep(corrupt, edits, metric=metric)
 
     return Trial(run, lambda sweep: {"cells": sweep.values[[layer * n + cell for layer, cell in checked], 0]}, note=f"all {w.LAYERS * n} cells")
+
+
+def shapley_error(device: str) -> Trial:
+    """`kernel_shap`."""
+    return estimated(_shapley, WHOLE)
+
+
+def shapley_error_quick(device: str) -> Trial:
+    """The same for a few games."""
+    return estimated(_shapley, QUICK)
+
+
+def _shapley(net: Any, samples: int, seed: int) -> Any:
+    import torch
+
+    import sonde
+    from sonde.tasks import Logit
+
+    found = sonde.attribution.kernel_shap(sonde.load(net), torch.ones(1, PLAYERS), Logit(0), baseline="zero", samples=samples, seed=seed)
+    return found.values[0]

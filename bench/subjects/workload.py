@@ -8,6 +8,7 @@ from typing import Any
 
 LAYERS, HEADS, D_MODEL, D_HEAD, D_MLP, VOCAB = 12, 12, 768, 64, 3072, 50257
 TARGET, FOIL = 100, 200  # the metric: difference of these logits at the last position
+ABSENT = VOCAB - 1  # the token that stands for an absent one
 
 SWEEP_POSITIONS = 32  # 1 x 32 tokens
 GRAD_POSITIONS = 128  # 1 x 128
@@ -55,4 +56,15 @@ def tokenizer(folder: str | Path) -> Any:
 
     backend = Tokenizer(models.WordLevel({"a": 0, "<e>": 1}, unk_token="a"))
     PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<e>", bos_token="<e>", pad_token="<e>", unk_token="a").save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def word_for_each(folder: str | Path) -> Any:
+    """A tokenizer with a word w0, w1, ... for every id and <e> for the last one, which stands for absent, unknown and padding ones."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.WordLevel({**{f"w{i}": i for i in range(VOCAB - 1)}, "<e>": ABSENT}, unk_token="<e>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<e>", bos_token="<e>", pad_token="<e>", unk_token="<e>").save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
