@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from bench import arithmetic
 
-PEERS = ("nnsight", "transformer-lens", "pyvene", "captum", "inseq", "shap")  # as PyPI calls them; versions in peers.toml
+HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
+PEERS = (*HANDLES, "captum", "inseq", "shap")
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -57,11 +58,11 @@ JOBS = {
     for job in (
         Job(
             "sweep-residual", "patch the residual stream entering each of 12 layers at each of 32 positions: 384 cells, logit difference",
-            ("plain", "sonde", *PEERS), "sweep_residual", 5, "plain", flops=arithmetic.sweep_residual(), at_most=8.5, ahead=7, memory_mb=100,
+            ("plain", "sonde", *HANDLES), "sweep_residual", 5, "plain", flops=arithmetic.sweep_residual(), at_most=8.5, ahead=7, memory_mb=100,
         ),
         Job(
             "sweep-heads", "patch each of 144 heads at all of 32 positions, logit difference",
-            ("plain", "sonde", *PEERS), "sweep_heads", 5, "plain", flops=arithmetic.sweep_heads(), at_most=5.7, ahead=4, memory_mb=100,
+            ("plain", "sonde", *HANDLES), "sweep_heads", 5, "plain", flops=arithmetic.sweep_heads(), at_most=5.7, ahead=4, memory_mb=100,
         ),
         Job(
             "grad-heads", "gradient of a logit difference at the outputs of all 144 heads, 1 x 128 tokens",
@@ -69,7 +70,7 @@ JOBS = {
         ),
         Job(
             "cache-all", "keep residual stream (pre, mid, post), q, k, v, z, pattern, MLP (pre, post) of all layers, 8 x 64 tokens",
-            ("plain", "plain hooks", "sonde", *PEERS), "cache_all", 7, "plain hooks", floor_of="plain", at_most_floors=1.10,
+            ("plain", "plain hooks", "sonde", *HANDLES), "cache_all", 7, "plain hooks", floor_of="plain", at_most_floors=1.10,
         ),
         Job(
             "run-nothing", "a forward in which nothing is read, 8 x 64 tokens",
@@ -79,7 +80,7 @@ JOBS = {
             "occlusion", "replace each of 32 tokens by another one, one at a time, logit difference",
             ("plain", "sonde", "captum", "inseq"), "occlusion", 5, "plain", flops=arithmetic.occlusion(), at_most=2.3,
         ),
-        Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *PEERS), "imports", 5, at_most=0.4),
-        Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *PEERS), "wrap", 5, at_most=0.05),
+        Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
+        Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),
     )
 }  # fmt: skip

@@ -2,8 +2,9 @@
 
 The Shapley kernel weighs a coalition of s among n players by (n - 1) / (C(n, s) s (n - s)): all coalitions of a size together have the mass
 1 / (s (n - s)), so small and large ones matter most, and there are few of them. Those sizes of which the budget affords all coalitions are listed;
-of the others each gets its share of what is left, drawn without replacement. A coalition always comes with its complement (Covert and Lee 2021):
-the Shapley value depends on half the difference of the two alone.
+the others share what is left equally, which is in proportion to the leverage of their coalitions in the regression (Musco and Witter 2025), and are
+drawn without replacement. A coalition always comes with its complement (Covert and Lee 2021): the Shapley value depends on half the difference of
+the two alone.
 """
 
 import itertools
@@ -45,26 +46,26 @@ def design(n: int, pairs: int, seed: int) -> Design:
     generator = torch.Generator().manual_seed(seed)
     count = {s: math.comb(n, s) // (2 if 2 * s == n else 1) for s in range(1, n // 2 + 1)}
     mass = {s: (1 if 2 * s == n else 2) / (s * (n - s)) for s in count}
+    portion = {s: 1 if 2 * s == n else 2 for s in count}  # a pair is of two sizes, or twice of half the players
     left, open_sizes = pairs, list(count)
     # single players always: with them the regression has one solution
-    while full := [s for s in open_sizes if s == 1 or left * mass[s] >= count[s] * sum(mass[t] for t in open_sizes)]:
+    while full := [s for s in open_sizes if s == 1 or left * portion[s] >= count[s] * sum(portion[t] for t in open_sizes)]:
         open_sizes.remove(full[0])  # the smallest first: what it leaves over goes to the others
         left -= count[full[0]]
-    drawn = _shared_out(left, [mass[s] for s in open_sizes], generator)
-    asked = dict(zip(open_sizes, drawn, strict=True))
+    asked = dict(zip(open_sizes, _shared_out(left, [portion[s] for s in open_sizes], generator), strict=True))
     sets = [torch.zeros(0, n, dtype=torch.bool)]
     weights: list[float] = []
     left_out: list[float] = []
-    each = sum(mass[s] for s in open_sizes) / max(1, left)  # what a drawn pair counts
     for s in count:
         k = asked.get(s, count[s])
-        sets.append(_of_size(n, s, min(k, count[s]), count[s], generator))
-        weights += [each if s in asked else mass[s] / count[s]] * len(sets[-1])
-        left_out += [1 - len(sets[-1]) / count[s]] * len(sets[-1])
+        expected = left * portion[s] / sum(portion[t] for t in open_sizes) if s in asked else count[s]
+        sets.append(_of_size(n, s, k, count[s], generator))
+        weights += [mass[s] / expected] * k
+        left_out += [1 - k / count[s]] * k
     return Design(torch.cat(sets), torch.tensor(weights, dtype=torch.float64), torch.tensor(left_out, dtype=torch.float64))
 
 
-def _shared_out(total: int, masses: list[float], generator: torch.Generator) -> list[int]:
+def _shared_out(total: int, masses: list[int], generator: torch.Generator) -> list[int]:
     """Whole numbers in proportion to masses, rounded up or down at random so that each has its share on average (systematic sampling)."""
     if not masses:
         return []
