@@ -67,7 +67,9 @@ def seen() -> dict[str, drawing.Drawing]:
         "guided backpropagation": sonde.attribution.guided_backpropagation,
     }
     cascades = [evaluation.cascade(model, pictures[2:8], method, asked, draws=1) for method in methods.values()]
+    contributions = methods["integrated gradients"](model, pictures[:32], sonde.tasks.Logit(digits[:32]))
     return {
+        "curves": evaluation.curves(model, pictures[:32], contributions, sonde.tasks.Logit(digits[:32]), removal="mean").drawing(),
         "overlay": methods["integrated gradients"](model, pictures[2:8], asked).drawing(),
         "overlays": evaluation.gallery(cascades),
     }

@@ -71,7 +71,8 @@ def won(
         more |= {"groups": groups, "names": names}
     return answer(
         game.question, method, _placed(game, values), function, arguments, absent=game.baseline.described(game.question), error=errors,
-        absent_metric=game.removed if complete else None, evaluations=max(game.evaluations), seed=seed, notes=(*said, *game.baseline.notes), **more,
+        absent_metric=game.removed if complete else None, evaluations=max(game.evaluations), seed=seed, notes=(*said, *game.baseline.notes),
+        axes=game.question.cells, **more,
     )  # fmt: skip
 
 

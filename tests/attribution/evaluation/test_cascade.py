@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 import sonde
-from sonde.attribution import gradient_x_input, integrated_gradients
+from sonde.attribution import gradient, gradient_x_input, guided_backpropagation, integrated_gradients
 from sonde.attribution.evaluation import cascade, edge_detector, gallery, similarities, ssim
-from sonde.attribution.question import answer, ask
 from sonde.nn.transformer import Transformer, TransformerConfig
 from sonde.results import CheckRefused, InputError
 from sonde.results import Result as AnyResult
 from sonde.results.drawing import unpacked_map
 from sonde.specimens.digits import held_out
 from sonde.tasks import Logit
-
-
-def gradient(model, task, of=None):
-    """The plain gradient of each pixel."""
-    question = ask(model, task, of)
-    return answer(question, "gradient", question.gradient_at(question.value, range(len(question))), "gradient", {})
 
 
 def constant(model, task, of=None):
@@ -44,6 +37,7 @@ METHODS = {
     "gradient": gradient,
     "gradient x input": gradient_x_input,
     "integrated gradients": partial(integrated_gradients, baseline="zero", steps=8, tolerance=math.inf),
+    "guided backpropagation": guided_backpropagation,
     "edges": edge_detector,
     "constant": constant,
 }
@@ -95,6 +89,12 @@ def test_the_input_factor_keeps_the_outline(method):
     assert found.insensitive == ["absolute rank correlation"]
     verdicts = {verdict.claim.rpartition("their ")[2]: verdict.holds for verdict in found.check(sonde.load("specimen:digits"))}
     assert verdicts["signed rank correlation."] is True and verdicts["absolute rank correlation."] is False
+
+
+def test_guided_backpropagation_hardly_follows_the_weights():
+    """It stays alike by every measure, for it restores the input's edges (Adebayo et al. 2018)."""
+    found = on_digits("guided backpropagation")
+    assert found.insensitive == list(found.measures)
 
 
 def test_a_map_that_ignores_the_model_is_flagged():

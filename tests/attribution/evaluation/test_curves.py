@@ -145,3 +145,12 @@ def test_nothing_to_explain_is_said():
     model, rows = planted.linear([0.0, 0.0, 0.0])
     (verdict,) = curves(model, rows, planted.true(model, rows), planted.OF, removal="zero").check(model)
     assert verdict.holds is None and "the gap is +0" in verdict.reason
+
+
+def test_methods_of_removal_are_judged_on_pictures():
+    """Their values lie by row and column, for the channels of a pixel go together."""
+    model, pictures = planted.left_half(n=3)
+    attribution = occlusion(model, pictures, of=planted.OF, baseline="zero")
+    assert attribution.axes == ("row", "col") and attribution.cells().shape == (3, 6, 6)
+    found = curves(model, pictures, attribution, planted.OF, removal="mean", orders=1)
+    assert found.deletion.shape == (3, 11)

@@ -1,8 +1,8 @@
 """A proxy user: does a learner that sees explanations predict the model on other inputs better than one that doesn't?
 
-After the study of Hase and Bansal 2020 ("Evaluating explainable AI: which algorithmic explanations help users predict model behavior?"), with learners
-in the place of people. Each learns from 16 inputs with the model's answers (metric above 0 or not), and predicts the answers to 32 others, whose
-explanations it never sees: those would give the answer away. A learner is a logistic regression on inputs that it perceives with noise,
+After the study of Hase and Bansal 2020 ("Evaluating explainable AI: which algorithmic explanations help users predict model behavior?"), with
+learners in the place of people. Each learns from 16 inputs with the model's answers (metric above 0 or not), and predicts the answers to 32 others,
+whose explanations it never sees: those would give the answer away. A learner is a logistic regression on inputs that it perceives with noise,
 
     w = argmin  sum over items of log(1 + exp(-y (w x + b)))  +  |w - w0|^2 / 2
 
