@@ -157,7 +157,11 @@ function rowsOf(drawing: Drawing): Entry[][] {
 
 /** Every value of a map. */
 function valuesOf(packed: PackedMap): Entry[][] {
-  return [...new ValueMap(packed).all()].map(({ row, col, value }) => [row, col, value]);
+  const map = new ValueMap(packed);
+  return Array.from({ length: map.rows * map.cols }, (_, place) => {
+    const [row, col] = [Math.floor(place / map.cols), place % map.cols];
+    return [row, col, map.at(row, col)];
+  });
 }
 
 /** Every stored weight above zero. */

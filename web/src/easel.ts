@@ -45,10 +45,13 @@ export function paintOver(canvas: HTMLCanvasElement, width: number, height: numb
   if (view === "picture") return;
   lay(mapCanvas(map, legend, named, view), smooth || map.cols > canvas.width, view === "both" ? strength : 1);
   const [cellWidth, cellHeight] = [width / map.cols, height / map.rows];
-  for (const { row, col, value } of map.all()) {
+  for (let place = 0; place < map.rows * map.cols; place++) {
+    const value = map.painted(place);
+    if (value !== null && !isClipped(value, legend)) continue;
+    const [row, col] = [Math.floor(place / map.cols), place % map.cols];
     const box: [number, number, number, number] = [col * cellWidth, row * cellHeight, cellWidth, cellHeight];
     if (value === null) hatch(context, box, named("hatch"));
-    else if (isClipped(value, legend)) bar(context, box, named("ink"));
+    else bar(context, box, named("ink"));
   }
 }
 
@@ -56,27 +59,28 @@ export function paintOver(canvas: HTMLCanvasElement, width: number, height: numb
 function mapCanvas(map: ValueMap, legend: Colours, named: (name: string) => string, view: View): HTMLCanvasElement {
   const under = view === "both";
   const signed = legend.low < 0;
-  const ramp = [1, -1].map((sign) => shades(sign, { ...legend, high: 1, low: signed ? -1 : 0 }, named, under));
+  const unit = { ...legend, high: 1, low: signed ? -1 : 0 };
+  const [above, below] = [shades(1, unit, named, under), shades(-1, unit, named, under)];
   return canvasOf(map.rows, map.cols, (place) => {
-    const value = map.at(Math.floor(place / map.cols), place % map.cols) ?? 0;
+    const value = map.painted(place) ?? 0;
     const share = legend.high ? Math.min(1, Math.abs(value) / legend.high) : 0;
-    const step = 4 * (value < 0 && !signed ? 0 : Math.round(share * SHADES));
-    return ramp[value < 0 ? 1 : 0]?.subarray(step, step + 4) ?? [];
+    const step = value < 0 && !signed ? 0 : Math.round(share * SHADES);
+    return (value < 0 ? below : above)[step] ?? 0;
   });
 }
 
-/** The colours of one sign from zero to full, as bytes. */
-function shades(sign: number, legend: Colours, named: (name: string) => string, under: boolean): Uint8ClampedArray {
+/** The colours of one sign from zero to full, as canvases store them. */
+function shades(sign: number, legend: Colours, named: (name: string) => string, under: boolean): Uint32Array {
   const strip = document.createElement("canvas");
   strip.width = SHADES + 1;
   strip.height = 1;
   const context = strip.getContext("2d", { willReadFrequently: true });
-  if (!context) return new Uint8ClampedArray(4 * (SHADES + 1));
+  if (!context) return new Uint32Array(SHADES + 1);
   for (let step = 0; step <= SHADES; step++) {
     context.fillStyle = shade(under ? sign : (sign * step) / SHADES, legend, named);
     context.fillRect(step, 0, 1, 1);
   }
   const bytes = context.getImageData(0, 0, SHADES + 1, 1).data;
   if (under) for (let step = 0; step <= SHADES; step++) bytes[4 * step + 3] = step;
-  return bytes;
+  return new Uint32Array(bytes.buffer);
 }

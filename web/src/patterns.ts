@@ -1,5 +1,6 @@
 // Attention weights as Python packs them: one byte per weight, with axes (head, query, key).
 
+import { bytes } from "./base64.ts";
 import type { Packed } from "./types.ts";
 
 /** The weight that a byte stands for, to three decimals. */
@@ -12,7 +13,7 @@ export class Patterns {
   private readonly causal: boolean;
 
   constructor({ weights, tokens, causal }: Packed) {
-    this.bytes = Uint8Array.from(atob(weights), (char) => char.charCodeAt(0));
+    this.bytes = bytes(weights);
     this.size = tokens.length;
     this.causal = causal;
   }

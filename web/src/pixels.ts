@@ -1,5 +1,6 @@
 // Pictures and maps as Python packs them: see `sonde/results/drawing/packing.py`.
 
+import { bytes } from "./base64.ts";
 import type { PackedMap, PackedPicture, Value } from "./types.ts";
 
 const STEPS = 30_000;
@@ -19,37 +20,51 @@ export class ValueMap {
   }
 
   at(row: number, col: number): Value {
-    const step = this.steps.getInt16(2 * (row * this.cols + col), true);
-    return step === MISSING ? null : Number(((step / STEPS) * this.largest).toPrecision(5));
+    const value = this.painted(row * this.cols + col);
+    return value === null ? null : Number(value.toPrecision(5));
   }
 
-  /** every value, row by row */
-  *all(): Generator<{ row: number; col: number; value: Value }> {
-    for (let row = 0; row < this.rows; row++) for (let col = 0; col < this.cols; col++) yield { row, col, value: this.at(row, col) };
+  /** the value at a place counted row by row, with more digits than it has: quick, for painting */
+  painted(place: number): Value {
+    const step = this.steps.getInt16(2 * place, true);
+    return step === MISSING ? null : (step / STEPS) * this.largest;
   }
 }
 
-/** A picture as a canvas of its own size; in grey where something is laid over it. */
-export function pictureCanvas({ rows, cols, channels, pixels }: PackedPicture, grey: boolean): HTMLCanvasElement {
+const drawn = { grey: new WeakMap<PackedPicture, HTMLCanvasElement>(), colour: new WeakMap<PackedPicture, HTMLCanvasElement>() };
+
+/** A picture as a canvas of its own size; in grey where something is laid over it. Made once, however often it is painted. */
+export function pictureCanvas(picture: PackedPicture, grey: boolean): HTMLCanvasElement {
+  const kept = drawn[grey ? "grey" : "colour"];
+  const canvas = kept.get(picture) ?? made(picture, grey);
+  kept.set(picture, canvas);
+  return canvas;
+}
+
+function made({ rows, cols, channels, pixels }: PackedPicture, grey: boolean): HTMLCanvasElement {
   const stored = bytes(pixels);
   return canvasOf(rows, cols, (place) => {
-    const [red = 0, green = red, blue = red] = stored.subarray(place * channels, (place + 1) * channels);
-    const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-    return grey ? [light, light, light, 255] : [red, green, blue, 255];
+    const red = stored[place * channels] ?? 0;
+    const green = channels > 1 ? (stored[place * channels + 1] ?? 0) : red;
+    const blue = channels > 1 ? (stored[place * channels + 2] ?? 0) : red;
+    const light = Math.round(0.2126 * red + 0.7152 * green + 0.0722 * blue);
+    return grey ? rgba(light, light, light) : rgba(red, green, blue);
   });
 }
 
-/** A canvas with one pixel per place. */
-export function canvasOf(rows: number, cols: number, colour: (place: number) => ArrayLike<number>): HTMLCanvasElement {
+/** A colour as canvases store it. */
+function rgba(red: number, green: number, blue: number): number {
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+/** A canvas with one pixel per place, coloured as canvases store it. */
+export function canvasOf(rows: number, cols: number, colour: (place: number) => number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = cols;
   canvas.height = rows;
   const image = new ImageData(cols, rows);
-  for (let place = 0; place < rows * cols; place++) image.data.set(colour(place), 4 * place);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let place = 0; place < pixels.length; place++) pixels[place] = colour(place);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   return canvas;
-}
-
-function bytes(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }

@@ -6,13 +6,14 @@ more pixels or values than it may is pooled: pixels to their mean, values to the
 
 import base64
 import math
-from array import array
-from collections.abc import Callable, Sequence
-from sys import byteorder
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sonde.results.drawing.base import flat
-from sonde.results.plain import Numbers, items, json_ready, mean, nested, number
+from sonde.results.plain import Numbers, items, json_ready, nested, number
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Cells = np.ndarray[Any, np.dtype[np.float64]]
 
 STEPS = 30_000
 _MISSING = -(2**15)
@@ -24,112 +25,122 @@ def packed_picture(name: str, picture: Numbers, most: int) -> dict[str, Any]:
     Raises:
         ValueError: other than one or three channels, rows of different length, or a pixel that is missing or infinite.
     """
+    import numpy as np
+
     channels = items(name, picture)
     if len(channels) not in (1, 3):
-        raise ValueError(
-            f"{name} has {len(channels)} channels; its axes are (channel, row, col), with one channel for grey or three for red, green, blue"
-        )
+        raise ValueError(f"{name} has {len(channels)} channels; its axes are (channel, row, col), with one channel or three (red, green, blue)")
     first = grid_of(name, channels[0])
-    shape = (len(first), len(first[0]))
-    rows = [first, *(nested(name, channel, shape, number) for channel in channels[1:])]
-    if any(None in line for channel in rows for line in channel):
+    pixels = np.stack([first, *(grid_of(name, channel, first.shape) for channel in channels[1:])])
+    if np.isnan(pixels).any():
         raise ValueError(f"{name} has a missing pixel; give it the value that the model saw")
-    pool = _factor(shape, most)
-    rows = [pooled(channel, pool, mean) for channel in rows]
-    low, high = (end(end(line) for channel in rows for line in channel) for end in (min, max))
+    pool = _factor(first.shape, most)
+    pixels = np.stack([np.nanmean(blocks(channel, pool), -1) for channel in pixels])
+    low, high = float(pixels.min()), float(pixels.max())
     if low < 0 or high > 1:
-        span = high - low or 1.0
-        rows = [[[(pixel - low) / span for pixel in line] for line in channel] for channel in rows]
+        pixels = (pixels - low) / (high - low or 1.0)
     else:
         low, high = 0.0, 1.0
-    pixels = bytes(round(255 * pixel) for lines in zip(*rows, strict=True) for pixel in _pixels(lines))
     return {
-        "rows": len(rows[0]),
-        "cols": len(rows[0][0]),
-        "channels": len(rows),
+        "rows": pixels.shape[1],
+        "cols": pixels.shape[2],
+        "channels": len(pixels),
         "range": [low, high],
         "pool": pool,
-        "pixels": base64.b64encode(pixels).decode("ascii"),
+        "pixels": _text(np.rint(255 * pixels).astype(np.uint8).transpose(1, 2, 0)),
     }
 
 
-def packed_map(cells: list[list[float | None]], most: int) -> dict[str, Any]:
-    """Pack values with axes (row, col)."""
-    pool = _factor((len(cells), len(cells[0])), most)
-    cells = pooled(cells, pool, strongest)
+def packed_map(cells: "Cells", most: int) -> dict[str, Any]:
+    """Pack values with axes (row, col), NaN where missing."""
+    import numpy as np
+
+    pool = _factor(cells.shape, most)
+    cells = strongest(blocks(cells, pool))
     # rounded as in JSON, so that a page and Python read the same values
-    largest = json_ready(max((abs(cell) for cell in flat(cells) if cell is not None), default=0.0))
-    steps = array("h", (_MISSING if cell is None else _step(cell, largest) for cell in flat(cells)))
-    if byteorder == "big":
-        steps.byteswap()
+    largest = json_ready(float(np.nanmax(np.abs(cells), initial=0.0)))
+    shares = cells / largest if largest else np.where(np.isnan(cells), np.nan, 0.0)
+    steps = np.where(np.isnan(shares), _MISSING, np.clip(np.rint(STEPS * shares), -STEPS, STEPS))
     return {
-        "rows": len(cells),
-        "cols": len(cells[0]),
+        "rows": cells.shape[0],
+        "cols": cells.shape[1],
         "largest": largest,
         "pool": pool,
-        "steps": base64.b64encode(steps.tobytes()).decode("ascii"),
+        "steps": _text(steps.astype("<i2")),
     }
 
 
 def unpacked_map(packed: dict[str, Any]) -> list[list[float | None]]:
-    """Give back the values of a packed map, with axes (row, col).
+    """Give back the values of a packed map, with axes (row, col); `None` where missing.
 
-    >>> unpacked_map(packed_map([[1.0, None], [-0.5, 0.0]], most=100))
+    >>> import numpy as np
+    >>> unpacked_map(packed_map(np.array([[1.0, np.nan], [-0.5, 0.0]]), most=100))
     [[1.0, None], [-0.5, 0.0]]
     """
-    steps = array("h", base64.b64decode(packed["steps"]))
-    if byteorder == "big":
-        steps.byteswap()
-    values = [None if step == _MISSING else float(f"{step / STEPS * packed['largest']:.5g}") for step in steps]
-    return [values[start : start + packed["cols"]] for start in range(0, len(values), packed["cols"])]
+    import numpy as np
+
+    steps = np.frombuffer(base64.b64decode(packed["steps"]), "<i2").reshape(packed["rows"], packed["cols"])
+    return [[None if step == _MISSING else float(f"{step / STEPS * packed['largest']:.5g}") for step in row] for row in steps.tolist()]
 
 
-def grid_of(name: str, values: Numbers) -> list[list[float | None]]:
-    """Give values with axes (row, col) as rows of one length; at least one."""
-    rows = items(name, values)
+def grid_of(name: str, values: Numbers, shape: tuple[int, ...] | None = None) -> "Cells":
+    """Give values with axes (row, col) as an array, NaN where missing; rows of one length, at least one."""
+    import numpy as np
+
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    try:
+        cells = np.array(plain, dtype=np.float64)
+    except (TypeError, ValueError):
+        cells = np.array(0.0)
+    if cells.ndim == 2 and cells.size and shape in (None, cells.shape) and not np.isinf(cells).any():
+        return cells
+    rows = items(name, plain)  # what does not fit is named, one value at a time
     width = len(items(name, rows[0])) if rows else 0
     if not width:
         raise ValueError(f"{name} is empty; its axes are (row, col)")
-    cells: list[list[float | None]] = nested(name, rows, (len(rows), width), number)
-    return cells
+    return np.array(nested(name, rows, shape or (len(rows), width), number), dtype=np.float64)
 
 
-def pooled(cells: Sequence[Sequence[Any]], factor: int, reduce: Callable[[list[Any]], Any]) -> list[list[Any]]:
-    """Give one value for each block of `factor` rows and columns; the last blocks may be smaller.
+def amounts_of(cells: "Cells") -> list[float | None]:
+    """Give all values in one row, `None` where missing."""
+    return [None if math.isnan(cell) else cell for cell in cells.ravel().tolist()]
 
-    >>> pooled([[1, 2, 3], [4, 5, 6]], 2, max)
-    [[5, 6]]
+
+def blocks(cells: "Cells", factor: int) -> "Cells":
+    """Give the values of each block of `factor` rows and columns along a new last axis; NaN where the last blocks are smaller.
+
+    >>> import numpy as np
+    >>> blocks(np.array([[1.0, 2.0, 3.0]]), 2).tolist()
+    [[[1.0, 2.0, nan, nan], [3.0, nan, nan, nan]]]
     """
-    if factor == 1:
-        return [list(row) for row in cells]
-    starts = range(0, len(cells[0]), factor)
-    return [
-        [reduce([cell for row in cells[top : top + factor] for cell in row[left : left + factor]]) for left in starts]
-        for top in range(0, len(cells), factor)
-    ]
+    import numpy as np
+
+    rows, cols = (-(-length // factor) for length in cells.shape)
+    padded = np.full((rows * factor, cols * factor), np.nan)
+    padded[: cells.shape[0], : cells.shape[1]] = cells
+    return padded.reshape(rows, factor, cols, factor).swapaxes(1, 2).reshape(rows, cols, factor * factor)
 
 
-def strongest(cells: Sequence[float | None]) -> float | None:
-    """Give the value of largest size; `None` if all are missing.
+def strongest(along: "Cells") -> "Cells":
+    """Give the value of largest size along the last axis; NaN where all are missing.
 
-    >>> strongest([None, 1.0, -3.0])
-    -3.0
+    >>> import numpy as np
+    >>> strongest(np.array([[np.nan, 1.0, -3.0]])).tolist()
+    [-3.0]
     """
-    return max((cell for cell in cells if cell is not None), key=abs, default=None)
+    import numpy as np
+
+    places = np.where(np.isnan(along), -1.0, np.abs(along)).argmax(-1)
+    return np.take_along_axis(along, places[..., None], -1)[..., 0]
 
 
-def _step(cell: float, largest: float) -> int:
-    return max(-STEPS, min(STEPS, round(cell / largest * STEPS))) if largest else 0
-
-
-def _factor(shape: tuple[int, int], most: int) -> int:
+def _factor(shape: tuple[int, ...], most: int) -> int:
     """The smallest factor that pools to at most so many cells."""
-    factor = max(1, math.isqrt(shape[0] * shape[1] // most))
-    while math.ceil(shape[0] / factor) * math.ceil(shape[1] / factor) > max(1, most):
+    factor = max(1, math.isqrt(math.prod(shape) // most))
+    while math.prod(math.ceil(length / factor) for length in shape) > max(1, most):
         factor += 1
     return factor
 
 
-def _pixels(lines: Sequence[Sequence[float]]) -> list[float]:
-    """The channels of each pixel beside each other."""
-    return [value for pixel in zip(*lines, strict=True) for value in pixel]
+def _text(numbers: "np.ndarray[Any, Any]") -> str:
+    return base64.b64encode(numbers.tobytes()).decode("ascii")

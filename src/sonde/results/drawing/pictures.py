@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sonde.results.drawing.base import Control, Drawing, Scale, control_of, flat, legend_of, named
-from sonde.results.drawing.packing import grid_of, packed_map, packed_picture
+from sonde.results.drawing.base import Control, Drawing, Scale, control_of, legend_of, named
+from sonde.results.drawing.packing import amounts_of, grid_of, packed_map, packed_picture
 from sonde.results.plain import Numbers, items, nested
 
 MOST_PIXELS = 2**17
@@ -53,7 +53,7 @@ def overlay(
             "map": packed_map(cells, MOST_VALUES),
             "smooth": bool(smooth),
         }
-        return Drawing("overlay", title, unit, data, legend=legend_of(flat(cells), scale, limit, zero), control=control_of(control), note=note)
+        return Drawing("overlay", title, unit, data, legend=legend_of(amounts_of(cells), scale, limit, zero), control=control_of(control), note=note)
 
 
 def overlays(
@@ -109,7 +109,7 @@ def overlays(
         grid = [items("values", line, len(col_labels)) for line in items("values", values, len(row_labels))]
         maps = [[None if one is None else grid_of(f"a map of {label!r}", one) for one in line] for label, line in zip(row_labels, grid, strict=True)]
         drawn = [one for line in maps for one in line if one is not None]
-        amounts = [amount for one in drawn for amount in flat(one)]
+        amounts = [amount for one in drawn for amount in amounts_of(one)]
         share = max(1, MOST_VALUES // max(1, len(drawn)))
         data: dict[str, Any] = {
             "pictures": _pictures(picture, len(row_labels)),

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sonde.results.drawing import Drawing, unpacked_map
-from sonde.results.drawing.packing import pooled, strongest
+from sonde.results.drawing.packing import amounts_of, blocks, grid_of, strongest
 from sonde.views.terminal.amounts import control_words, signed_bars, small_print
 from sonde.views.terminal.cells import grid
 from sonde.views.terminal.ink import fitted, label, tone
@@ -23,7 +23,8 @@ def overlay(drawing: Drawing, width: int) -> RenderableType:
     """The map as signs, each for a block of values, and the values of largest size."""
     values, legend = unpacked_map(drawing.data["map"]), drawing.legend
     factor = max(-(-len(values) // MOST_ROWS), -(-len(values[0]) // max(1, width // 2)))
-    lines = [Text.assemble(*(_sign(value, legend) for value in line)) for line in pooled(values, factor, strongest)]
+    pooled = strongest(blocks(grid_of("values", values), factor))
+    lines = [Text.assemble(*(_sign(value, legend) for value in amounts_of(line))) for line in pooled]
     cells = [(value, f"row {r}, column {c}") for r, line in enumerate(values) for c, value in enumerate(line) if value is not None]
     top = sorted(cells, key=lambda cell: -abs(cell[0]))[:FEW]
     shown = signed_bars([place for _, place in top], [value for value, _ in top], [""] * len(top), width, legend["high"])
@@ -63,7 +64,7 @@ def _sign(value: float | None, legend: dict[str, Any]) -> tuple[str, Any]:
 def _cell(one: dict[str, Any] | None, words: str, drawing: Drawing, room: int) -> Text:
     if one is None:
         return Text("–", style="dim")
-    value = strongest([value for line in unpacked_map(one) for value in line])
+    value = max((value for line in unpacked_map(one) for value in line if value is not None), key=abs, default=None)
     legend = drawing.legend | ({"high": one["largest"]} if drawing.data["own"] else {})
     shown = Text(readable(value, signed=drawing.legend["low"] < 0, like=legend["high"]), style=tone(value, legend))
     return shown.append(f"\n{fitted(label(visible(words)), room)}", style="dim") if words else shown
