@@ -96,6 +96,25 @@ def audited() -> drawing.Drawing:
     return drawing.beside("Who gets credit? By intervention, and as two methods claim", parts)
 
 
+def laboratory() -> dict[str, drawing.Drawing]:
+    """A story under several weights, and what was moved on the marker texts."""
+    attention = sonde.attribution.attention
+    stories, markers = attention.stories(), attention.marker_texts(1000, 200)
+    setting = attention.Setting(d_embed=32, d_hidden=32, lr=5e-3)
+    asked, base = attention.train(stories, setting), attention.train(markers, setting)
+    some = stories.test.first(40)
+    strengths = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    rivals = {
+        "other seeds": attention.seeds(base, markers, setting, of=(1, 2, 3)),
+        "trained adversaries": attention.consistent_adversary(base, markers, setting, strengths),
+    }
+    found = attention.adversarial(asked, some)
+    return {
+        "viewer": attention.viewer(asked, some, found, text=int(found.distance.argmax())),
+        "plane": attention.plane(rivals, attention.adversarial(base, markers.test), joined=["trained adversaries"]).drawing(),
+    }
+
+
 def main() -> None:
     """Write `docs/images/*.png`."""
     from playwright.sync_api import sync_playwright
@@ -103,7 +122,7 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     model = sonde.load("specimen:words")
     report = sonde.explain(model, PROMPT)
-    kinds = drawings(model) | seen() | swapped()
+    kinds = drawings(model) | seen() | swapped() | laboratory()
     document = Document("Kinds", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
     chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

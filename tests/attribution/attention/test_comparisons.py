@@ -1,12 +1,15 @@
 """Rivals, guides, frozen weights and the plane: the ordering that is known, and the controls."""
 
 import functools
+from dataclasses import replace
 
 import pytest
+import torch
 from attribution.attention.networks import SMALL, base, corpus, texts, written
 
 from sonde.attribution.attention import Setting, adversarial, consistent_adversary, frozen, guided, plane, rivals, seeds, train, train_adversary
 from sonde.attribution.attention.classifier import AttentionClassifier
+from sonde.attribution.attention.texts import Rows
 from sonde.nn import reinitialised
 from sonde.results import CheckRefused, InputError, Result
 
@@ -63,12 +66,35 @@ def test_guides_are_ordered_as_they_must_be(tmp_path):
     assert score["ORACLE"] > 0.95 and score["ORACLE"] >= score["BASE"]
     assert score["BASE"] > score["UNIFORM"] + 0.05 and 0.55 < score["UNIFORM"] < 0.75
     assert score["UNIFORM"] > score["SHUFFLED"] and score["SHUFFLED"] < 0.62
-    held = {verdict.claim.split(" of ")[1].split(" ")[0]: verdict.holds for verdict in result.check(base())}
-    assert held == {"BASE": True, "ORACLE": True, "SHUFFLED": False}
+    deciding = dict(zip(result.guides, result.deciding.mean(1).tolist(), strict=True))
+    assert deciding["ORACLE"] == 1 and deciding["UNIFORM"] == pytest.approx(0.1) and deciding["BASE"] > 0.5
+    held = {verdict.claim: verdict.holds for verdict in result.check(base())}
+    for name, truth in (("BASE", True), ("ORACLE", True), ("SHUFFLED", False)):
+        assert held[f"The weights of {name} help a network that sees every word alone."] is truth
+        assert held[f"The weights of {name} lie on the word that decides."] is truth
     again = Result.load(result.save(tmp_path / "kept"))
     assert again.to_frame().equals(result.to_frame()) and again.drawing().to_json() == result.drawing().to_json()
     with pytest.raises(CheckRefused):
         result.check(other_seed())
+
+
+def test_weights_may_tell_the_answer_by_where_they_lie():
+    """All weight on the deciding word of one class, on the marker of the other: the network needs no other word, and it shows."""
+
+    class Telling(AttentionClassifier):
+        def attend(self, texts, batch_size=256):
+            attended = super().attend(texts, batch_size)
+            rows = texts if isinstance(texts, Rows) else self.rows(texts)
+            marker = rows.ids == self.config.vocabulary.index("marker")
+            place = marker.float().argmax(1) + rows.labels
+            return replace(attended, weights=torch.eye(rows.ids.shape[1])[place])
+
+    telling = Telling(base().config).eval()
+    telling.load_state_dict(base().state_dict())
+    result = guided(telling, corpus(), setting=replace(SMALL, epochs=3))
+    held = {verdict.claim: verdict.holds for verdict in result.check(telling)}
+    assert held["The weights of BASE help a network that sees every word alone."]
+    assert not held["The weights of BASE lie on the word that decides."]
 
 
 def test_attention_is_not_needed_where_a_network_without_it_is_as_good():

@@ -34,7 +34,7 @@ def test_it_has_every_figure(whole):
 def test_it_is_kept_and_its_verdicts_are_of_its_base(whole, tmp_path):
     result, folder = whole
     base = AttentionClassifier.load(folder / "networks" / "base")
-    assert len(result.check(base)) == 3 + 2 + 2 + 5
+    assert len(result.check(base)) == 3 + 2 + 2 + 10
     again = Result.load(result.save(tmp_path / "kept"))
     assert again.to_frame().equals(result.to_frame()) and again.drawing().to_json() == result.drawing().to_json()
 

@@ -1,7 +1,9 @@
-"""Do weights say which words matter? They are imposed on a network that sees every word alone, and it is trained anew.
+"""Do weights help a network that sees every word alone? They are imposed on it, and it is trained anew.
 
 The network has no context: tanh(W e_t + b), averaged under the given weights. If it does better under a network's attention than under equal
-weights, and better than with attention of its own, those weights point to the words that matter (Wiegreffe and Pinter 2019, section 3.4, table 3).
+weights, and better than with attention of its own, those weights tell something of the words (Wiegreffe and Pinter 2019, section 3.4, table 3).
+They come from a network that knows the answer, so they may tell the answer itself, by where they lie: where the deciding word is known, how much of
+the weight lies on it stands beside.
 """
 
 from collections.abc import Mapping
@@ -9,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.attribution.attention.classifier import AttentionClassifier
 from sonde.attribution.attention.permutation import shuffles
-from sonde.attribution.attention.texts import Corpus, Rows, one_hot
+from sonde.attribution.attention.texts import Corpus, Rows, Texts, one_hot
 from sonde.attribution.attention.training import Setting, f1, train
 from sonde.attribution.attention.weighing import equal
 from sonde.evidence import compare
@@ -37,35 +39,40 @@ class AttentionGuides(Result):
             order), and those that were given.
         f1: under each guide, the mean over trainings.
         right: the share of trainings in which the text is classified rightly.
-        majority: the share of the most frequent class.
+        deciding: the weight on the word that decides the class, where it is known (NaN otherwise). A guide that helps with little weight there
+            tells the class in another way, such as by where it looks.
+        labels: the right classes.
     """
 
     guides: tuple[str, ...]
     f1: Float[Tensor, " guide"]
     right: Float[Tensor, "guide text"]
-    majority: float
+    deciding: Float[Tensor, "guide text"]
+    labels: Int[Tensor, " text"]
 
     def to_frame(self) -> "DataFrame":
         """One row per guide."""
         import polars as pl
 
-        return pl.DataFrame({"guide": list(self.guides), "f1": self.f1.tolist(), "accuracy": self.right.mean(1).tolist()})
+        return pl.DataFrame({"guide": list(self.guides), "f1": self.f1.tolist(), "accuracy": self.right.mean(1).tolist()}).with_columns(
+            deciding=pl.Series(self.deciding.mean(1).tolist()).fill_nan(None)
+        )
 
     def drawing(self) -> Drawing:
         """F1 under each guide, as bars, with equal weights as the control of each."""
         equal = float(self.f1[self.guides.index(UNIFORM)])
         return bars(
-            "Whose weights point to the words that matter?",
+            "Whose weights help a network that sees every word alone?",
             "F1 of a network without context",
             self.guides,
             self.f1,
             bar_control=Series("equal weights", [equal] * len(self.guides)),
             zero="nothing found",
-            note=f"The most frequent class alone is right in {self.majority:.0%} of the texts.",
+            note=f"The most frequent class alone is right in {self.labels.bincount().max() / len(self.labels):.0%} of the texts.",
         )
 
     def check(self, model: AttentionClassifier) -> list[Verdict]:
-        """Test for each guide that was given whether its weights point to the words that matter, beside equal weights.
+        """Test for each guide but the two controls whether its weights help, and whether they lie on the word that decides, where it is known.
 
         Arguments:
             model: the base.
@@ -75,19 +82,38 @@ class AttentionGuides(Result):
         """
         self.refuse_other(model)
         own = float(self.right[self.guides.index(TRAINED)].mean())
-        equal = self.right[self.guides.index(UNIFORM)]
-        return [
+        equal = self.guides.index(UNIFORM)
+        asked = [i for i, name in enumerate(self.guides) if name not in (UNIFORM, TRAINED)]
+        helping = [
             compare(
-                f"The weights of {name} point to the words that matter.",
-                "share of texts that a network without context classifies rightly under them",
-                right,
-                equal,
+                f"The weights of {self.guides[i]} help a network that sees every word alone.",
+                "share of texts that it classifies rightly under them; the control is under equal weights",
+                self.right[i],
+                self.right[equal],
                 threshold=own,
                 threshold_source="what the network reaches with attention of its own",
             )
-            for name, right in zip(self.guides, self.right, strict=True)
-            if name not in (UNIFORM, TRAINED)
+            for i in asked
         ]
+        lying = [
+            compare(
+                f"The weights of {self.guides[i]} lie on the word that decides.",
+                "weight on it, in the class where that is least; the control is of equal weights",
+                self.deciding[i, least],
+                self.deciding[equal, least],
+                threshold=0.5,
+                threshold_source="most of the weight",
+            )
+            for i in asked
+            if not bool(self.deciding.isnan().any())
+            for least in [self._least(self.deciding[i])]
+        ]
+        return helping + lying
+
+    def _least(self, values: Float[Tensor, " text"]) -> Bool[Tensor, " text"]:
+        """The texts of the class in which the values are least on average."""
+        means = {cls: float(values[self.labels == cls].mean()) for cls in self.labels.unique().tolist()}
+        return self.labels == min(means, key=lambda cls: means[cls])
 
 
 def guided(
@@ -121,11 +147,12 @@ def guided(
         orders = [shuffles(rows.mask, 1, generator)[:, 0] for rows in parts]
         imposed |= {ORACLE: oracle, SHUFFLED: [weights.gather(-1, order) for weights, order in zip(oracle, orders, strict=True)]}
     jobs = [(name, seed + i) for name in imposed for i in range(trainings)]
-    labels, predicted = parts[1].labels, {}
+    labels, predicted, used = parts[1].labels, {}, {}
     for name, one in track(jobs, "training under guidance", shown=progress):
         weights = imposed[name]
         model = train(corpus, setting, one, None if weights is None else weights[0])
-        predicted[name, one] = _predicted(model, parts[1], None if weights is None else weights[1])
+        used[name] = model.attend(parts[1]).weights if weights is None else weights[1]
+        predicted[name, one] = _predicted(model, parts[1], used[name])
     right = torch.stack([torch.stack([(predicted[name, seed + i] == labels).float() for i in range(trainings)]).mean(0) for name in imposed])
     scores = [sum(f1(predicted[name, seed + i], labels, len(corpus.classes)) for i in range(trainings)) / trainings for name in imposed]
     arguments = {"guides": {name: model.hash for name, model in guides.items()}, "setting": vars(setting), "trainings": trainings}
@@ -133,11 +160,18 @@ def guided(
         guides=tuple(imposed),
         f1=torch.tensor(scores),
         right=right,
-        majority=float(labels.bincount().max() / len(labels)),
+        deciding=torch.stack([_on_deciding(used[name], corpus.test) for name in imposed]),
+        labels=labels,
         recipe=Recipe.of("sonde.attribution.attention.guided", arguments, model_hash=base.hash, inputs=corpus.test.hash, seed=seed),
     )
 
 
 @torch.no_grad()
-def _predicted(model: AttentionClassifier, rows: Rows, weights: Float[Tensor, "row pos"] | None) -> Int[Tensor, " row"]:
+def _predicted(model: AttentionClassifier, rows: Rows, weights: Float[Tensor, "row pos"]) -> Int[Tensor, " row"]:
     return model(rows.ids, rows.questions, weights).argmax(-1)
+
+
+def _on_deciding(weights: Float[Tensor, "row pos"], texts: Texts) -> Float[Tensor, " row"]:
+    if texts.deciding is None:
+        return torch.full((len(texts),), torch.nan)
+    return (weights * one_hot(texts)).sum(1)

@@ -44,7 +44,7 @@ class AttentionStudy(Result):
         frozen: is attention needed at all?
         seeds: how far is attention apart for no reason?
         adversaries: how far can a network be trained to look elsewhere?
-        guides: do the weights point to the words that matter?
+        guides: do the weights help a network that sees every word alone?
         plane: all that was moved.
         example: one text under the model's weights and others.
     """
@@ -77,8 +77,10 @@ class AttentionStudy(Result):
         for one in (self.seeds, self.adversaries):
             rows += [("JSD to the base, mean", name, float(value)) for name, value in zip(one.names, one.distance.mean(1), strict=True)]
             rows += [("TVD to the base, mean", name, float(value)) for name, value in zip(one.names, one.moved.mean(1), strict=True)]
-            rows += [("F1", name, float(value)) for name, value in zip(one.names, one.f1, strict=True)]
-        rows += [("F1 without context, guided by", name, float(value)) for name, value in zip(self.guides.guides, self.guides.f1, strict=True)]
+            rows += [("F1, texts looked at", name, float(value)) for name, value in zip(one.names, one.f1, strict=True)]
+        for name, score, mass in zip(self.guides.guides, self.guides.f1.tolist(), self.guides.deciding.mean(1).tolist(), strict=True):
+            rows += [("F1 without context, guided by", name, score)]
+            rows += [("weight on the deciding word", name, mass)] if mass == mass else []
         return pl.DataFrame(rows, schema=["figure", "of", "value"], orient="row")
 
     def drawing(self) -> Drawing:
@@ -140,14 +142,15 @@ def study(
 ) -> AttentionStudy:  # fmt: skip
     """Run the whole laboratory on one corpus.
 
-    With a folder every network and every part is kept there as soon as it is done, and a study that was interrupted goes on.
+    With a folder every network and every part is kept there as soon as it is done, and a study that was interrupted goes on; the base lies in
+    `networks/base`, for `AttentionClassifier.load`. Without one it is `train(corpus, setting, seed)`.
 
     Arguments:
         data: a corpus, or the name of one.
         source: where a corpus that is read by its name lies.
         setting: shape and training of the networks.
         seeds: how many networks are trained from other seeds, 2 or more.
-        n: how many texts are looked at, the first of the test part.
+        n: how many texts are looked at, the first of the test part; F1 with frozen and under imposed weights is of the whole part.
         strengths: of the adversaries; 0.001, that of the paper's table, is among them in any case.
         seed: of the base and of every draw.
         folder: where parts are kept.
@@ -162,10 +165,9 @@ def study(
     if seeds < 2 or n < 8:
         raise InputError(f"seeds={seeds}, n={n}: give 2 or more seeds, and 8 or more texts")
     whole = data if isinstance(data, Corpus) else corpus(data, source)
-    whole = replace(whole, test=whole.test.first(n))
     setting = setting or Setting()
     strengths = tuple(sorted({*strengths, TABLE}))
-    key = content_hash([asdict(setting), whole.train.hash, whole.test.hash, seeds, strengths, seed])
+    key = content_hash([asdict(setting), whole.train.hash, whole.test.hash, seeds, n, strengths, seed])
     kept = Kept(None if folder is None else Path(folder), key)
     base = kept.network("base", lambda: train(whole, setting, seed, progress=progress))
     jobs: dict[str, Callable[[], AttentionClassifier]] = {"average": partial(train, whole, replace(setting, attention="uniform"), seed)}
@@ -179,7 +181,7 @@ def study(
             kind, AttentionRivals, lambda: rivals(base, {name: net for name, net in networks.items() if kind in name}, texts, seed=seed)
         )
 
-    texts = whole.test
+    texts = whole.test.first(n)
     others, adversaries = compared("seed"), compared("lambda")
     adversary = kept.result("adversary", AttentionAdversary, lambda: adversarial(base, texts, seed=seed, progress=progress))
     guides = {f"ADVERSARY {strength:g}": networks[f"lambda {strength:g}"] for strength in strengths}
@@ -188,7 +190,7 @@ def study(
         correlation=kept.result("correlation", AttentionCorrelation, lambda: correlation(base, texts)),
         permutation=kept.result("permutation", AttentionPermutation, lambda: permutation(base, texts, seed=seed)),
         adversary=adversary,
-        frozen=kept.result("frozen", AttentionFrozen, lambda: frozen(base, networks["average"], texts)),
+        frozen=kept.result("frozen", AttentionFrozen, lambda: frozen(base, networks["average"], whole.test)),
         seeds=others,
         adversaries=adversaries,
         guides=kept.result("guides", AttentionGuides, lambda: guided(base, whole, guides, setting, seed=seed, progress=progress)),
