@@ -38,10 +38,21 @@ def test_equal_weights_are_those_of_a_plain_edit():
     assert torch.allclose(result.largest[i], pattern[:, 2, -1].max(-1).values)
 
 
+def test_a_shorter_input_beside_it_changes_nothing():
+    model, prompts = words(), ["The keys on the cabinet", "The keys"]
+    together = heads(model, prompts, draws=3)
+    first = heads(model, prompts[:1], draws=3)
+    for name in ("moved", "kept_largest", "uniform", "largest"):
+        assert torch.allclose(getattr(together, name)[:, 0], getattr(first, name)[:, 0], atol=1e-5), name
+    alone = heads(model, prompts[1:], draws=3)
+    assert torch.allclose(together.uniform[:, 1], alone.uniform[:, 0], atol=1e-5)
+    assert torch.allclose(together.largest[:, 1], alone.largest[:, 0], atol=1e-6)
+
+
 def test_mistakes_are_named():
     model = words()
-    with pytest.raises(InputError, match="same number of tokens"):
-        heads(model, ["The keys on the cabinet", "The keys"])
+    with pytest.raises(InputError, match="fewer than 3 tokens"):
+        heads(model, [[0, 369]], draws=1)
     with pytest.raises(InputError, match="draws=0"):
         heads(model, "The keys on the cabinet", draws=0)
     with pytest.raises(InputError, match="no attention heads"):

@@ -18,6 +18,7 @@ from sonde.access.inputs import Given
 from sonde.attribution.attention.bins import by_largest
 from sonde.attribution.attention.distances import tvd
 from sonde.attribution.attention.permutation import shuffles, with_largest
+from sonde.attribution.attention.weighing import equal
 from sonde.evidence import compare
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.tasks import Task
@@ -113,12 +114,12 @@ def heads(model: Model, task: Task | Given, draws: int = 10, seed: int = 0) -> A
 
     Arguments:
         model: a transformer of a known family.
-        task: a task, or inputs; all of the same number of tokens, at least 3.
+        task: a task, or inputs, each of 3 tokens or more.
         draws: shuffles for each head and example; odd numbers have a median among them.
         seed: of the shuffles; all heads get the same.
 
     Raises:
-        InputError: inputs of different or too small lengths, or a model without heads.
+        InputError: an input of fewer tokens, no draws, or a model without heads.
 
     >>> import sonde
     >>> model = sonde.load("specimen:words-small")
@@ -129,20 +130,20 @@ def heads(model: Model, task: Task | Given, draws: int = 10, seed: int = 0) -> A
         raise InputError(f"draws={draws}: give 1 or more" if model.n_heads else f"{model.name} has no attention heads that sonde knows")
     inputs: Any = task.clean if isinstance(task, Task) else task
     run = model.run(inputs, read="blocks.*.attn.pattern", logits="last")
-    length = run["blocks.0.attn.pattern"].shape[-1]
-    if run.mask is None or not bool(run.mask.all()) or length < 3:
-        raise InputError("the inputs must all have the same number of tokens, 3 or more: shuffles of different lengths cannot be compared")
+    mask = run.mask
+    if mask is None or int(mask.sum(1).min()) < 3:
+        raise InputError("an input has fewer than 3 tokens, so that there is nothing to shuffle: give longer ones")
     every = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
-    patterns = torch.stack([run[f"blocks.{layer}.attn.pattern"][:, head, -1] for layer, head in every])
-    orders = shuffles(torch.ones(len(run.mask), length, dtype=torch.bool), draws, torch.Generator().manual_seed(seed)).to(patterns.device)
+    patterns = torch.stack([run[f"blocks.{layer}.attn.pattern[head={head}, query=-1]"] for layer, head in every])
+    orders = shuffles(mask.cpu(), draws, torch.Generator().manual_seed(seed)).to(patterns.device)
     edits = []
     for (layer, head), pattern in zip(every, patterns, strict=True):
         site = f"blocks.{layer}.attn.pattern[head={head}, query=-1]"
         spread = pattern[:, None].expand(-1, draws, -1)
         new = [*spread.gather(-1, orders).unbind(1), *spread.gather(-1, with_largest(orders, pattern)).unbind(1)]
-        edits += [Set(site, value) for value in [*new, torch.full_like(pattern, 1 / length)]]
+        edits += [Set(site, value) for value in [*new, equal(mask).to(pattern)]]
     values = model.sweep(inputs, edits, metric=Moved(run.logits_at(-1).softmax(-1))).values.unflatten(0, (len(every), 2 * draws + 1)).cpu()
-    content = task.content if isinstance(task, Task) else [row.tolist() for row in run.ids]
+    content = task.content if isinstance(task, Task) else [ids[real].tolist() for ids, real in zip(run.ids, mask, strict=True)]
     return AttentionHeads(
         heads=tuple(f"{layer}.{head}" for layer, head in every),
         moved=values[:, :draws].median(1).values,

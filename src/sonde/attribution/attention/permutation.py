@@ -129,7 +129,7 @@ def permutation(model: AttentionClassifier, texts: Texts, draws: int = 100, seed
 
 
 def shuffles(mask: Bool[Tensor, "row pos"], draws: int, generator: torch.Generator) -> Int[Tensor, "row draw pos"]:
-    """Orders of the words of each text; padding stays behind, and how far a text is padded does not change its draws.
+    """Orders of the words of each text; padding stays where it is, and how far a text is padded does not change its draws.
 
     Arguments:
         mask: true where there is a word.
@@ -137,8 +137,9 @@ def shuffles(mask: Bool[Tensor, "row pos"], draws: int, generator: torch.Generat
         generator: what they are drawn with.
     """
     orders = torch.arange(mask.shape[1]).expand(len(mask), draws, -1).clone()
-    for i, length in enumerate(mask.sum(1).tolist()):
-        orders[i, :, :length] = torch.rand(draws, length, generator=generator).argsort(-1)
+    for order, real in zip(orders, mask, strict=True):
+        places = real.nonzero().flatten()
+        order[:, places] = places[torch.rand(draws, len(places), generator=generator).argsort(-1)]
     return orders
 
 
