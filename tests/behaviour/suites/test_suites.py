@@ -195,27 +195,32 @@ def test_files(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def agreement():
-    return evaluate(words(), "number_agreement")
+def small():
+    return sonde.load("specimen:words-small")
 
 
-def test_the_example_holds_for_what_was_learnt(agreement):
+@pytest.fixture(scope="module")
+def agreement(small):
+    return evaluate(small, "number_agreement")
+
+
+def test_the_example_holds_for_what_was_learnt(small, agreement):
     """The shipped model knows it on pairs of nouns that its training never showed; the same weights in random order do not."""
-    verdicts = agreement.check(words(), read_suite("number_agreement"))
+    verdicts = agreement.check(small, read_suite("number_agreement"), draws=6)
     assert [verdict.holds for verdict in verdicts] == [True] * 4
     together = verdicts[-1]
     assert together.measured > 0.8 and together.control < 0.3 and together.n == 24
-    broken = sonde.Model(permuted(words().module, seed=3), words().tokenizer, "broken")
-    by_chance = evaluate(broken, "number_agreement").check(broken, read_suite("number_agreement"), draws=4)
+    broken = sonde.Model(permuted(small.module, seed=3), small.tokenizer, "broken")
+    by_chance = evaluate(broken, "number_agreement").check(broken, read_suite("number_agreement"), draws=3)
     assert not any(verdict.holds for verdict in by_chance)
 
 
-def test_a_check_is_of_the_same_model_and_suite(agreement):
-    other = sonde.Model(permuted(words().module, seed=0), words().tokenizer)
+def test_a_check_is_of_the_same_model_and_suite(small, agreement):
+    other = sonde.Model(permuted(small.module, seed=0), small.tokenizer)
     with pytest.raises(CheckRefused):
         agreement.check(other, read_suite("number_agreement"))
     with pytest.raises(InputError, match="the suite 'tense' is not the one that was evaluated"):
-        agreement.check(words(), read_suite("tense"))
+        agreement.check(small, read_suite("tense"))
 
 
 def test_all_examples_are_whole():
@@ -234,7 +239,7 @@ def test_what_is_returned(agreement, found, tmp_path):
     lines = agreement.drawing()
     assert [series["name"] for series in lines.data["series"]] == agreement.conditions and lines.axes["x"]["labels"][4] == "5 verb"
     rows = accuracies([agreement, found]).data["rows"]
-    assert len(rows) == 8 and rows[3][:3] == ["number_agreement", "specimen:words", "all at once"] and rows[4][0] == "keys"
+    assert len(rows) == 8 and rows[3][:3] == ["number_agreement", "specimen:words-small", "all at once"] and rows[4][0] == "keys"
     assert rows[4][3:] == [2 / 3, *wilson(2, 3), 3]
 
 

@@ -27,10 +27,10 @@ SCHEMA = json.loads(resources.files("sonde.cli").joinpath("schemas/behaviour.jso
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def common(data, action):
+def common(data, action, model="specimen:words"):
     """The data, which follows the published schema of its action."""
     VALIDATOR.validate(data)
-    assert (data["action"], data["model"], data["dtype"]) == (action, "specimen:words", "float32")
+    assert (data["action"], data["model"], data["dtype"]) == (action, model, "float32")
     with pytest.raises(jsonschema.ValidationError):
         VALIDATOR.validate({key: value for key, value in data.items() if key != "results"})
     return data
@@ -65,10 +65,12 @@ def test_lines_of_a_file(capsys, tmp_path):
 
 
 def test_suites(capsys, tmp_path):
-    wanted = suites.evaluate(sonde.load("specimen:words"), "tense")
+    wanted = suites.evaluate(sonde.load("specimen:words-small"), "tense")
     bad = tmp_path / "bad.json"
     bad.write_text("{", encoding="utf-8")
-    data = common(json.loads(run(capsys, "suite", "tense", bad, "--check", "--json").out), "suite")
+    data = common(
+        json.loads(run(capsys, "suite", "tense", bad, "--check", "--json", "--model", "specimen:words-small").out), "suite", "specimen:words-small"
+    )
     assert any(warning.startswith(f"left out: {bad} is no JSON") for warning in data["warnings"])
     (result,) = data["results"]
     assert result["suite"] == "tense" and [p["share"] for p in result["predictions"]] == [share.share for share in wanted.accuracy]
@@ -98,8 +100,12 @@ def test_mistakes(capsys, arguments, said):
 
 def test_coreference(capsys, tmp_path):
     place = folder(tmp_path, templates=(*TEMPLATES, "nurse\tpatient\t7\tThe $OCCUPATION told the $PARTICIPANT that $NOM_PRONOUN left."))
-    wanted = coreference(sonde.load("specimen:words"), read_schemas(place))
-    data = common(json.loads(run(capsys, "coreference", place, "--check", "--json").out), "coreference")
+    wanted = coreference(sonde.load("specimen:words-small"), read_schemas(place))
+    data = common(
+        json.loads(run(capsys, "coreference", place, "--check", "--json", "--model", "specimen:words-small").out),
+        "coreference",
+        "specimen:words-small",
+    )
     assert any("templates.tsv, line 5: the answer '7'" in warning for warning in data["warnings"])
     (result,) = data["results"]
     assert [sentence["partial"] for sentence in result["sentences"]] == pytest.approx(wanted.partial.tolist())
