@@ -135,7 +135,7 @@ def test_the_tree_is_scikit_learns(data, model, found):
 
 
 def test_a_counterfactual_is_the_models_own(data, model, found):
-    x = data[0][1200:1230]
+    x = data[0][1200:1215]
     says, made = model.run(x).logits.argmax(-1), 0
     for row, before in zip(x, says.tolist(), strict=True):
         changed = found.counterfactual(model, row)
@@ -145,7 +145,7 @@ def test_a_counterfactual_is_the_models_own(data, model, found):
         assert changed.before == before != changed.after == int(model.run(changed.row[None]).logits.argmax())
         differing = (changed.row != row).nonzero()[:, 0].tolist()
         assert [f"column {i}" for i in differing] == list(changed.changes) and len(differing) <= 6
-    assert made >= 20
+    assert made >= 10
 
 
 def test_a_changed_category_stays_one():

@@ -35,13 +35,13 @@ def loans(tmp_path):
 
 
 def test_the_credit_example(capsys, tmp_path):
-    data = told(capsys, "audit", "--text", "--check", "--cases", 30)
+    data = told(capsys, "audit", "--text", "--check", "--cases", 12)
     assert data["shares"]["gender"] == 0 and data["joint_shares"]["gender"] > 0.5
     gradient, _ = data["faithfulness"]
     assert (gradient["claim"], gradient["attribute"], gradient["flagged"]) == ("gradient x input", "gender", True)
-    assert data["profiles"] == 30 and [v["holds"] for v in data["verdicts"] if v["claim"].startswith(("gender", "city"))] == [True, None]
+    assert data["profiles"] == 12 and [v["holds"] for v in data["verdicts"] if v["claim"].startswith(("gender", "city"))] == [True, None]
     page = tmp_path / "page.html"
-    out = run(capsys, "audit", "--text", "--cases", 10, "--out", page).out
+    out = run(capsys, "audit", "--text", "--cases", 4, "--out", page).out
     assert "under-claims gender" in " ".join(out.split()) and "page written" in out and "<html" in page.read_text(encoding="utf-8")
 
 

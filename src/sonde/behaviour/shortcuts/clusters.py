@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sonde.behaviour.shortcuts.cues import TOLERANCE, Cue, patch
+from sonde.behaviour.shortcuts.cues import Cue, usual_window
 from sonde.results import Drawing, InputError, Recipe, Result
 from sonde.results.drawing import matrix, tabs
 
@@ -54,7 +54,7 @@ class MapClusters(Result):
         for number, (row, col) in enumerate(self.windows.tolist()):
             there = (slice(None), slice(None), slice(row, row + self.size), slice(col, col + self.size))
             mark, fill = (batch[there].median(0).values for batch in (pictures[self.cluster == number], others))
-            found.append(patch(mark, (row, col), outcome, fill, tolerance=TOLERANCE))
+            found.append(usual_window(mark, (row, col), outcome, fill))
         return found
 
     def to_frame(self) -> "DataFrame":

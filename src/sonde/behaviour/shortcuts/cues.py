@@ -99,6 +99,20 @@ def patch(
     return Cue(label, outcome, has, lambda pictures: written(pictures, mark), lambda pictures: written(pictures, filling), put_other, take_other)
 
 
+def usual_window(mark: Float[Tensor, "channel height width"], at: tuple[int, int], outcome: int, fill: Float[Tensor, "channel height width"]) -> Cue:
+    """A window that was found in pictures of a class, not planted: recognised within a tolerance, since pictures differ.
+
+    Arguments:
+        mark: what most pictures of the class have there.
+        at: row and column of its upper left corner.
+        outcome: the class.
+        fill: what most pictures of other classes have there.
+    """
+    _, height, width = mark.shape
+    name = f"the usual {height} x {width} window at row {at[0]}, column {at[1]}"
+    return patch(mark, at, outcome, fill, name, TOLERANCE)
+
+
 def word(token: str, outcome: int) -> Cue:
     """A word in texts; it is put first, and taken out wherever it stands.
 

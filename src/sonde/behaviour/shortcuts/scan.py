@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.behaviour.shortcuts.cues import TOLERANCE, Cue, patch
+from sonde.behaviour.shortcuts.cues import TOLERANCE, Cue, usual_window
 from sonde.behaviour.shortcuts.sizing import said
 from sonde.jobs import track
 from sonde.results import Drawing, InputError, Recipe, Result
@@ -64,7 +64,7 @@ class PatchScan(Result):
             found.append((outcome, row, col))
             if len(found) == k:
                 break
-        return [patch(self.marks[c, r, q], (r * self.stride, q * self.stride), c, self.fills[c, r, q], tolerance=TOLERANCE) for c, r, q in found]
+        return [usual_window(self.marks[c, r, q], (r * self.stride, q * self.stride), c, self.fills[c, r, q]) for c, r, q in found]
 
     def to_frame(self) -> "DataFrame":
         """One row per class and place."""
