@@ -9,10 +9,11 @@ import torch
 from small_models import words
 
 import sonde
-from sonde.attribution import Attribution, gradient_x_input, occlusion
+from sonde.attribution import Attribution, grad_cam, gradient_x_input, occlusion
 from sonde.attribution.evaluation import OtherExamples, curves
 from sonde.results import CheckRefused, InputError
 from sonde.results import Result as AnyResult
+from sonde.specimens.digits import held_out
 from sonde.tasks import Logit
 
 
@@ -154,3 +155,12 @@ def test_methods_of_removal_are_judged_on_pictures():
     assert attribution.axes == ("row", "col") and attribution.cells().shape == (3, 6, 6)
     found = curves(model, pictures, attribution, planted.OF, removal="mean", orders=1)
     assert found.deletion.shape == (3, 11)
+
+
+def test_a_map_that_was_drawn_to_the_size_of_the_picture_is_judged_on_its_pixels():
+    """Grad-CAM looks at an inner site, and its map lies over the picture."""
+    pictures, digits = held_out()
+    model, metric = sonde.load("specimen:digits"), Logit(digits[:3])
+    attribution = grad_cam(model, pictures[:3], of=metric)
+    assert attribution.site != ":in" and attribution.cells().shape == (3, 8, 8)
+    assert curves(model, pictures[:3], attribution, metric, removal="mean", orders=1).deletion.shape == (3, 11)

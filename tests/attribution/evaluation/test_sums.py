@@ -117,6 +117,8 @@ def test_refusals_and_keeping(tmp_path, unchecked):
         robust_fidelity(model, rows, true, planted.OF, alpha1=1.5)
     with pytest.raises(InputError, match="at least 3 sets"):
         sums(model, rows, true, planted.OF, sets=1)
+    with pytest.raises(InputError, match="are in shares of attention, and claim no share of the metric"):
+        sums(model, rows, replace(true, own_unit="shares of attention"), planted.OF)
     one, rest = planted.linear([1.0])
     with pytest.raises(InputError, match="an explanation and a rest need two"):
         robust_fidelity(one, rest, planted.true(one, rest), planted.OF)

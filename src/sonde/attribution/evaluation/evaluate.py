@@ -41,7 +41,8 @@ class Evaluation(Result):
         methods: their names.
         removals: what stood for what was absent; none of them is a method's own.
         measures: "gain": the area between insertion and deletion, share of the gap; "comprehensiveness" (the larger the better), "sufficiency" (the
-            smaller the better) and "robust fidelity" in the metric's unit; "sensitivity-n": the correlation of claimed and measured losses.
+            smaller the better) and "robust fidelity" in the metric's unit; "sensitivity-n": the correlation of claimed and measured losses, of
+            methods whose values are parts of the metric.
         values: of every example; NaN where a measure cannot be taken.
         controls: of random orders; for sensitivity-n of shuffled values.
         verdicts: for each method and removal whether it ranks better than random orders, and whether its order depends on the weights.
@@ -152,11 +153,11 @@ def evaluate(
         for removal in removals:
             found = curves(model, task, result, of, removal=removal, orders=orders, seed=seed)
             fidelity = robust_fidelity(model, task, result, of, removal=removal, samples=samples, orders=orders, seed=seed)
-            added = sums(model, task, result, of, removal=removal, sets=max(3, samples // 4), seed=seed)
-            values.append([found.gain, found.comprehensiveness, found.sufficiency, fidelity.delta, added.sensitivity_n.nanmean(-1)])
+            claimed, shuffled = _added(model, task, result, of, removal, samples, seed)
+            values.append([found.gain, found.comprehensiveness, found.sufficiency, fidelity.delta, claimed])
             controls.append([
                 found.random_gain.mean(0), found.random_comprehensiveness.mean(0), found.random_sufficiency.mean(0),
-                fidelity.random_delta.mean(0), added.shuffled_sensitivity_n.nanmean(-1),
+                fidelity.random_delta.mean(0), shuffled,
             ])  # fmt: skip
             others = [curves(model, task, own[number], of, removal=removal, orders=1, seed=seed) for own in blind]
             verdicts += [*found.check(model), _follows(result, found, others)]
@@ -173,6 +174,16 @@ def evaluate(
             model_hash=model.hash, inputs=attributions[0].recipe.inputs_hash, seed=seed,
         ),
     )  # fmt: skip
+
+
+def _added(
+    model: Model, task: Any, result: Attribution, of: Metric | None, removal: Given, samples: int, seed: int
+) -> tuple[Float[Tensor, " example"], Float[Tensor, " example"]]:  # fmt: skip
+    """Sensitivity-n of the values and of shuffled ones; NaN for values that claim no share of the metric."""
+    if result.own_unit:
+        return torch.full((len(result),), torch.nan), torch.full((len(result),), torch.nan)
+    added = sums(model, task, result, of, removal=removal, sets=max(3, samples // 4), seed=seed)
+    return added.sensitivity_n.nanmean(-1), added.shuffled_sensitivity_n.nanmean(-1)
 
 
 def _blind(model: Model, task: Any, of: Metric | None, methods: Sequence[Method], seed: int) -> list[Attribution]:

@@ -45,7 +45,8 @@ def game(model: Model, task: Any, of: Metric | None, attribution: Attribution, b
     Raises:
         InputError: the method's own removal, or an attribution of other inputs.
     """
-    question, baseline = ask(model, task, of, attribution.site), baseline_of(baseline)
+    found = [places(attribution, example) for example in range(len(attribution))]
+    question, baseline = _laid(model, task, of, attribution, found[0][1].ndim), baseline_of(baseline)
     said = baseline.described(question)
     if said.replace("padding ", "") == attribution.absent.replace("padding ", ""):
         raise InputError(
@@ -54,10 +55,18 @@ def game(model: Model, task: Any, of: Metric | None, attribution: Attribution, b
         )
     if len(question) != len(attribution):
         raise InputError(f"the attribution has {len(attribution)} examples, and the inputs {len(question)}: give those that it explains")
-    found = [places(attribution, example) for example in range(len(question))]
     groups = torch.stack([_columns(question, example, labels) for example, (_, labels) in enumerate(found)])
     names = tuple(tuple(str(i) for i in range(len(values))) for values, _ in found)
     return RemovalGame(question, Players(groups, names), baseline)
+
+
+def _laid(model: Model, task: Any, of: Metric | None, attribution: Attribution, axes: int) -> Question:
+    """The question at the site along which the values lie: a map made at an inner site may have been drawn to the size of the picture."""
+    question = ask(model, task, of, attribution.site)
+    cells = [question.value.shape[1 + question.axes.index(axis)] for axis in question.cells]
+    if question.mask is None and len(cells) == axes and list(attribution.cells().shape[1:]) != cells:
+        return ask(model, task, of)
+    return question
 
 
 def _columns(question: Question, example: int, labels: Int[Tensor, "*cell"]) -> Int[Tensor, "*cell"]:

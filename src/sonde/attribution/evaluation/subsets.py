@@ -164,7 +164,7 @@ def sums(
         seed: of the sets and of the control.
 
     Raises:
-        InputError: the method's own removal, fewer than 3 sets, or a share outside 0 to 1.
+        InputError: values that are no contributions, the method's own removal, fewer than 3 sets, or a share outside 0 to 1.
 
     >>> import sonde
     >>> model = sonde.Model(torch.nn.Sequential(torch.nn.Linear(4, 2)))
@@ -175,6 +175,8 @@ def sums(
     """
     if sets < 3 or not all(0 < share <= 1 for share in shares):
         raise InputError(f"sets={sets}, shares={tuple(shares)}: give at least 3 sets of each size, and shares above 0 and up to 1")
+    if attribution.own_unit:
+        raise InputError(f"values of {attribution.method} are in {attribution.own_unit}, and claim no share of the metric: nothing is to add up")
     played = game(model, task, of, attribution, OtherExamples() if removal is None else removal)
     generator = torch.Generator().manual_seed(seed)
     taken, claimed, shuffled = [], [], []
