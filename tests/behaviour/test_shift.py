@@ -139,5 +139,7 @@ def test_mistakes_are_named(model, data, unchecked):
     for labels, message in ((digits[:3], "3 labels for 200 examples"), (digits + 5, "is no class: the model tells 10 apart")):
         with pytest.raises(InputError, match=message):
             shift(model, pictures, labels, shifts.Noise(0.1))
+    with pytest.raises(InputError, match="returns \\(200, 1\\), and a classifier returns a logit for each of two classes"):
+        shift(sonde.load(nn.Sequential(nn.Flatten(), nn.Linear(64, 1))), pictures, digits * 0, shifts.Noise(0.1))
     with pytest.raises(InputError, match="no measure 'auc'"):
         shift(model, pictures, digits, shifts.Noise(0.1)).of("auc")

@@ -16,6 +16,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.access.inputs import Given
 from sonde.behaviour.calibration import BINS, DRAWS, binned_gaps, calibration, random_blocks, reliability
+from sonde.behaviour.classes import class_logits
 from sonde.evidence import bootstrap, compare, untestable
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.results.drawing import Series, lines, table, tabs
@@ -129,7 +130,7 @@ class Shift(Result):
         if not callable(to):
             reason = "the examples of two data sets are no pairs; give a shift that changes examples"
             return [untestable(claim, measure, reason, threshold=THRESHOLD, threshold_source=SOURCE)]
-        before, after = (_right(_probabilities(model, given, classes), labels).double() for given in (inputs, to(inputs)))
+        before, after = (_right(class_logits(model, given, classes).softmax(-1), labels).double() for given in (inputs, to(inputs)))
         return [compare(claim, measure, before - after, torch.zeros_like(before), threshold=THRESHOLD, threshold_source=SOURCE)]
 
 
@@ -171,7 +172,7 @@ def shift(
     """
     paired = callable(to)
     others, other_labels = (to(inputs), labels) if callable(to) else to
-    sides = [_columns(_probabilities(model, given, classes), truth) for given, truth in ((inputs, labels), (others, other_labels))]
+    sides = [_columns(class_logits(model, given, classes).softmax(-1), truth) for given, truth in ((inputs, labels), (others, other_labels))]
     rows = torch.stack([one for one, _ in sides], dim=1) if paired else _unpaired(sides[0][0], sides[1][0])
     stats = _statistics(rows.mean(0))
     low, high = bootstrap(rows, of=_statistics, draws=DRAWS, seed=seed, blocks=random_blocks(len(rows), seed))
@@ -199,16 +200,6 @@ def shift(
 def _called(to: To) -> str:
     """A function by its name, a value as it prints."""
     return str(getattr(to, "__name__", to)) if callable(to) else "other data"
-
-
-def _probabilities(model: Model, inputs: Given, classes: Sequence[int] | None) -> Float[Tensor, "example class"]:
-    with torch.no_grad():
-        run = model.run(inputs, logits="last" if model.architecture.d_vocab else True)
-        # in float64, where no softmax of float32 logits is 0
-        logits = run.logits_at(-1).double().cpu()
-    if logits.ndim != 2:
-        raise InputError(f"{model.name} returns {tuple(logits.shape)}, and a classifier returns a logit for each class of each example")
-    return (logits if classes is None else logits[:, list(classes)]).softmax(-1)
 
 
 def _right(p: Float[Tensor, "example class"], labels: Int[Tensor, " example"]) -> Tensor:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from sonde.access import Model
+from sonde.behaviour.classes import class_logits
 from sonde.behaviour.shortcuts.cues import Cue
 from sonde.evidence import bootstrap, compare, corrected, wilson
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
@@ -181,8 +182,7 @@ def shortcuts(model: Model, inputs: Any, labels: Int[Tensor, " example"], cues: 
 
 def said(model: Model, inputs: Any) -> Int[Tensor, " example"]:
     """The class that the model says of each example."""
-    with torch.no_grad():
-        return model.run(inputs, logits="last" if model.architecture.d_vocab else True).logits_at(-1).argmax(-1).cpu()
+    return class_logits(model, inputs).argmax(-1)
 
 
 def chosen(inputs: Any, rows: Int[Tensor, " row"]) -> Any:
