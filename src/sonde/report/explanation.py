@@ -74,8 +74,8 @@ class Explanation:
 
     @property
     def highest(self) -> list[str]:
-        """The tokens that integrated gradients rank highest, as many as its claim is about."""
-        attribution = self.results["attribution.integrated_gradients"]
+        """The tokens that the chosen attribution ranks highest, as many as its claim is about."""
+        attribution = self.results["attribution.chosen"]
         assert isinstance(attribution, Attribution)
         return [self.tokens[i] for i in attribution.highest(0, tested(attribution.special[0].count(False)))]
 
