@@ -53,17 +53,29 @@ def check(model: Model, task: Task, attribute: Callable[[Model, Task], Attributi
     if reason:
         return untestable(claim, measure, reason, threshold=THRESHOLD, threshold_source=SOURCE)
     generator = torch.Generator().manual_seed(seed)
-    places = [[i for i, special in enumerate(row) if not special] for row in result.special]
+    places = _places(result)
     sizes = [tested(len(row)) for row in places]
-    highest = [result.highest(example, k) for example, k in enumerate(sizes)]
     drawn = [
         [[row[i] for i in torch.randperm(len(row), generator=generator)[:k].tolist()] for row, k in zip(places, sizes, strict=True)]
         for _ in range(SETS)
     ]
-    gap = (clean - corrupt).mean()
-    lost = clean - _replaced(model, task, [highest], places, generator)
-    control = clean - _replaced(model, task, drawn, places, generator)
-    return compare(claim, measure, (lost / gap).cpu(), (control / gap).cpu(), threshold=THRESHOLD, threshold_source=SOURCE)
+    gap = (clean - corrupt).mean().cpu()
+    lost = clean.cpu() - _without(model, task, result, generator)
+    control = clean.cpu() - _replaced(model, task, drawn, places, generator)
+    return compare(claim, measure, lost / gap, control / gap, threshold=THRESHOLD, threshold_source=SOURCE)
+
+
+def carried(model: Model, task: Task, result: Attribution, seed: int = 0) -> Float[Tensor, " example"]:
+    """What is lost of the metric when the highest tokens are replaced by tokens of other prompts: what methods can be compared by.
+
+    Arguments:
+        model: the model.
+        task: prompts.
+        result: what a method says of them.
+        seed: of the replacements.
+    """
+    whole = task.metric(model.run(task.clean, logits="last")).cpu()
+    return whole - _without(model, task, result, torch.Generator().manual_seed(seed))
 
 
 def undone(clean: Float[Tensor, " example"], corrupt: Float[Tensor, " example"]) -> str:
@@ -77,6 +89,18 @@ def undone(clean: Float[Tensor, " example"], corrupt: Float[Tensor, " example"])
 def tested(n: int) -> int:
     """How many of an example's tokens count as the highest."""
     return max(1, round(HIGHEST * n))
+
+
+def _places(result: Attribution) -> list[list[int]]:
+    """The positions of each example's ordinary tokens."""
+    return [[i for i, special in enumerate(row) if not special] for row in result.special]
+
+
+def _without(model: Model, task: Task, result: Attribution, generator: torch.Generator) -> Float[Tensor, " example"]:
+    """The metric without the highest tokens."""
+    places = _places(result)
+    highest = [result.highest(example, tested(len(row))) for example, row in enumerate(places)]
+    return _replaced(model, task, [highest], places, generator)
 
 
 def _replaced(

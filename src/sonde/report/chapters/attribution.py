@@ -7,7 +7,7 @@ from functools import partial
 
 from sonde import attribution as attributions
 from sonde.attribution import Attribution
-from sonde.attribution.check import tested
+from sonde.attribution.check import carried, tested
 from sonde.attribution.evaluation import curves, direct_query
 from sonde.report.chapters.base import Chapter, by_foil, named
 from sonde.report.material import Contrast, Material
@@ -21,6 +21,7 @@ LEAD = (
 )
 ABSENT = "pad"
 SETS = 128  # of tokens that KernelSHAP asks about: enough for the order in a short prompt, with its standard errors
+DRAWN = 8  # siblings along whose order the metric is drawn; the claim is judged on all
 OTHERS = 8  # words that are put in the place of the highest token
 
 Method = Callable[..., Attribution]
@@ -71,13 +72,14 @@ def _applied(material: Material) -> tuple[dict[Contrast, dict[str, Attribution]]
 
 def _chosen(material: Material, first: dict[str, Attribution]) -> tuple[str, str]:
     """The method whose highest tokens carry most on the search siblings, and how that was found; the claim is judged on others."""
-    tried = {name: attributions.check(material.model, material.search, RANKING[name], material.seed).measured for name in RANKING if name in first}
-    carried = {name: share for name, share in tried.items() if share is not None}
-    if not carried:
+    model, task = material.model, material.search
+    if not len(task):
         return "integrated_gradients", "The claim is about integrated gradients."
-    best = sorted(carried, key=lambda name: -carried[name])
-    order = ", ".join(f"{first[name].method} {carried[name]:.2f}" for name in best)
-    return best[0], f"Chosen on {len(material.search)} search prompts, by what is lost without the highest tokens, to be tested on others: {order}."
+    tried = [name for name in RANKING if name in first]
+    lost = {name: float(carried(model, task, RANKING[name](model, task), material.seed).mean()) for name in tried}
+    best = sorted(tried, key=lambda name: -lost[name])
+    order = ", ".join(f"{first[name].method} {lost[name]:.1f}" for name in best)
+    return best[0], f"Chosen on {len(task)} search prompts, by the logits lost without the highest tokens, to be tested on others: {order}."
 
 
 def _judged(material: Material, name: str, here: Attribution) -> tuple[Verdict, list[Drawing]]:
@@ -86,7 +88,8 @@ def _judged(material: Material, name: str, here: Attribution) -> tuple[Verdict, 
     drawings = []
     if len(task) > 1:
         found = method(model, task)
-        drawings = [curves(model, task, found, orders=4, seed=material.seed).drawing(), *_exchanged(material, here)]
+        few = task.select(range(min(DRAWN, len(task))))
+        drawings = [curves(model, few, method(model, few), orders=3, seed=material.seed).drawing(), *_exchanged(material, here)]
         method = lambda *_: found
     claim = attributions.check(model, task, method, material.seed)
     return replace(claim, claim=_naming(here), reason=material.untested or claim.reason), drawings
