@@ -141,5 +141,9 @@ def test_mistakes_are_named(model, data, unchecked):
             shift(model, pictures, labels, shifts.Noise(0.1))
     with pytest.raises(InputError, match="returns \\(200, 1\\), and a classifier returns a logit for each of two classes"):
         shift(sonde.load(nn.Sequential(nn.Flatten(), nn.Linear(64, 1))), pictures, digits * 0, shifts.Noise(0.1))
+    with pytest.raises(InputError, match="the logits of 200 of 200 examples are not finite"):
+        shift(model, pictures, digits, lambda given: given * float("nan"))
+    with pytest.raises(InputError, match="sigma=0"):
+        shifts.Blur(0)
     with pytest.raises(InputError, match="no measure 'auc'"):
         shift(model, pictures, digits, shifts.Noise(0.1)).of("auc")

@@ -20,7 +20,7 @@ def class_logits(model: Model, inputs: Given, classes: Sequence[int] | None = No
         classes: the logits that are classes; all by default.
 
     Raises:
-        InputError: no logit for each of at least two classes. With a single one every softmax would be 1, and every answer right.
+        InputError: logits that are not finite; no logit for each of at least two classes (of one alone every softmax is 1, and every answer right).
     """
     with torch.no_grad():
         logits = model.run(inputs, logits="last" if model.architecture.d_vocab else True).logits_at(-1)
@@ -30,4 +30,8 @@ def class_logits(model: Model, inputs: Given, classes: Sequence[int] | None = No
             "give a score z as the two logits 0 and z"
         )
     logits = logits.double().cpu()
-    return logits if classes is None else logits[:, list(classes)]
+    logits = logits if classes is None else logits[:, list(classes)]
+    bad = (~logits.isfinite().all(1)).nonzero()[:, 0].tolist()
+    if bad:
+        raise InputError(f"the logits of {len(bad)} of {len(logits)} examples are not finite, the first of example {bad[0]}: look at that input")
+    return logits

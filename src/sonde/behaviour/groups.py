@@ -165,7 +165,7 @@ def group_metrics(
     >>> found.share("positive rate", "a"), found.share("false positive rate", "b")
     (0.5, 1.0)
     """
-    names = list(order) or sorted(set(groups))
+    scores, labels, names = scores.float(), torch.as_tensor(labels), list(order) or sorted(set(groups))
     _refuse(scores, labels, groups, names)
     if probabilities:
         refuse_improbable(scores)

@@ -170,7 +170,7 @@ def shift(
     >>> found.name, found.of("accuracy").interval[1] < 0
     ('Rotation(degrees=90)', True)
     """
-    paired = callable(to)
+    paired, labels = callable(to), torch.as_tensor(labels)
     others, other_labels = (to(inputs), labels) if callable(to) else to
     sides = [_columns(class_logits(model, given, classes).softmax(-1), truth) for given, truth in ((inputs, labels), (others, other_labels))]
     rows = torch.stack([one for one, _ in sides], dim=1) if paired else _unpaired(sides[0][0], sides[1][0])

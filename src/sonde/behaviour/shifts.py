@@ -43,6 +43,10 @@ class Blur:
 
     sigma: float
 
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise InputError(f"sigma={self.sigma} blurs nothing: give a width above 0")
+
     def __call__(self, pictures: Float[Tensor, "example channel row col"]) -> Float[Tensor, "example channel row col"]:
         reach = max(1, math.ceil(3 * self.sigma))
         weights = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * self.sigma**2))

@@ -242,6 +242,8 @@ def test_names_change_with_the_gender_that_they_imply():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"joint_cases": 0}, "joint_cases=0"),
+        ({"possible": lambda row: False}, "none of the profiles can exist"),
         ({"attributes": []}, "give the names of one attribute or more"),
         ({"attributes": ["height"]}, "no attribute 'height'"),
         ({"attributes": {"age": [1.0]}}, "give the values to try"),

@@ -142,6 +142,8 @@ def test_mistakes_are_named(hans):
         (lambda: sized(hans, hans.model, [everywhere]), "every example of another class than 3"),
         (lambda: patch(torch.ones(1, 2, 2), (7, 7), 0).put(hans.pictures), "is not inside pictures"),
         (lambda: word("two words", 1), "no single word"),
+        (lambda: sized(hans, hans.model, [patch(torch.ones(1, 2, 2), (0, 0), 99)]), "leads to 99, which is no class"),
+        (lambda: scan_patches(hans.model, hans.pictures[:40], hans.digits[:40], n=1).candidates(0), "k=0"),
         (lambda: scan_patches(hans.model, hans.pictures, hans.digits, size=9), "do not fit pictures of 8 x 8"),
         (lambda: scan_patches(hans.model, hans.pictures[:2], torch.zeros(2).long()), "all 2 pictures are of class 0"),
         (lambda: cluster_maps(torch.rand(3, 4, 4)), "give more than 8"),

@@ -76,6 +76,9 @@ def audit(
     >>> round(found.shares()["gender"], 3), round(found.shares(joint=True)["gender"], 3)
     (0.0, 0.577)
     """
+    for option, number in (("joint_cases", joint_cases), ("batch_size", batch_size)):
+        if number < 1:
+            raise InputError(f"{option}={number}: give 1 or more")
     values, implied = values_of(profiles, attributes), implied or {}
     refuse_unknown(profiles, implied)
     rng = random.Random(seed)
@@ -93,6 +96,8 @@ def audit(
     asked.add("together", [cases + [{}] * (most - len(cases)) for cases in everything])
     found = asked.answers(model, profiles, of, batch_size, progress)
     base, outputs = found["base"][:, 0], {name: found[name] for name in values}
+    if not bool(base.isfinite().any()):
+        raise InputError(asked.refused[0] if asked.refused else "none of the profiles can exist: look at possible=")
     shown_to = profiles.select(base.isfinite().nonzero()[:, 0].tolist())
     return Audit(
         values={name: [str(value) for value in chosen] for name, chosen in values.items()},

@@ -5,7 +5,7 @@ The control does as much to the input without the cue: what another picture has 
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,11 +34,11 @@ class Cue:
 
     name: str
     outcome: int
-    has: Callable[[Any], list[bool]]
-    put: Callable[[Any], Any]
-    take: Callable[[Any], Any]
-    put_other: Callable[[Any, int], Any]
-    take_other: Callable[[Any, int], Any]
+    has: Callable[[Any], list[bool]] = field(repr=False)
+    put: Callable[[Any], Any] = field(repr=False)
+    take: Callable[[Any], Any] = field(repr=False)
+    put_other: Callable[[Any, int], Any] = field(repr=False)
+    take_other: Callable[[Any, int], Any] = field(repr=False)
 
 
 def patch(

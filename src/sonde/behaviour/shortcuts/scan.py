@@ -54,6 +54,8 @@ class PatchScan(Result):
 
     def candidates(self, k: int = 3) -> list[Cue]:
         """The `k` windows of the highest scores, as cues; overlapping ones of one class count once."""
+        if k < 1:
+            raise InputError(f"k={k}: give 1 or more")
         excess = self.scores
         found: list[tuple[int, int, int]] = []
         for flat in excess.flatten().argsort(descending=True).tolist():

@@ -170,7 +170,11 @@ def shortcuts(model: Model, inputs: Any, labels: Int[Tensor, " example"], cues: 
         raise InputError("there are no cues to measure: give one, or find candidates with scan_patches or cluster_maps")
     if len(labels) != len(inputs):
         raise InputError(f"{len(labels)} labels for {len(inputs)} examples; give one for each")
-    before = said(model, inputs)
+    labels, logits = torch.as_tensor(labels), class_logits(model, inputs)
+    unknown = next((cue for cue in cues if not 0 <= cue.outcome < logits.shape[1]), None)
+    if unknown is not None:
+        raise InputError(f"{unknown.name} leads to {unknown.outcome}, which is no class: the model tells {logits.shape[1]} apart, counted from 0")
+    before = logits.argmax(-1)
     return Shortcuts(
         effects=[_effect(model, cue, inputs, labels, before, seed) for cue in cues],
         recipe=Recipe.of(
