@@ -16,7 +16,19 @@ from sonde.attribution.attention import (
 from sonde.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from sonde.attribution.check import check
 from sonde.attribution.clip import ImageTextSaliency, image_text_saliency
-from sonde.attribution.evaluation import Cascade, Curves, DiffRoar, Evaluation, Leakage, Response, RobustFidelity, Simulatability, Stability, Sums
+from sonde.attribution.evaluation import (
+    Cascade,
+    Curves,
+    DiffRoar,
+    Evaluation,
+    LabelRandomisation,
+    Leakage,
+    Response,
+    RobustFidelity,
+    Simulatability,
+    Stability,
+    Sums,
+)
 from sonde.attribution.expected import expected_gradients
 from sonde.attribution.flow import attention_relevance, attention_rollout, attention_weights, value_weighted_norm, value_zeroing
 from sonde.attribution.gradients import gradient, gradient_x_input
@@ -50,6 +62,7 @@ __all__ = [
     "Evaluation",
     "Fidelity",
     "ImageTextSaliency",
+    "LabelRandomisation",
     "Leakage",
     "Response",
     "RobustFidelity",

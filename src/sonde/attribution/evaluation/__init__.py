@@ -10,6 +10,7 @@ from sonde.attribution.evaluation.evaluate import Evaluation, evaluate
 from sonde.attribution.evaluation.fidelity import RobustFidelity, robust_fidelity
 from sonde.attribution.evaluation.gallery import gallery
 from sonde.attribution.evaluation.ignorant import edge_detector
+from sonde.attribution.evaluation.labels import LabelRandomisation, label_randomisation
 from sonde.attribution.evaluation.others import OtherExamples
 from sonde.attribution.evaluation.query import Response, direct_query
 from sonde.attribution.evaluation.similarity import similarities, ssim
@@ -23,6 +24,7 @@ __all__ = [
     "Curves",
     "DiffRoar",
     "Evaluation",
+    "LabelRandomisation",
     "Leakage",
     "LocalBump",
     "OtherExamples",
@@ -42,6 +44,7 @@ __all__ = [
     "evaluate",
     "gallery",
     "invariance",
+    "label_randomisation",
     "leakage",
     "max_sensitivity",
     "rescaled",

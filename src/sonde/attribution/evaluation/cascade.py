@@ -179,14 +179,14 @@ def cascade(
         replaced = [name for names in list(owned.values())[0 if order == "top-down" else at : at + 1] for name in names]
         broken = _randomised(model, replaced, weights, seed + FAR * (draw + 1))
         result = applied(method, broken, task, of)
-        compared.append(_alike(first, result))
+        compared.append(alike(first, result))
         if drawable and draw == 0:
             maps.append(result.cells()[:KEPT])
         undefined[at, draw] = sum(_constant(result, i) for i in range(len(result))) / len(result)
     similarity = torch.stack(compared).view(draws, len(owned), len(MEASURES), -1).nanmean(0).permute(1, 0, 2)
     arguments = {"method": first.recipe.function, "order": order, "parts": parts, "weights": weights, "draws": draws}
     return Cascade(
-        first.method, order, list(owned), similarity, floor=_floor(first), ceiling=_alike(first, again), undefined=undefined.mean(1), draws=draws,
+        first.method, order, list(owned), similarity, floor=_floor(first), ceiling=alike(first, again), undefined=undefined.mean(1), draws=draws,
         maps=torch.stack(maps) if maps else None, pictures=first.pictures[:KEPT] if drawable and first.pictures is not None else None,
         recipe=Recipe.of(
             "sonde.attribution.evaluation.cascade", arguments, model_hash=model.hash, inputs=[first.recipe.inputs_hash, first.values.nan_to_num()],
@@ -229,7 +229,7 @@ def _randomised(model: Model, names: Sequence[str], weights: str, seed: int) -> 
     return Model(copied, model.tokenizer, processor=model.processor)
 
 
-def _alike(a: Attribution, b: Attribution) -> Float[Tensor, "measure example"]:
+def alike(a: Attribution, b: Attribution) -> Float[Tensor, "measure example"]:
     """Two attributions of the same examples, by every measure."""
     return torch.stack([similarities(_map(a, i), _map(b, i), _shape(a)) for i in range(len(a))], 1)
 
