@@ -19,6 +19,7 @@ from bench.claims import claims
 from bench.errors import BenchError
 from bench.jobs import JOBS, Job
 from bench.measure import measure
+from bench.subjects.blimp import DATA
 from sonde.results import SondeError
 
 QUICK = 2  # repeats
@@ -53,7 +54,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _chosen(job: str) -> list[Job]:
     if job != "all" and job not in JOBS:
         raise BenchError(f"{job!r} is no job; the jobs are all, {', '.join(JOBS)}")
-    return list(JOBS.values()) if job == "all" else [JOBS[job]]
+    if job != "all":
+        if lacking := _lacking(JOBS[job]):
+            raise BenchError(f"{job} needs {', '.join(lacking)} in {DATA}, which is not there; set SONDE_DATA")
+        return [JOBS[job]]
+    for one in JOBS.values():
+        if lacking := _lacking(one):
+            print(f"{one.id} is left out: no {', '.join(lacking)} in {DATA}; set SONDE_DATA", file=sys.stderr)
+    return [one for one in JOBS.values() if not _lacking(one)]
+
+
+def _lacking(job: Job) -> list[str]:
+    """The shared data that a job needs and that are not here."""
+    return [name for name in job.data if not (DATA / name).is_dir()]
 
 
 def _list() -> None:

@@ -32,6 +32,9 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
     if job.at_most_floors:
         ratio = ours / result["floor"]
         found.append(Claim(f"at most {job.at_most_floors:.2f} x the bare forward", f"{ratio:.3f} x", ratio <= job.at_most_floors))
+    if job.of_plain:
+        ratio = ours / rows["plain"]["value"]
+        found.append(Claim(f"at most {job.of_plain:.2f} x the plain loop", f"{ratio:.2f} x", ratio <= job.of_plain))
     if job.ahead:
         best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["value"], default=None)
         ratio = best["value"] / ours if best else 0.0

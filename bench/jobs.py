@@ -36,6 +36,8 @@ class Job:
         at_most: seconds that sonde may take; 0 where nothing is claimed.
         at_most_floors: the same in multiples of the floor.
         ahead: how many times the best peer must cost what sonde does.
+        of_plain: the share of what `plain` costs that sonde may cost; 0 where nothing is claimed.
+        data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
     """
 
@@ -50,6 +52,8 @@ class Job:
     at_most: float = 0.0
     at_most_floors: float = 0.0
     ahead: float = 0.0
+    of_plain: float = 0.0
+    data: tuple[str, ...] = ()
     memory_mb: float = 0.0
 
 
@@ -79,6 +83,10 @@ JOBS = {
         Job(
             "occlusion", "replace each of 32 tokens by another one, one at a time, logit difference",
             ("plain", "sonde", "captum", "inseq"), "occlusion", 5, "plain", flops=arithmetic.occlusion(), at_most=2.3,
+        ),
+        Job(
+            "blimp", "prefer the acceptable sentence: 67 x 1,000 minimal pairs on stories260k, beside a plain loop with padding",
+            ("plain", "sonde"), "blimp", 3, "plain", of_plain=1 / 3, data=("blimp", "stories260k"),
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

@@ -109,3 +109,31 @@ def grad_heads(device: str) -> Trial:
         return [z.grad for z in kept]
 
     return Trial(run, lambda grads: {f"blocks.{i}": grad for i, grad in enumerate(grads)})
+
+
+def blimp(device: str) -> Trial:
+    """A loop over batches of sentences, padded and masked, in the order of the files."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from bench.subjects import blimp as b
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(b.folder()).eval().to(device), AutoTokenizer.from_pretrained(b.folder())
+    tokenizer.pad_token = tokenizer.eos_token
+    chosen = b.pairs(b.SHARE)
+    texts = [text for side in (0, 1) for text in (pair[side] for pair in chosen)]
+
+    @torch.no_grad()
+    def run() -> Any:
+        scores, lengths = [], []
+        for i in range(0, len(texts), b.ROWS):
+            batch = tokenizer(texts[i : i + b.ROWS], return_tensors="pt", padding=True).to(device)
+            told = model(**batch).logits[:, :-1].log_softmax(-1).gather(-1, batch.input_ids[:, 1:, None]).squeeze(-1)
+            mask = batch.attention_mask[:, 1:]
+            scores.append((told * mask).double().sum(1))
+            lengths.append(mask.sum(1))
+        return torch.cat(scores).view(2, -1).cpu(), torch.cat(lengths).view(2, -1).cpu()
+
+    return Trial(
+        run, lambda found: b.answer(*found), times=b.ALL // b.SHARE, note=f"{b.SHARE} pairs of each paradigm timed, times {b.ALL // b.SHARE}"
+    )

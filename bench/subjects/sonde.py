@@ -113,3 +113,22 @@ def _shapley(net: Any, samples: int, seed: int) -> Any:
 
     found = sonde.attribution.kernel_shap(sonde.load(net), torch.ones(1, PLAYERS), Logit(0), baseline="zero", samples=samples, seed=seed)
     return found.values[0]
+
+
+def blimp(device: str) -> Trial:
+    """`sentence_scores` of both sentences of every pair."""
+    import torch
+
+    import sonde
+    from bench.subjects import blimp as b
+    from sonde.behaviour import sentence_scores
+
+    model, chosen = sonde.load(b.folder(), device=device), b.pairs(b.ALL)
+    texts = [text for side in (0, 1) for text in (pair[side] for pair in chosen)]
+
+    def answer(scores: Any) -> dict[str, Any]:
+        first = [k for k in range(len(chosen)) if k % b.ALL < b.SHARE]  # every paradigm has as many
+        lengths = torch.tensor([[len(model.tokenizer.encode(chosen[k][side])) - 1 for k in first] for side in (0, 1)])
+        return b.answer(scores.view(2, -1)[:, first], lengths)
+
+    return Trial(lambda: sentence_scores(model, texts), answer, note=f"all {len(chosen):,} pairs")
