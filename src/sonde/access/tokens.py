@@ -80,8 +80,9 @@ class Tokenizer:
             For each text its ids, or the error that `encode` raises on it.
         """
         with contextlib.suppress(Exception):  # whatever is wrong with one of them is told below
-            if self._fast:
-                return [encoding.ids for encoding in self.backend.encode_batch(list(texts), add_special_tokens=False)]
+            rust = self._rust
+            if rust is not None and rust.truncation is None and rust.padding is None:
+                return [encoding.ids for encoding in rust.encode_batch(list(texts), add_special_tokens=False)]
             return [list(ids) for ids in self.backend(list(texts), add_special_tokens=False, return_attention_mask=False).input_ids]
         return [self._or_error(text) for text in texts]
 

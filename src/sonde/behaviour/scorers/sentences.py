@@ -95,7 +95,7 @@ def total(values: Sequence[float], text: str, normalise: Normalise = None) -> fl
     >>> total([-1.0, -2.0, float("nan")], "to be", "words")
     -1.5
     """
-    scored = [value for value in values if not math.isnan(value)]
+    scored = [value for value in values if value == value]  # NaN is not
     units = {None: 1, "tokens": len(scored), "words": len(text.split()), "characters": len(text)}
     if normalise not in units:
         raise InputError(f"normalise={shown(normalise)}: use None, 'tokens', 'words' or 'characters'")
