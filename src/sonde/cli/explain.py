@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--foil", metavar="F", action="append", help="the token it is contrasted with; again for several maps, one for each foil")
     parser.add_argument("--corrupt", metavar="C", help="a prompt of the same length in which the answer should change (default: found, and shown)")
+    parser.add_argument("--foil-sentence", default="", metavar="S", help="a sentence that the prompt is compared with as a whole: a minimal pair")
     parser.add_argument(
         "--bos",
         action=argparse.BooleanOptionalAction,
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             corrupt=arguments.corrupt,
             bos=arguments.bos,
             seed=arguments.seed,
+            foil_sentence=arguments.foil_sentence,
             profile=arguments.profile,
             progress=not arguments.json,
         )

@@ -28,6 +28,7 @@ def explain(
     corrupt: str | None = None,
     bos: bool | None = None,
     seed: int = 0,
+    foil_sentence: str = "",
     profile: str = "researcher",
     progress: bool = False,
 ) -> Explanation:
@@ -42,6 +43,7 @@ def explain(
         corrupt: a prompt with as many tokens, under which the answer should change; by default one is found, and all candidates are shown.
         bos: as for `Model.run`.
         seed: of every random draw.
+        foil_sentence: a sentence that the prompt, as a sentence, is compared with; then the report has a section on this minimal pair.
         profile: who reads it, which decides what comes first: "researcher", "auditor", "expert" (of the field) or "affected".
         progress: show a progress bar in a terminal.
 
@@ -61,11 +63,12 @@ def explain(
     profile_of(profile)
     started = time.perf_counter()
     foils = [] if foil is None else [foil] if isinstance(foil, str) else list(foil)
-    material = gather(model, prompt, target, foils, corrupt, bos, seed)
+    material = gather(model, prompt, target, foils, corrupt, bos, seed, foil_sentence)
     sections: dict[str, Section] = {}
     claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
-    for key in track(CHAPTERS, "explaining", shown=progress):
+    asked = [key for key in CHAPTERS if key != "minimal_pair" or foil_sentence]
+    for key in track(asked, "explaining", shown=progress):
         chapter = CHAPTERS[key](material)
         claims[key] = chapter.verdicts
         sections[key], results = chapter.section, results | chapter.results
@@ -89,6 +92,6 @@ def explain(
         results=results,
         claims=claims,
         examples=material.examples(),
-        command=command_line(prompt, model.name, target, foils, corrupt, bos, seed, profile),
+        command=command_line(prompt, model.name, target, foils, corrupt, bos, seed, profile, foil_sentence),
         profile=profile,
     )

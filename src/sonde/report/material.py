@@ -52,6 +52,7 @@ class Material:
         search, evaluate: siblings to choose on and siblings to judge on; may be empty.
         untested: why claims can't be tested on siblings; empty where they can.
         warnings: what a reader should know before trusting the report.
+        foil_sentence: what the prompt is compared with as a sentence; empty where that is not asked.
     """
 
     model: Model
@@ -66,6 +67,7 @@ class Material:
     evaluate: Task
     untested: str
     warnings: list[str]
+    foil_sentence: str = ""
     _apart: dict[int, Contributions] = field(default_factory=dict)
 
     @functools.cached_property
@@ -130,9 +132,11 @@ class Material:
 
 
 def gather(
-    model: Model, prompt: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int
+    model: Model, prompt: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int, foil_sentence: str = ""
 ) -> Material:  # fmt: skip
     """Prepare everything; refuses what the model cannot take before any other work is done."""
+    if foil_sentence == prompt:
+        raise InputError(f"the foil sentence is the prompt, {prompt!r}: an equal pair compares nothing; change a word in it")
     prediction = predict(model, prompt, bos=bos)
     candidates = counterfactuals(prompt, model, target, foils[0] if foils else None, corrupt, seed, bos)
     if candidates.best is None:
@@ -163,6 +167,7 @@ def gather(
         evaluate=evaluate,
         untested=untested,
         warnings=list(dict.fromkeys(warnings)),
+        foil_sentence=foil_sentence,
     )
 
 

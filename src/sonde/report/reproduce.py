@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 
 def command_line(
-    prompt: str, model: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int, profile: str = "researcher"
+    prompt: str, model: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int, profile: str = "researcher",
+    foil_sentence: str = "",
 ) -> str:  # fmt: skip
     """The command that makes an explanation again; what is as by default is left out."""
     options = [
@@ -13,6 +14,7 @@ def command_line(
         ("--target", target),
         *(("--foil", foil) for foil in foils),
         ("--corrupt", corrupt),
+        ("--foil-sentence", foil_sentence or None),
         ("--seed", str(seed) if seed else None),
         ("--for", profile if profile != "researcher" else None),
     ]

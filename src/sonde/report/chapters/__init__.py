@@ -5,6 +5,7 @@ from sonde.report.chapters.base import Chapter
 from sonde.report.chapters.contributions import contributions
 from sonde.report.chapters.heads import heads
 from sonde.report.chapters.lens import lens
+from sonde.report.chapters.minimal_pair import minimal_pair
 from sonde.report.chapters.patching import patching
 from sonde.report.chapters.prediction import prediction
 from sonde.report.chapters.task import task
@@ -13,6 +14,7 @@ from sonde.report.chapters.verification import verification
 CHAPTERS = {
     "prediction": prediction,
     "task": task,
+    "minimal_pair": minimal_pair,
     "attribution": attribution,
     "contributions": contributions,
     "heads": heads,
