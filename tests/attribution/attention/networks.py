@@ -6,7 +6,7 @@ import torch
 
 from sonde.attribution.attention import AttentionClassifier, AttentionConfig, Setting, Texts, marker_texts, train
 
-SMALL = Setting(encoder="cnn", d_embed=16, d_hidden=16, lr=1e-2)
+SMALL = Setting(encoder="cnn", d_embed=16, d_hidden=16, lr=1e-2, epochs=6)
 WORDS = tuple(f"w{i}" for i in range(12))
 
 

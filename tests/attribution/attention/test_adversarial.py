@@ -58,7 +58,7 @@ def test_what_does_not_search_stays_where_it_is():
 
 def test_the_weights_found_work_on_the_network_itself():
     made = corpus().test.first(40)
-    result = adversarial(base(), made, steps=150)
+    result = adversarial(base(), made, steps=60)
     rows = base().rows(made)
     with torch.no_grad():
         output = base()(rows.ids, weights=result.adversarial).softmax(-1)
@@ -72,7 +72,7 @@ def test_the_weights_found_work_on_the_network_itself():
 
 def test_padding_never_gets_weight_and_changes_nothing():
     short, long = ROWS[0][:5], ROWS[1]
-    together, alone = adversarial(decisive(), texts([short, long]), steps=60), adversarial(decisive(), texts([short]), steps=60)
+    together, alone = adversarial(decisive(), texts([short, long]), steps=20), adversarial(decisive(), texts([short]), steps=20)
     assert bool((together.adversarial[0, 5:] == 0).all())
     assert torch.allclose(together.distance[0], alone.distance[0], atol=1e-4)
 

@@ -43,9 +43,9 @@ def test_leave_one_out_is_the_text_without_the_word():
 
 def test_random_rankings_have_the_deviation_of_the_formula():
     n, generator = 30, torch.Generator().manual_seed(0)
-    taus = torch.tensor([kendall(*torch.rand(2, n, generator=generator))[0] for _ in range(500)])
-    assert abs(taus.mean()) < 3 * 0.129 / math.sqrt(500)
-    assert taus.std().item() == pytest.approx(math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1))), rel=0.12)
+    taus = torch.tensor([kendall(*torch.rand(2, n, generator=generator))[0] for _ in range(300)])
+    assert abs(taus.mean()) < 3 * 0.129 / math.sqrt(300)
+    assert taus.std().item() == pytest.approx(math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1))), rel=0.15)
 
 
 def test_words_that_are_all_alike_have_no_tau_and_are_counted():
@@ -81,7 +81,7 @@ def test_the_tail_can_be_left_out():
 
 
 def test_the_verdict_holds_for_the_trained_network_and_not_for_votes_that_ignore_the_weights(tmp_path):
-    result = correlation(base(), corpus().test.first(60))
+    result = correlation(base(), corpus().test.first(40))
     (verdict,) = result.check(base())
     assert verdict.measured > 0.2 and abs(verdict.control) < 0.05 and verdict.interval[0] > 0
     silent = written([1.0] * 8, SCORES, scale=0.0)
@@ -90,7 +90,7 @@ def test_the_verdict_holds_for_the_trained_network_and_not_for_votes_that_ignore
         result.check(silent)
     again = Result.load(result.save(tmp_path / "kept"))
     assert torch.equal(again.tau, result.tau) and again.drawing().to_json() == result.drawing().to_json()
-    assert result.to_frame().height == 180
+    assert result.to_frame().height == 120
 
 
 def test_too_few_words_are_refused():
