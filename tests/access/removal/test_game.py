@@ -124,3 +124,13 @@ def test_coalitions_of_other_players(unchecked):
     game = RemovalGame(Question.ask(model, rows, Logit([0])), None, "zero")
     with pytest.raises(InputError, match=r"don't fit examples with \[4\] players"):
         game([torch.ones(2, 3, dtype=torch.bool)])
+
+
+def test_a_metric_that_breaks_under_removal_names_the_example():
+    class Log(nn.Module):
+        def forward(self, x):
+            return x.log().sum(1, keepdim=True)
+
+    game = RemovalGame(Question.ask(sonde.Model(Log()), torch.ones(2, 3), Logit(0)), None, torch.full((3,), -1.0))
+    with pytest.raises(InputError, match="the metric is NaN in example 1 where parts are the values given"):
+        game([torch.ones(1, 3, dtype=torch.bool), torch.tensor([[True, False, True]])])

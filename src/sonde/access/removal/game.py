@@ -107,6 +107,11 @@ class RemovalGame:
                 owners += [example] * len(values)
                 self.evaluations[example] += len(values)
             found = self._prefix.metric_at(torch.cat(rows), owners, self.batch_size).cpu()
+            if bool(found.isnan().any()):
+                example = owners[int(found.isnan().int().argmax())]
+                raise InputError(
+                    f"the metric is NaN in example {example} where parts are {self.baseline.described(self.question)}: use another metric or baseline"
+                )
             for (example, keys), place in zip(piece, places, strict=True):
                 self._known[example] |= dict(zip(keys, found[place], strict=True))
 
