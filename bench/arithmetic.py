@@ -4,7 +4,7 @@ Counted are the products of GPT-2 small: a product of (n, k) and (k, m) is 2 n k
 is left out: earlier positions of the last block but for their keys and values, and all but two rows of the unembedding.
 """
 
-from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, SWEEP_POSITIONS, VOCAB
+from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
 QKV = 2 * D_MODEL * 3 * D_MODEL  # operations for one token
 OUT = 2 * D_MODEL * D_MODEL
@@ -47,6 +47,11 @@ def occlusion() -> int:
     """The unedited forward; then a copy for each position, which runs the positions from there on through all blocks."""
     whole = (LAYERS - 1) * blocks(SWEEP_POSITIONS) + last_block(SWEEP_POSITIONS)
     return whole + sum((LAYERS - 1) * blocks(SWEEP_POSITIONS, pos) + last_block(SWEEP_POSITIONS, pos) for pos in range(SWEEP_POSITIONS))
+
+
+def integrated_gradients() -> int:
+    """For each step a forward, and as much again for the gradients of activations (none of weights)."""
+    return STEPS * 2 * ((LAYERS - 1) * blocks(SWEEP_POSITIONS) + last_block(SWEEP_POSITIONS))
 
 
 def grad_heads() -> int:

@@ -16,6 +16,7 @@ SUBJECTS = {
     "sonde": ("sonde", "sonde"),
     "sonde --help": ("sonde_help", "sonde"),
     "sonde, first use": ("sonde_used", "sonde"),
+    "sonde, adaptive": ("sonde_adaptive", "sonde"),
     **{peer: (peer.replace("-", "_"), peer) for peer in PEERS},
 }
 
@@ -87,6 +88,15 @@ JOBS = {
         Job(
             "blimp", "prefer the acceptable sentence: 67 x 1,000 minimal pairs on stories260k, beside a plain loop with padding",
             ("plain", "sonde"), "blimp", 3, "plain", of_plain=1 / 3, data=("blimp", "stories260k"),
+        ),
+        Job(
+            "ig", "integrated gradients of 32 tokens from another one, 50 steps of Gauss-Legendre, logit difference",
+            ("plain", "sonde", "sonde, adaptive", "captum", "inseq"), "integrated_gradients", 5, "plain", flops=arithmetic.integrated_gradients(),
+            at_most=8.4,
+        ),
+        Job(
+            "gradcam", "Grad-CAM of 64 pictures of 3 x 224 x 224 at the last maps, in the shape of SqueezeNet 1.0",
+            ("plain", "sonde", "captum"), "grad_cam", 5, "plain", floor_of="plain", ahead=0.952,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

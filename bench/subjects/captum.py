@@ -44,3 +44,35 @@ def _shapley(net: Any, samples: int, seed: int) -> Any:
         torch.ones(1, PLAYERS), torch.zeros(1, PLAYERS), n_samples=samples, perturbations_per_eval=64
     )
     return found[0].detach()
+
+
+def integrated_gradients(device: str) -> Trial:
+    """`IntegratedGradients` of the embeddings, through the model's own forward."""
+    import torch
+    from captum.attr import IntegratedGradients
+
+    model, ids = w.model(device), w.tokens(1, w.SWEEP_POSITIONS, device)
+    embedded = model.transformer.wte(ids)
+    absent = model.transformer.wte(torch.full_like(ids, w.ABSENT))
+    method = IntegratedGradients(lambda given: w.difference(model(inputs_embeds=given, use_cache=False).logits))
+
+    def run() -> Any:
+        return method.attribute(embedded, baselines=absent, n_steps=w.STEPS, internal_batch_size=10).sum(-1)
+
+    return Trial(run, lambda values: {"tokens": values[0].float()}, note=f"{w.STEPS} steps, 10 at once, all logits")
+
+
+def grad_cam(device: str) -> Trial:
+    """`LayerGradCam`, and its interpolation."""
+    from captum.attr import LayerAttribution, LayerGradCam
+
+    from bench.subjects import squeezenet
+
+    net, (images, classes) = squeezenet.network().to(device), squeezenet.pictures(device)
+    method = LayerGradCam(net, net.classes)
+
+    def run() -> Any:
+        maps = method.attribute(images, target=classes, relu_attributions=True)
+        return LayerAttribution.interpolate(maps, images.shape[2:], interpolate_mode="bilinear")[:, 0]
+
+    return Trial(run, lambda maps: {"maps": maps.detach()})

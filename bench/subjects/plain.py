@@ -137,3 +137,49 @@ def blimp(device: str) -> Trial:
     return Trial(
         run, lambda found: b.answer(*found), times=b.ALL // b.SHARE, note=f"{b.SHARE} pairs of each paradigm timed, times {b.ALL // b.SHARE}"
     )
+
+
+def integrated_gradients(device: str) -> Trial:
+    """The steps in batches, embeddings given, only the two wanted rows of the unembedding."""
+    import numpy as np
+    import torch
+
+    model, ids = w.model(device), w.tokens(1, w.SWEEP_POSITIONS, device)
+    rows = model.lm_head.weight[[w.TARGET, w.FOIL]]
+    embedded, absent = model.transformer.wte(ids), model.transformer.wte(torch.tensor(w.ABSENT, device=device))
+    nodes, weights = np.polynomial.legendre.leggauss(w.STEPS)
+
+    def run() -> Any:
+        total = torch.zeros_like(embedded)
+        for start in range(0, w.STEPS, w.AT_ONCE):
+            part = slice(start, start + w.AT_ONCE)
+            places = torch.tensor((nodes[part] + 1) / 2, dtype=torch.float32, device=device).view(-1, 1, 1)
+            given = (absent + places * (embedded - absent)).requires_grad_()
+            last = model.transformer(inputs_embeds=given, use_cache=False).last_hidden_state[:, -1]
+            (slope,) = torch.autograd.grad((last @ (rows[0] - rows[1])).sum(), given)
+            total += (torch.tensor(weights[part] / 2, dtype=torch.float32, device=device).view(-1, 1, 1) * slope).sum(0)
+        return (total * (embedded - absent)).sum(-1)
+
+    return Trial(run, lambda values: {"tokens": values[0]}, note=f"{w.STEPS} steps, {w.AT_ONCE} at once")
+
+
+def grad_cam(device: str) -> Trial:
+    """A forward without a graph up to the last maps, and one with a graph behind them."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    from bench.subjects import squeezenet
+
+    net, (images, classes) = squeezenet.network(), squeezenet.pictures(device)
+    net = net.to(device).requires_grad_(False)
+    body, head = net[: list(dict(net.named_children())).index("last")], net[list(dict(net.named_children())).index("last") :]
+
+    def run() -> Any:
+        with torch.no_grad():
+            maps = body(images)
+        maps.requires_grad_()
+        (slope,) = torch.autograd.grad(head(maps).gather(1, classes[:, None]).sum(), maps)
+        found = (slope.mean((2, 3), keepdim=True) * maps.detach()).sum(1, keepdim=True).relu()
+        return interpolate(found, images.shape[2:], mode="bilinear")[:, 0]
+
+    return Trial(run, lambda maps: {"maps": maps})

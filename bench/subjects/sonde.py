@@ -132,3 +132,24 @@ def blimp(device: str) -> Trial:
         return b.answer(scores.view(2, -1)[:, first], lengths)
 
     return Trial(lambda: sentence_scores(model, texts), answer, note=f"all {len(chosen):,} pairs")
+
+
+def integrated_gradients(device: str) -> Trial:
+    """`sonde.attribution.integrated_gradients` with a number of steps."""
+    import sonde
+    from sonde.attribution import integrated_gradients as attribute
+    from sonde.tasks import LogitDifference
+
+    model, ids, metric = sonde.load(w.model(device)), w.tokens(1, w.SWEEP_POSITIONS, device), LogitDifference(w.TARGET, w.FOIL)
+    return Trial(lambda: attribute(model, ids, of=metric, baseline=w.ABSENT, steps=w.STEPS), lambda found: {"tokens": found.values[0]})
+
+
+def grad_cam(device: str) -> Trial:
+    """`sonde.attribution.grad_cam` at the last maps."""
+    import sonde
+    from bench.subjects import squeezenet
+    from sonde.attribution import grad_cam as attribute
+    from sonde.tasks import Logit
+
+    model, (images, classes) = sonde.load(squeezenet.network().to(device)), squeezenet.pictures(device)
+    return Trial(lambda: attribute(model, images, of=Logit(classes), at="classes:out"), lambda found: {"maps": found.values})

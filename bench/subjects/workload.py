@@ -10,6 +10,9 @@ LAYERS, HEADS, D_MODEL, D_HEAD, D_MLP, VOCAB = 12, 12, 768, 64, 3072, 50257
 TARGET, FOIL = 100, 200  # the metric: difference of these logits at the last position
 ABSENT = VOCAB - 1  # the token that stands for an absent one
 
+STEPS = 50  # of integrated gradients
+AT_ONCE = 50  # of them in one pass
+
 SWEEP_POSITIONS = 32  # 1 x 32 tokens
 GRAD_POSITIONS = 128  # 1 x 128
 CACHE_ROWS, CACHE_POSITIONS = 8, 64

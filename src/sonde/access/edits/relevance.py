@@ -155,4 +155,5 @@ def _applied(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
     if layer.padding_mode != "zeros":
         raise EditError(f"a convolution with padding_mode={layer.padding_mode!r} has no such rule here: use rule='epsilon'")
     convolve: Any = _CONVOLUTIONS[type(layer)]
-    return convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+    found: Tensor = convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+    return found
