@@ -188,13 +188,20 @@ def test_texts_beyond_the_context(letters):
             surprisal(letters, text, stride=stride)
 
 
-def test_refusals(letters):
+def test_refusals(letters, unchecked):
     with pytest.raises(InputError, match=r"no causal language model: .*pseudo-log-likelihood"):
         surprisal(sonde.load("specimen:mask"), "the key")
+    for given in (5, ["a", None]):
+        with pytest.raises(InputError, match="is no text: give one"):
+            surprisal(letters, given)
     with pytest.raises(InputError, match="no text"):
         surprisal(letters, [])
     with pytest.raises(InputError, match="text 1 is ' ': give a text of at least one word"):
         surprisal(letters, ["a", "  "])
+    with pytest.raises(InputError, match=r"the words of text 0 are \[5\]: give spans"):
+        surprisal(letters, "a", words=[[5]])
+    with pytest.raises(InputError, match="batch_size=0: give 1 or more"):
+        surprisal(letters, "a", batch_size=0)
     with pytest.raises(InputError, match="base=10: use 2"):
         surprisal(letters, "a", base=10)
     with pytest.raises(InputError, match="without a tokenizer"):

@@ -77,6 +77,8 @@ def readings(
     """
     tokenizer = causal_tokenizer(model)
     refuse_stride(model, stride)
+    if batch_size != "auto" and batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: give 1 or more rows per pass, or 'auto'")
     for i, text in enumerate(texts):
         refuse_text(model, text, f"text {i}", bos, stride)
     ids = [tokenizer.encode(text, bos) for text in texts]

@@ -140,11 +140,15 @@ def surprisal(
     >>> [round(value, 1) for value in found.word_values[0].tolist()]
     [...]
     """
+    if not isinstance(texts, Sequence):
+        raise InputError(f"{shown(texts)} is no text: give one, or a list of several")
     texts = [texts] if isinstance(texts, str) else list(texts)
     if base not in BASES:
         raise InputError(f"base={shown(base)}: use 2 for bits or 'e' for nats")
     if not texts:
         raise InputError("no text: give at least one")
+    if strange := [text for text in texts if not isinstance(text, str)]:
+        raise InputError(f"{shown(strange[0])} is no text: give one, or a list of several")
     wanted = [whitespace_words(text) if words is None else _checked(i, text, words) for i, text in enumerate(texts)]
     tokenizer = causal_tokenizer(model)
     sets = beginning(tokenizer, model.architecture.d_vocab) if correct_boundaries else None
@@ -176,6 +180,8 @@ def _checked(i: int, text: str, words: Sequence[Sequence[Span]]) -> list[Span]:
     """The words asked for in one text."""
     if i >= len(words):
         raise InputError(f"words= has {len(words)} entries, and there is a text {i}: give the words of each text")
+    if not isinstance(words[i], Sequence) or not all(isinstance(span, Sequence) and len(span) == 2 for span in words[i]):
+        raise InputError(f"the words of text {i} are {shown(words[i])}: give spans of characters, such as [(0, 3), (4, 8)]")
     spans, at = [], 0
     for start, end in words[i]:
         if not at <= start < end <= len(text):
