@@ -60,11 +60,11 @@ def test_random_orders_hold_rarely():
     model, inputs = planted.linear([3.0, 2.0, 1.0, 1.0, 0.5, 0.2], n=10)
     attribution = planted.true(model, inputs)
     held = 0
-    for seed in range(40):
+    for seed in range(20):
         made_up = replace(attribution, values=torch.rand(10, 6, generator=torch.Generator().manual_seed(1000 + seed)))
         found = curves(model, inputs, made_up, planted.OF, removal="zero", orders=2, seed=seed)
         held += bool(found.check(model)[0].holds)
-    assert held <= 2  # of 40, 5 %
+    assert held <= 1  # of 20, 5 %
 
 
 def test_tokens_special_ones_stay():

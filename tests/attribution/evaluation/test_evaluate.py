@@ -11,6 +11,7 @@ from torch import nn
 import sonde
 from sonde.attribution import gradient_x_input, integrated_gradients, occlusion
 from sonde.attribution.evaluation import OtherExamples, edge_detector, evaluate
+from sonde.attribution.evaluation.subsets import LEAST
 from sonde.results import CheckRefused, InputError
 from sonde.results import Result as AnyResult
 from sonde.specimens.digits import held_out
@@ -39,7 +40,7 @@ def fails(model, inputs, of=None):
 def found():
     model, rows, metric = trained()
     methods = [partial(occlusion, baseline="zero"), gradient_x_input, planted.random, planted.inverted, fails]
-    return model, evaluate(model, rows, methods, metric, removals=[OtherExamples(), "mean"], orders=2, samples=8)
+    return model, evaluate(model, rows, methods, metric, removals=[OtherExamples(draws=1)], orders=2, samples=6)
 
 
 def test_the_truth_is_told_from_what_is_made_up():
@@ -56,12 +57,12 @@ def test_the_truth_is_told_from_what_is_made_up():
 def test_every_number_has_its_interval_and_its_control():
     _, evaluation = found()
     frame = evaluation.to_frame()
-    assert frame.height == 4 * 2 * 5 and frame["control"].null_count() == 0
+    assert frame.height == 4 * 5 and frame["control"].null_count() == 0
     assert bool((frame["low"] <= frame["value"]).all()) and bool((frame["value"] <= frame["high"]).all())
     true, false = (frame.filter(method=name, measure="sensitivity-n")["value"].min() for name in ("gradient x input", "random values"))
-    assert true > 0.4 and abs(false) < 0.3
+    assert true > LEAST > abs(false)  # what the verdict on sums asks for
     drawing = evaluation.drawing()
-    assert len(drawing.data["parts"]) == 2 and "fails: it is not made for tables" in drawing.note
+    assert len(drawing.data["parts"]) == 1 and "fails: it is not made for tables" in drawing.note
 
 
 def test_what_cannot_be_asked_is_named_and_the_rest_goes_on(tmp_path, unchecked):
@@ -81,8 +82,8 @@ def test_what_cannot_be_asked_is_named_and_the_rest_goes_on(tmp_path, unchecked)
 def test_a_map_that_sees_the_input_alone_does_not_depend_on_the_weights():
     """Edges may well rank pixels better than chance; that they know nothing of the model is what the second claim is for."""
     pictures, digits = held_out()
-    model, metric = sonde.load("specimen:digits"), Logit(digits[:12])
-    evaluation = evaluate(model, pictures[:12], [edge_detector], metric, removals=["zero"], orders=1, samples=4)
+    model, metric = sonde.load("specimen:digits"), Logit(digits[:9])
+    evaluation = evaluate(model, pictures[:9], [edge_detector], metric, removals=["zero"], orders=1, samples=2)
     assert evaluation.verdicts[1].claim == "The order of edge detector depends on the weights." and evaluation.verdicts[1].holds is False
 
 
