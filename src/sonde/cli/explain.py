@@ -3,10 +3,9 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.results import InputError
+from sonde.cli.printing import refuse_unwritable
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -52,9 +51,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain, then print or write what was asked for."""
-    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
-        # said before the work, not after it
-        raise InputError(f"the report can't be written to {arguments.out}: give a file in a folder that exists with --out")
+    refuse_unwritable(arguments)
     from sonde.loading import load
     from sonde.report import explain, side_by_side
 

@@ -4,12 +4,18 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sonde.access import Model
+    from sonde.results import Verdict
+    from sonde.results.document import Document
 
 
 def print_json(arguments: argparse.Namespace, start: float, subject: "Model | None" = None, **content: Any) -> None:
@@ -39,3 +45,28 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+def refuse_unwritable(arguments: argparse.Namespace) -> None:
+    """Refuse a page that can't be written: said before the work, not after it."""
+    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
+        raise InputError(f"the page can't be written to {arguments.out}: give a file in a folder that exists with --out")
+
+
+def told(arguments: argparse.Namespace, document: "Document") -> None:
+    """Print the findings, unless they were printed as JSON, and write the page that was asked for."""
+    if not arguments.json:
+        from sonde.views import terminal
+
+        terminal.show(document, console())
+    if arguments.out:
+        from sonde.views import page
+
+        Path(arguments.out).write_text(page(document), encoding="utf-8")
+        if not arguments.json:
+            print(f"page written to {arguments.out}")
+
+
+def plain_verdict(verdict: "Verdict") -> dict[str, Any]:
+    """A verdict as plain data, with whether it holds."""
+    return {**asdict(verdict), "holds": verdict.holds}

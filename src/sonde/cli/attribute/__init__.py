@@ -3,10 +3,9 @@
 import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.printing import console, print_json
+from sonde.cli.printing import console, plain_verdict, print_json, refuse_unwritable, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +39,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--format", default="csv", metavar="NAME", help="of the table: adult, german, compas or csv (default: %(default)s)")
     parser.add_argument("--column", metavar="NAME", help="the table's column that is predicted (default: the format's)")
     parser.add_argument("--row", metavar="N", type=int, action="append", help="the table's row, from 1 on; again for several (default: 1)")
+    parser.add_argument("--attention", metavar="DATA", help="instead: is attention an explanation? On keyword, marker, stories, sst2 or ag_news")
+    parser.add_argument("--source", metavar="PATH", help="where sst2 (a folder) or ag_news (a file) lies")
+    parser.add_argument("--folder", metavar="DIR", help="where networks of --attention are kept, so that it goes on where it was interrupted")
+    parser.add_argument("--seeds", type=int, default=4, metavar="N", help="further networks of --attention (default: %(default)s)")
+    parser.add_argument("--texts", type=int, default=200, metavar="N", help="texts that --attention looks at (default: %(default)s)")
     parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
     parser.add_argument(
         "--target", metavar="T", help="what is explained: a token; a class by name or number; a caption (default: the model's answer)"
@@ -65,8 +69,11 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Attribute, then print or write what was asked for."""
     start = time.perf_counter()
-    if arguments.out and (Path(arguments.out).is_dir() or not Path(arguments.out).parent.is_dir()):
-        raise InputError(f"the page can't be written to {arguments.out}: give a file in a folder that exists with --out")
+    refuse_unwritable(arguments)
+    if arguments.attention:
+        from sonde.cli.attribute import attention
+
+        return attention.run(arguments, start)
     from sonde.attribution.methods import METHODS
 
     names = arguments.method or ["integrated_gradients"]
@@ -86,17 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     document = _document(asked, results, verdicts, notes)
     if arguments.json:
         print_json(arguments, start, asked.model, warnings=notes, target=asked.target, foil=asked.foil, results=[_plain(r) for r in results],
-                   verdicts=[_verdict(v) for v in verdicts])  # fmt: skip
-    else:
-        from sonde.views import terminal
-
-        terminal.show(document, console())
-    if arguments.out:
-        from sonde.views import page
-
-        Path(arguments.out).write_text(page(document), encoding="utf-8")
-        if not arguments.json:
-            print(f"page written to {arguments.out}")
+                   verdicts=[plain_verdict(v) for v in verdicts])  # fmt: skip
+    told(arguments, document)
     return 0
 
 
@@ -190,9 +188,3 @@ def _missing(value: Any) -> Any:
     if isinstance(value, list):
         return [_missing(part) for part in value]
     return None if value != value else value
-
-
-def _verdict(verdict: "Verdict") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {**asdict(verdict), "holds": verdict.holds}

@@ -5,8 +5,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import refuse_unwritable, told
-from sonde.cli.printing import print_json
+from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             groups={name: _rows(one.to_frame().to_dicts()) for name, one in asked.groups.items()},
             gaps={name: [asdict(gap) for gap in one.gaps] for name, one in asked.groups.items()},
             rules=None if rules is None else {"fidelities": [asdict(one) for one in rules.fidelities], "rules": _rows(rules.to_frame().to_dicts())},
-            verdicts=[{**asdict(verdict), "holds": verdict.holds} for verdict in verdicts],
+            verdicts=[plain_verdict(verdict) for verdict in verdicts],
         )  # fmt: skip
     facts = [("model", f"{asked.model.name} ({asked.model.hash[:8]})")]
     told(arguments, Document("Does the decision depend on what it must not?", "; ".join(asked.notes), facts, sections))

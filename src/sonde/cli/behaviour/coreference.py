@@ -4,8 +4,8 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import add_options, each, opened, plain_verdict, told
-from sonde.cli.printing import print_json
+from sonde.cli.behaviour.shared import add_options, each, opened
+from sonde.cli.printing import plain_verdict, print_json, told
 
 if TYPE_CHECKING:
     from sonde.access import Model

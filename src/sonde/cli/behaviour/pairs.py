@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import add_options, opened, told
-from sonde.cli.printing import print_json
+from sonde.cli.behaviour.shared import add_options, opened
+from sonde.cli.printing import print_json, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import refuse_unwritable, told
-from sonde.cli.printing import print_json
+from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         verdicts = corrected([verdict for result, to in pairs for verdict in result.check(model, inputs[half:], labels[half:], to)])
     if arguments.json:
         plain = [{"name": r.name, "paired": r.paired, "n": r.n, "moved": json_ready([asdict(one) for one in r.moved])} for r in results]
-        print_json(arguments, start, model, results=plain, verdicts=[{**asdict(verdict), "holds": verdict.holds} for verdict in verdicts])
+        print_json(arguments, start, model, results=plain, verdicts=[plain_verdict(verdict) for verdict in verdicts])
     sections = [Section(f"shift-{i}", result.name, drawings=[result.drawing()]) for i, result in enumerate(results)]
     if verdicts:
         sections.append(Section("evidence", "Does it hold for other pictures?", sentences=[Sentence(v.claim, v) for v in verdicts]))

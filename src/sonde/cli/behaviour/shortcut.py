@@ -4,8 +4,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import refuse_unwritable, told
-from sonde.cli.printing import print_json
+from sonde.cli.printing import print_json, refuse_unwritable, told
 
 if TYPE_CHECKING:
     from jaxtyping import Int

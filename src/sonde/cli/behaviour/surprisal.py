@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.behaviour.shared import add_options, each, opened, told
-from sonde.cli.printing import print_json
+from sonde.cli.behaviour.shared import add_options, each, opened
+from sonde.cli.printing import print_json, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
