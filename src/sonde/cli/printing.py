@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from sonde.access import Model
     from sonde.results import Verdict
-    from sonde.results.document import Document
+    from sonde.results.document import Document, Section
 
 
 def print_json(arguments: argparse.Namespace, start: float, subject: "Model | None" = None, **content: Any) -> None:
@@ -70,3 +71,11 @@ def told(arguments: argparse.Namespace, document: "Document") -> None:
 def plain_verdict(verdict: "Verdict") -> dict[str, Any]:
     """A verdict as plain data, with whether it holds."""
     return {**asdict(verdict), "holds": verdict.holds}
+
+
+def noted(notes: Sequence[str]) -> "list[Section]":
+    """What was decided or left out, as the last section; none where there is nothing to say."""
+    from sonde.results.document import Section, Sentence
+
+    said = [note + ("" if note.endswith((".", "!", "?")) else ".") for note in notes if note]
+    return [Section("notes", "Notes", sentences=[Sentence(note) for note in said])] if said else []

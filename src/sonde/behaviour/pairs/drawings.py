@@ -14,7 +14,7 @@ CHANCE = Control("a coin", 50.0, None)
 
 
 def draw(result: "MinimalPairs") -> Drawing:
-    """Everything behind tabs.
+    """The accuracies, behind tabs.
 
     Arguments:
         result: what was found.
@@ -22,9 +22,18 @@ def draw(result: "MinimalPairs") -> Drawing:
     parts = [("phenomena", phenomena(result))]
     parts += [(f"bars: {model}", _bars(result, m)) for m, model in enumerate(result.models)]
     parts += [("paradigms", paradigms(result))]
-    parts += [(f"hardest {i}: {one.model}", one.drawing()) for i, one in enumerate(result.hardest, start=1)]
-    parts += [(f"disagree {i}: {one.model}", one.drawing()) for i, one in enumerate(result.disagreeing, start=1)]
-    return tabs("Does it prefer the acceptable sentence?", parts, note=_note(result))
+    return tabs("Does it prefer the acceptable sentence?", parts)
+
+
+def single(result: "MinimalPairs") -> list[Drawing]:
+    """The pairs that tell most, behind tabs: the hardest ones, and those on which models disagree; whichever there are.
+
+    Arguments:
+        result: what was found.
+    """
+    kinds = (("Which pairs are hardest?", result.hardest), ("On which pairs do the models disagree?", result.disagreeing))
+    named = [(title, [(f"{i}: {one.model}", one.drawing()) for i, one in enumerate(pairs, start=1)]) for title, pairs in kinds]
+    return [tabs(title, drawn) for title, drawn in named if drawn]
 
 
 def phenomena(result: "MinimalPairs") -> Drawing:

@@ -152,10 +152,16 @@ class MinimalPairs(Result):
         return pl.DataFrame(rows, ["model", "phenomenon", "paradigm", "accuracy", "low", "high", "n"], orient="row")
 
     def drawing(self) -> Drawing:
-        """The table of models and phenomena, each phenomenon as bars, every paradigm, and the pairs that tell most."""
+        """The table of models and phenomena, each phenomenon as bars, and every paradigm; `examples` draws the pairs that tell most."""
         from sonde.behaviour.pairs.drawings import draw
 
         return draw(self)
+
+    def examples(self) -> list[Drawing]:
+        """The hardest pairs, and those on which models disagree, token by token."""
+        from sonde.behaviour.pairs.drawings import single
+
+        return single(self)
 
     def check(self, model: Any, *args: Any, **kwargs: Any) -> list[Verdict]:
         """Test on the model that it prefers acceptable sentences, beside the same model without what it learnt.

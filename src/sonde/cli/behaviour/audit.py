@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
+from sonde.cli.printing import noted, plain_verdict, print_json, refuse_unwritable, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             verdicts=[plain_verdict(verdict) for verdict in verdicts],
         )  # fmt: skip
     facts = [("model", f"{asked.model.name} ({asked.model.hash[:8]})")]
-    told(arguments, Document("Does the decision depend on what it must not?", "; ".join(asked.notes), facts, sections))
+    told(arguments, Document("Does the decision depend on what it must not?", "", facts, [*sections, *noted(asked.notes)]))
     return 0
 
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.behaviour.shared import add_options, each, opened
-from sonde.cli.printing import plain_verdict, print_json, told
+from sonde.cli.printing import noted, plain_verdict, print_json, told
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     sections = [Section(f"model-{i}", model.name, drawings=[result.table(), result.drawing()]) for i, (model, result) in enumerate(found)]
     if verdicts:
         sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
-    told(arguments, Document("Whom do pronouns mean?", "; ".join(warnings), (), sections))
+    told(arguments, Document("Whom do pronouns mean?", "", (), [*sections, *noted(warnings)]))
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.behaviour.shared import add_options, opened
-from sonde.cli.printing import print_json, told
+from sonde.cli.printing import noted, print_json, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -68,11 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
         warnings = [*result.problems, *result.notes]
         evidence = [{**vars(verdict), "holds": verdict.holds} for verdict in verdicts]
         print_json(arguments, start, next(iter(models), None), warnings=warnings, method=result.method, models=plain(result), verdicts=evidence)
-    sections = [Section("pairs", "Does it prefer the acceptable sentence?", drawings=[result.drawing()])]
+    sections = [
+        Section("pairs", "Does it prefer the acceptable sentence?", drawings=[result.drawing()]),
+        Section("examples", "Single pairs", drawings=result.examples()),
+    ]
     if verdicts:
         sections.append(Section("evidence", "Is it what the model has learnt?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
     more = [f"... and {len(result.problems) - SHOWN} more (--json tells all)"] if len(result.problems) > SHOWN else []
-    told(arguments, Document("Minimal pairs", "; ".join([*result.notes, *result.problems[:SHOWN], *more]), (), sections))
+    sections += noted([*result.notes, *result.problems[:SHOWN], *more])
+    told(arguments, Document("Minimal pairs", ", ".join(result.models), (), sections))
     return 0
 
 

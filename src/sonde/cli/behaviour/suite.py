@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.behaviour.shared import add_options, each, opened
-from sonde.cli.printing import plain_verdict, print_json, told
+from sonde.cli.printing import noted, plain_verdict, print_json, told
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     sections += [Section(f"suite-{i}", f"{result.suite}, {result.model}", drawings=[result.drawing()]) for i, result in enumerate(results)]
     if verdicts:
         sections.append(Section("evidence", "Is it what the model has learnt?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
-    told(arguments, Document("Is the model surprised where the grammar says so?", "; ".join(warnings), (), sections))
+    told(arguments, Document("Is the model surprised where the grammar says so?", "", (), [*sections, *noted(warnings)]))
     return 0
 
 

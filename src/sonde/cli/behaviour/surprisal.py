@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.behaviour.shared import add_options, each, opened
-from sonde.cli.printing import print_json, told
+from sonde.cli.printing import noted, print_json, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     left = len(texts) - DRAWN
     more = [f"{left} more texts are not drawn; --json prints all"] if left > 0 else []
     facts = [(model.name, _mean(result)) for model, result, _ in found]
-    told(arguments, Document("How surprising is each word?", "; ".join([*warnings, *more]), facts, sections))
+    told(arguments, Document("How surprising is each word?", "", facts, [*sections, *noted([*warnings, *more])]))
     return 0
 
 
