@@ -80,7 +80,7 @@ def test_the_methods_are_listed(capsys, validator):
         ([], "give one of a text, --task, --image and --table; got none"),
         (["The keys", "--task", "ioi"], "got a text and --task"),
         (["The keys", "--method", "magic"], "there is no method 'magic': --method list lists them"),
-        (["The keys", "--option", "stepz=3"], "--option 'stepz=3': give NAME=VALUE with a name of at, steps, tolerance"),
+        (["The keys", "--option", "stepz=3"], "--option 'stepz=3': give NAME=VALUE with a name of at, rule, steps, tolerance"),
         (["The keys", "--baseline", "two words here"], "is 7 tokens in this tokenizer"),
         (["--task", "ioi", "--target", " x"], "a task says itself what is right and wrong"),
         (["The keys", "--out", "/no/such/folder/page.html"], "the page can't be written"),

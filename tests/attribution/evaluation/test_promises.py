@@ -131,12 +131,30 @@ def test_the_direct_query_of_texts_exchanges_tokens():
         assert found.response[example].tolist() == pytest.approx(expected, abs=1e-3)
     named = direct_query(words(), texts[:1], metric, place=" keys", values=[" key"])
     assert named.response[0, 0] == pytest.approx(float(metric(words().run("The key on the cabinet"))[0]), abs=1e-3)
+    assert named.place == "` keys` (position 2)" and named.tokens == (" keys",) and found.place == "the token at position -1"
     with pytest.raises(InputError, match="stands 0 times in example 1"):
         direct_query(words(), texts, metric, place=" keys", values=[" key"])
     with pytest.raises(InputError, match=r"0\.5 is no token"):
         direct_query(words(), texts, metric, place=1, values=[0.5])
     with pytest.raises(InputError, match="example 1 has no place 3"):
         direct_query(words(), texts, metric, place=3, values=[" key"])
+
+
+def test_words_are_drawn_as_bars_beside_the_text_as_it_is():
+    metric = LogitDifference(*(words().tokenizer.single(token) for token in (" are", " is")))
+    texts = ["The keys on the cabinet", "The keys on the table"]
+    key = words().tokenizer.single(" key")
+    found = direct_query(words(), texts, metric, place=" keys", values=[key, " cats"])
+    drawn = found.drawing()
+    assert (drawn.kind, drawn.title) == ("bars", "What if ` keys` (position 2) were another word?")
+    bar = dict(zip(drawn.data["labels"], drawn.data["values"], strict=True))
+    assert bar == pytest.approx({" key": float(found.response[:, 0].mean()), " cats": float(found.response[:, 1].mean())})
+    assert bar[" key"] < drawn.control["value"] == pytest.approx(float(found.whole.mean()))  # a singular in its place turns the answer around
+    assert all(low <= bar[label] <= high for label, (low, high) in zip(drawn.data["labels"], drawn.data["intervals"], strict=True))
+    alone = direct_query(words(), texts[:1], metric, place=2, values=[" key"]).drawing()
+    assert "intervals" not in alone.data and alone.title == drawn.title
+    with pytest.raises(InputError, match="whole tokens are exchanged"):
+        direct_query(words(), texts, metric, place=(2, 1), values=[" key"])
 
 
 def test_the_direct_query_of_pictures_takes_row_and_column():

@@ -18,7 +18,7 @@ from sonde.access import Metric, Model
 from sonde.access.removal import Question
 from sonde.attribution.question import ask
 from sonde.results import Drawing, InputError, Recipe, Result
-from sonde.results.drawing import Series, lines
+from sonde.results.drawing import Control, Series, bars, lines
 from sonde.tasks import unit_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Response(Result):
         response: the metric with each value there.
         whole: the metric of the inputs as they are.
         unit: of the metric.
+        tokens: of texts, what stands there in each example; empty where numbers were put there.
     """
 
     place: str
@@ -42,6 +43,7 @@ class Response(Result):
     response: Float[Tensor, "example value"]
     whole: Float[Tensor, " example"]
     unit: str
+    tokens: tuple[str, ...] = ()
 
     @property
     def effect(self) -> Float[Tensor, "example value"]:
@@ -57,12 +59,23 @@ class Response(Result):
         return pl.DataFrame(columns | {"response": self.response.flatten().tolist(), "effect": self.effect.flatten().tolist()})
 
     def drawing(self) -> Drawing:
-        """The mean response against the value, with the middle 95 % of the examples."""
-        ends = self.response.quantile(torch.tensor([0.025, 0.975]), 0) if len(self.response) > 1 else [None, None]
-        series = [Series("with this value", self.response.mean(0), ends[0], ends[1])]
-        series.append(Series("as it is", self.whole.mean().expand(len(self.values))))
+        """The mean response with the middle 95 % of the examples: a bar for each word, since words have no order, or a line over numbers."""
+        values, ends = _middle(self.response)
+        whole, around = _middle(self.whole[:, None])
         note = f"Means over {len(self.whole)} examples, each with everything else as it is."
+        if self.tokens:
+            between = None if ends is None else list(zip(*ends.tolist(), strict=True))
+            asit = Control("as it is", float(whole), None if around is None else (float(around[0]), float(around[1])))
+            title = f"What if {self.place} were another word?"
+            return bars(title, self.unit, self.values, values, intervals=between, control=asit, zero=f"0 {self.unit}", note=note)
+        series = [Series("with this value", values, *(ends if ends is not None else (None, None)))]
+        series.append(Series("as it is", whole.expand(len(self.values))))
         return lines(f"What if {self.place} were changed?", self.unit, "value", self.values, series, note=note)
+
+
+def _middle(amounts: Float[Tensor, "example value"]) -> tuple[Float[Tensor, " value"], Float[Tensor, "end value"] | None]:
+    """The means over examples, and where the middle 95 % of them end; one example has no spread."""
+    return amounts.mean(0), amounts.quantile(torch.tensor([0.025, 0.975]), 0) if len(amounts) > 1 else None
 
 
 def direct_query(
@@ -108,9 +121,13 @@ def direct_query(
     examples = [example for example in range(len(question)) for _ in put]
     response = question.metric_at(torch.stack(rows), examples).cpu().view(len(question), len(put))
     arguments = {"place": place, "values": list(values), "at": at}
+    columns = [index[0] for index in indices]
+    tokens: tuple[str, ...] = ()
+    if question.site == "embed":
+        tokens = tuple(_token(question, int(row[column])) for row, column in zip(question.run.ids, columns, strict=True))
     return Response(
-        _named(question, place), tuple(f"{value:g}" if isinstance(value, float) else str(value) for value in values), response,
-        question.metric.cpu(), unit_of(question.of),
+        _word(question, columns, tokens, place) if tokens else _named(question, place), tuple(_text(question, value) for value in values), response,
+        question.metric.cpu(), unit_of(question.of), tokens,
         recipe=Recipe.of("sonde.attribution.evaluation.direct_query", arguments, model_hash=model.hash, inputs=question.given),
     )  # fmt: skip
 
@@ -124,6 +141,8 @@ def _index(question: Question, example: int, place: int | str | Sequence[int]) -
         index = (slice(None), *index)
     shape = question.value[example].shape
     real = int(question.mask[example].sum()) if question.mask is not None else shape[0]
+    if question.site == "embed" and len(index) > 1:
+        raise InputError(f"place={place!r}: in a text whole tokens are exchanged: give one position, or say another site with at")
     bounds = (real, *shape[1:]) if question.mask is not None else tuple(shape)
     if len(index) > len(shape) or any(not isinstance(i, slice) and not -n <= i < n for i, n in zip(index, bounds, strict=False)):
         raise InputError(f"example {example} has no place {place!r}: it has {' x '.join(map(str, bounds))} ({' '.join(question.axes)})")
@@ -157,9 +176,28 @@ def _value(question: Question, value: float | int | str) -> Tensor:
         return question.model.embed(torch.tensor(token, device=question.value.device))
 
 
+def _text(question: Question, value: float | int | str) -> str:
+    if question.site == "embed" and isinstance(value, int):
+        return _token(question, value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _token(question: Question, token: int) -> str:
+    tokenizer = question.model.tokenizer
+    return str(token) if tokenizer is None else tokenizer.strings([token])[0]
+
+
+def _word(question: Question, columns: Sequence[int | slice], tokens: tuple[str, ...], place: int | str | Sequence[int]) -> str:
+    """The word that is exchanged, as far as it is the same in all examples, and where it stands, counted in real tokens."""
+    assert question.mask is not None
+    found = {int(real[:column].sum()) for real, column in zip(question.mask, columns, strict=True)}
+    (position,) = found if len(found) == 1 else (place,)
+    if len(set(tokens)) > 1:
+        return f"the token at position {position}"
+    return f"`{tokens[0]}`" + ("" if isinstance(position, str) else f" (position {position})")
+
+
 def _named(question: Question, place: int | str | Sequence[int]) -> str:
-    if isinstance(place, str):
-        return f"the token {place!r}"
     index = list(place) if isinstance(place, Sequence) else [place]
     axes = question.axes[-len(index) :] if question.axes == ("channel", "row", "col") else question.axes
     return " ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=False))
