@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.behaviour import audit
     from sonde.cli.behaviour.audited import audited
     from sonde.results.document import Document, Section, Sentence
+    from sonde.results.plain import json_ready
 
     asked = audited(arguments)
     found = audit(
@@ -72,11 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         sections.append(Section("evidence", "Does it hold for other profiles?", sentences=[Sentence(v.claim, v) for v in verdicts]))
     if arguments.json:
         print_json(
-            arguments, start, asked.model, model=asked.model.name, warnings=[*asked.notes, *found.refused], **_plain(found),
-            groups={name: _rows(one.to_frame().to_dicts()) for name, one in asked.groups.items()},
-            gaps={name: [asdict(gap) for gap in one.gaps] for name, one in asked.groups.items()},
-            rules=None if rules is None else {"fidelities": [asdict(one) for one in rules.fidelities], "rules": _rows(rules.to_frame().to_dicts())},
-            verdicts=[plain_verdict(verdict) for verdict in verdicts],
+            arguments, start, asked.model, model=asked.model.name, warnings=[*asked.notes, *found.refused],
+            **json_ready(_plain(found) | _beside(asked, rules)), verdicts=[plain_verdict(verdict) for verdict in verdicts],
         )  # fmt: skip
     facts = [("model", f"{asked.model.name} ({asked.model.hash[:8]})")]
     told(arguments, Document("Does the decision depend on what it must not?", "", facts, [*sections, *noted(asked.notes)]))
@@ -103,24 +101,28 @@ def _rules(asked: "Audited", seed: int) -> "Surrogate":
 
 
 def _plain(found: "Audit") -> dict[str, Any]:
-    from sonde.results.plain import json_ready
-
     flips = {}
     for name in found.attributes:
         flipped, n, (low, high) = found.flips(name, joint=name in found.joint)
         flips[name] = {"flipped": flipped, "n": n, "low": low, "high": high}
     return {
-        "unit": found.unit, "profiles": len(found.base), "impossible": found.impossible, "shares": json_ready(found.shares()),
-        "joint_shares": json_ready(found.shares(joint=True)), "claims": {name: found.claimed_shares(name, joint=True) for name in found.claims},
-        "faithfulness": [asdict(one) for one in found.faithfulness(joint=True)], "contrasts": _rows(found.to_frame().to_dicts()), "flips": flips,
-        "non_additive": json_ready(found.non_additive()),
+        "unit": found.unit, "profiles": len(found.base), "impossible": found.impossible, "shares": found.shares(),
+        "joint_shares": found.shares(joint=True), "claims": {name: found.claimed_shares(name, joint=True) for name in found.claims},
+        "faithfulness": [asdict(one) for one in found.faithfulness(joint=True)], "contrasts": found.to_frame().to_dicts(), "flips": flips,
+        "non_additive": found.non_additive(),
     }  # fmt: skip
 
 
-def _rows(rows: list[dict[str, Any]]) -> Any:
-    from sonde.results.plain import json_ready
-
-    return json_ready(rows)
+def _beside(asked: "Audited", rules: "Surrogate | None") -> dict[str, Any]:
+    """What stands beside the audit of a table: its groups, and the rules of its classifier."""
+    plain_rules = None
+    if rules is not None:
+        plain_rules = {"fidelities": [asdict(one) for one in rules.fidelities], "rules": rules.to_frame().to_dicts()}
+    return {
+        "groups": {name: one.to_frame().to_dicts() for name, one in asked.groups.items()},
+        "gaps": {name: [asdict(gap) for gap in one.gaps] for name, one in asked.groups.items()},
+        "rules": plain_rules,
+    }
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         verdicts = corrected([result.check(model, seed=arguments.seed, bos=bos)[0] for model in several])
     if arguments.json:
         warnings = [*result.problems, *result.notes]
-        evidence = [{**vars(verdict), "holds": verdict.holds} for verdict in verdicts]
+        evidence = [plain_verdict(verdict) for verdict in verdicts]
         print_json(arguments, start, next(iter(models), None), warnings=warnings, method=result.method, models=plain(result), verdicts=evidence)
     sections = [
         Section("pairs", "Does it prefer the acceptable sentence?", drawings=[result.drawing()]),

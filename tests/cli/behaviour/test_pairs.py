@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from published import follows, schema
 
 from sonde.cli import main
+from sonde.cli.behaviour import ACTIONS
 
 PAIRS = [
     {"sentence_good": f"The {noun} on the cabinet {good} old.", "sentence_bad": f"The {noun} on the cabinet {bad} old.", "UID": noun}
@@ -23,8 +25,8 @@ def test_as_json(file, tmp_path, capsys):
     text = tmp_path / "text.txt"
     text.write_text("The keys are old. The key is old. The dogs are old.", encoding="utf-8")
     assert main(["behaviour", "pairs", str(file), "--model", "specimen:words", "--ngram", str(text), "--order", "3", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["command"], told["action"], told["method"]) == ("behaviour", "pairs", "sentence")
+    told = follows(json.loads(capsys.readouterr().out))
+    assert (told["action"], told["method"]) == ("pairs", "sentence")
     first, second = told["models"]
     assert first["overall"]["value"] == 1.0 and first["paradigms"]["keys"]["n"] == 1 and second["name"] == "3-gram of text.txt"
     assert any(warning.startswith("pairs.jsonl:4: this line is no JSON") for warning in told["warnings"])
@@ -36,6 +38,11 @@ def test_in_the_terminal_and_as_a_page(file, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "specimen:words" in shown and "pairs.jsonl:4" in shown and "say too little" in shown
     assert "Which phenomena does it know?" in page.read_text(encoding="utf-8")
+
+
+def test_every_action_has_a_schema():
+    named = [part["if"]["properties"]["action"]["const"] for part in schema("behaviour")["allOf"]]
+    assert named == schema("behaviour")["properties"]["action"]["enum"] == sorted(action.__name__.rpartition(".")[2] for action in ACTIONS)
 
 
 @pytest.mark.parametrize(
