@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.behaviour.shared import add_options, opened
-from sonde.cli.printing import noted, print_json, told
+from sonde.cli.printing import noted, plain_verdict, print_json, told
 from sonde.results import InputError
 
 if TYPE_CHECKING:
