@@ -41,10 +41,19 @@ def in_place(x):
     return x
 
 
-WAYS = [nn.ReLU(inplace=True), torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, functional.relu, functional.relu_, in_place]
+WAYS = {
+    "module, in place": nn.ReLU(inplace=True),
+    "torch.relu": torch.relu,
+    "torch.relu_": torch.relu_,
+    "x.relu": torch.Tensor.relu,
+    "x.relu_": torch.Tensor.relu_,
+    "functional": functional.relu,
+    "functional.relu_": functional.relu_,
+    "functional, in place": in_place,
+}
 
 
-@pytest.mark.parametrize("relu", WAYS, ids=str)
+@pytest.mark.parametrize("relu", WAYS.values(), ids=list(WAYS))
 def test_every_way_to_write_a_relu_is_ruled(relu):
     net, rows = rectified()
     for method in (guided_backpropagation, deconvnet):
