@@ -6,11 +6,21 @@ from importlib import resources
 import jsonschema
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import sonde
+from sonde.attribution import gradient_x_input
+from sonde.attribution.evaluation import evaluate
+from sonde.attribution.evaluation.evaluate import MEASURES
 from sonde.attribution.methods import METHODS
 from sonde.cli import main
+from sonde.cli.attribute import subjects
+from sonde.cli.printing import plain_verdict
+from sonde.evidence import corrected
+from sonde.results.plain import json_ready
 from sonde.specimens.digits import held_out
+from sonde.tasks import Logit
 
 
 def run(capsys, *arguments, code=0):
@@ -58,6 +68,44 @@ def test_a_task_of_several_examples(capsys, validator):
     found = json.loads(run(capsys, "--task", "agreement", "-n", 2, "--method", "gradient_x_input", "--json").out)
     validator.validate(found)
     assert len(found["results"][0]["values"]) == 2
+
+
+def test_methods_are_evaluated_on_pictures(capsys, tmp_path, validator):
+    pictures, digits = (values[:9] for values in held_out())
+    for i, value in enumerate(pictures):
+        np.save(tmp_path / f"{i}.npy", value.numpy())
+    files = [value for i in range(9) for value in ("--image", tmp_path / f"{i}.npy")]
+    asked = [*files, "--model", "specimen:digits", "--method", "gradient_x_input", "--evaluate"]
+    found = json.loads(run(capsys, *asked, "--out", tmp_path / "page.html", "--json").out)
+    validator.validate(found)
+    assert [row["measure"] for row in found["evaluation"]] == list(MEASURES)
+    assert "How faithful are the methods?" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    own = evaluate(sonde.load("specimen:digits"), pictures, [gradient_x_input], Logit(digits))
+    assert found["evaluation"] == json_ready(own.to_frame().to_dicts())
+    assert [verdict["holds"] for verdict in found["verdicts"]] == [True, True]
+    widened = corrected(own.verdicts)  # both claims are made together
+    assert found["verdicts"] == json.loads(json.dumps([plain_verdict(verdict) for verdict in widened])) and widened != own.verdicts
+
+
+@pytest.mark.parametrize(("asked", "n"), [(["The keys on the cabinet"], 16), (["--task", "agreement", "-n", 2], 2)])
+def test_texts_are_evaluated_on_the_task_or_on_others_of_their_kind(capsys, monkeypatch, validator, asked, n):
+    seen = []
+
+    def small(model, task, methods, of=None, *, seed):
+        """Instead of all that is taken away from every text, some rows of a table."""
+        seen.append((len(task), of))
+        model = sonde.Model(torch.nn.Linear(4, 2))
+        return evaluate(model, torch.randn(3, 4), methods, Logit([0]), removals=["mean"], orders=1, samples=3, seed=seed)
+
+    monkeypatch.setattr(subjects, "evaluate", small)
+    found = json.loads(run(capsys, *asked, "--method", "gradient_x_input", "--evaluate", "--json").out)
+    validator.validate(found)
+    assert seen == [(n, None)] and [verdict["holds"] for verdict in found["verdicts"]] == [None, None]
+
+
+def test_one_picture_has_no_others(capsys, picture):
+    error = run(capsys, "--image", picture / "three.npy", "--model", "specimen:digits", "--evaluate", code=2).err
+    assert "--evaluate: what is absent in one example is what others hold" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("file", ["three.npy", "three.png"])

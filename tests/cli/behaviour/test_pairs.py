@@ -21,9 +21,20 @@ def file(tmp_path):
     return path
 
 
-def test_as_json(file, tmp_path, capsys):
-    text = tmp_path / "text.txt"
-    text.write_text("The keys are old. The key is old. The dogs are old.", encoding="utf-8")
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("The keys are old. The key is old. The dogs are old.", encoding="utf-8")
+    return path
+
+
+def test_the_verdict_on_an_ngram_model(file, text, capsys):
+    assert main(["behaviour", "pairs", str(file), "--ngram", str(text), "--check", "--json"]) == 0
+    (verdict,) = follows(json.loads(capsys.readouterr().out))["verdicts"]
+    assert verdict["n"] == 3 and verdict["holds"] is None and "say too little" in verdict["reason"]
+
+
+def test_as_json(file, text, capsys):
     assert main(["behaviour", "pairs", str(file), "--model", "specimen:words", "--ngram", str(text), "--order", "3", "--json"]) == 0
     told = follows(json.loads(capsys.readouterr().out))
     assert (told["action"], told["method"]) == ("pairs", "sentence")

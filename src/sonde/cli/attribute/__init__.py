@@ -3,6 +3,7 @@
 import argparse
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.printing import console, plain_verdict, print_json, refuse_unwritable, told
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sonde.attribution import Attribution
+    from sonde.attribution.evaluation import Evaluation
     from sonde.attribution.methods import Method
     from sonde.cli.attribute.subjects import Subject
     from sonde.results import Verdict
@@ -59,6 +61,9 @@ def add(commands: Any) -> None:
         "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the method, such as steps=50; again for several"
     )
     parser.add_argument("--check", action="store_true", help="test the claim on other examples")
+    parser.add_argument(
+        "--evaluate", action="store_true", help="compare the methods by all measures of faithfulness; for one text on other prompts of its kind"
+    )
     parser.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
     parser.add_argument("--out", metavar="FILE", help="write the drawings as one HTML page")
@@ -83,17 +88,24 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"there is no method {unknown[0]!r}: --method list lists them")
     given = _options(arguments.option, [METHODS[name] for name in names])
     from sonde.cli.attribute.subjects import subject
+    from sonde.evidence import corrected
+    from sonde.results.plain import json_ready
 
     asked = subject(arguments)
     baseline = _baseline(arguments.baseline) if arguments.baseline is not None else asked.absent
-    results = [_applied(METHODS[name], asked, baseline, given, arguments.seed) for name in names]
-    verdicts = asked.checked(results, arguments.seed) if arguments.check else []
+    methods = [_bound(METHODS[name], asked, baseline, given, arguments.seed) for name in names]
+    results = [_applied(method, asked) for method in methods]
+    evaluation = asked.evaluated(methods, arguments.seed) if arguments.evaluate else None
+    claims = asked.checked(results, arguments.seed) if arguments.check else []
+    verdicts = corrected([*claims, *(evaluation.verdicts if evaluation else [])])
     picked = any(r.absent for r in results) and arguments.baseline is None
     notes = [*asked.notes, *([f"what is absent: {asked.absent_said or results[-1].absent} (picked; choose with --baseline)"] if picked else [])]
-    document = _document(asked, results, verdicts, notes)
+    notes += [f"not evaluated: {reason}" for reason in evaluation.failed] if evaluation else []
+    document = _document(asked, results, evaluation, verdicts, notes)
     if arguments.json:
+        rows = evaluation.to_frame().to_dicts() if evaluation else []
         print_json(arguments, start, asked.model, warnings=notes, target=asked.target, foil=asked.foil, results=[_plain(r) for r in results],
-                   verdicts=[plain_verdict(v) for v in verdicts])  # fmt: skip
+                   evaluation=json_ready(rows), verdicts=[plain_verdict(v) for v in verdicts])  # fmt: skip
     told(arguments, document)
     return 0
 
@@ -140,7 +152,8 @@ def _baseline(text: str) -> str | int:
     return int(text) if text.isdecimal() else text
 
 
-def _applied(method: "Method", asked: "Subject", baseline: "str | int | Tensor", given: dict[str, Any], seed: int) -> "Attribution":
+def _bound(method: "Method", asked: "Subject", baseline: "str | int | Tensor", given: dict[str, Any], seed: int) -> "Method":
+    """The method with those of the options that it knows."""
     from sonde.attribution.methods import options, takes_baseline
 
     known = options(method)
@@ -151,17 +164,25 @@ def _applied(method: "Method", asked: "Subject", baseline: "str | int | Tensor",
         chosen["baseline"] = baseline
     if "players" in known and asked.players:
         chosen.setdefault("players", asked.players)
-    result = method(asked.model, asked.inputs, asked.metric, **chosen)
+    return partial(method, **chosen)
+
+
+def _applied(method: "Method", asked: "Subject") -> "Attribution":
+    result = method(asked.model, asked.inputs, asked.metric)
     return replace(result, names=asked.names) if asked.names and not result.names else result
 
 
-def _document(asked: "Subject", results: "list[Attribution]", verdicts: "list[Verdict]", notes: list[str]) -> "Document":
+def _document(
+    asked: "Subject", results: "list[Attribution]", evaluation: "Evaluation | None", verdicts: "list[Verdict]", notes: list[str]
+) -> "Document":  # fmt: skip
     from sonde.attribution import agreement
     from sonde.results.document import Document, Section, Sentence
 
     sections = [Section(f"example-{i}", asked.labels[i], drawings=[result.drawing(example=i) for result in results]) for i in range(len(results[0]))]
     if len(results) > 1:
         sections.append(Section("agreement", "Do the methods agree?", drawings=[agreement(results).drawing()]))
+    if evaluation:
+        sections.append(Section("evaluation", "How faithful are the methods?", drawings=[evaluation.drawing()]))
     if verdicts:
         sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
     facts = [

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sonde.access import Metric, Model
 from sonde.attribution import Attribution
-from sonde.evidence import corrected
+from sonde.attribution.evaluation import Evaluation, evaluate
+from sonde.attribution.methods import Method
 from sonde.loading import load
 from sonde.results import InputError, Verdict, shown
 from sonde.tasks import Logit, LogitDifference, Task, counterfactuals, siblings
@@ -51,11 +52,19 @@ class Subject:
     players: Mapping[str, list[int]] = field(default_factory=dict)
 
     def checked(self, results: Sequence[Attribution], seed: int) -> list[Verdict]:
-        """The verdict on each method's claim, on examples that were not looked at; widened, since several are judged together."""
+        """The verdict on each method's claim, on examples that were not looked at."""
         if isinstance(self.judged, str):
             raise InputError(f"--check: {self.judged}")
         task = self.judged(seed)
-        return corrected([verdict for result in results for verdict in result.check(self.model, task, seed=seed)])
+        return [verdict for result in results for verdict in result.check(self.model, task, seed=seed)]
+
+    def evaluated(self, methods: Sequence[Method], seed: int) -> Evaluation:
+        """The methods by all measures, on what is explained; where that is one text, on prompts of its kind."""
+        if len(self.labels) > 1:
+            return evaluate(self.model, self.inputs, methods, self.metric, seed=seed)
+        if isinstance(self.judged, str):
+            raise InputError("--evaluate: what is absent in one example is what others hold: give --image or --row again, eight times for a verdict")
+        return evaluate(self.model, self.judged(seed), methods, seed=seed)
 
 
 def subject(arguments: argparse.Namespace) -> Subject:
@@ -80,7 +89,7 @@ def _text(model: Model, arguments: argparse.Namespace) -> Subject:
 
     def judged(seed: int) -> Task:
         if found.best is None:
-            raise InputError("--check: no counterfactual of this prompt was found, so there are no prompts of its kind to test the claim on")
+            raise InputError("no counterfactual of this prompt was found, so there are no prompts of its kind to test a claim on")
         pair = found.best.pair
         return siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=16, seed=seed, bos=arguments.bos)
 
