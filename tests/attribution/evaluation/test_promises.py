@@ -152,7 +152,7 @@ def test_words_are_drawn_as_bars_beside_the_text_as_it_is():
     assert bar[" key"] < drawn.control["value"] == pytest.approx(float(found.whole.mean()))  # a singular in its place turns the answer around
     assert all(low <= bar[label] <= high for label, (low, high) in zip(drawn.data["labels"], drawn.data["intervals"], strict=True))
     alone = direct_query(words(), texts[:1], metric, place=2, values=[" key"]).drawing()
-    assert "intervals" not in alone.data and alone.title == drawn.title
+    assert "intervals" not in alone.data and alone.title == drawn.title and "Means over 2" in drawn.note and "Means" not in alone.note
     with pytest.raises(InputError, match="whole tokens are exchanged"):
         direct_query(words(), texts, metric, place=(2, 1), values=[" key"])
 

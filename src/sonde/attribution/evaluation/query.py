@@ -62,7 +62,7 @@ class Response(Result):
         """The mean response with the middle 95 % of the examples: a bar for each word, since words have no order, or a line over numbers."""
         values, ends = _middle(self.response)
         whole, around = _middle(self.whole[:, None])
-        note = f"Means over {len(self.whole)} examples, each with everything else as it is."
+        note = f"Means over {len(self.whole)} examples, each with everything else as it is." if len(self.whole) > 1 else "All else is as it is."
         if self.tokens:
             between = None if ends is None else list(zip(*ends.tolist(), strict=True))
             asit = Control("as it is", float(whole), None if around is None else (float(around[0]), float(around[1])))
