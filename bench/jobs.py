@@ -87,7 +87,7 @@ JOBS = {
         ),
         Job(
             "blimp", "prefer the acceptable sentence: 67 x 1,000 minimal pairs on stories260k, beside a plain loop with padding",
-            ("plain", "sonde"), "blimp", 3, "plain", of_plain=1 / 3, data=("blimp", "stories260k"),
+            ("plain", "sonde"), "blimp", 1, "plain", of_plain=1 / 3, data=("blimp", "stories260k"),
         ),
         Job(
             "ig", "integrated gradients of 32 tokens from another one, 50 steps of Gauss-Legendre, logit difference",

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from bench.errors import BenchError
 from bench.jobs import SUBJECTS
 from bench.measure import machine
-from bench.subjects.games import BUDGETS, PLAYERS, game
+from bench.subjects.games import BUDGETS, FIRST, PLAYERS, game
 from bench.table import RESULTS
 from bench.workers import worker
 from sonde.evidence import t_interval
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 def truth(number: int) -> Any:
     """The Shapley values of a game, from all coalitions."""
     sets = (torch.arange(2**PLAYERS)[:, None] >> torch.arange(PLAYERS)) % 2
-    values, sizes = game(number)(sets.float())[:, 0].double(), sets.sum(1)
+    values, sizes = game(FIRST + number)(sets.float())[:, 0].double(), sets.sum(1)
     shares = []
     for player in range(PLAYERS):
         without = (sets[:, player] == 0).nonzero()[:, 0]

@@ -8,6 +8,7 @@ from bench.subjects.trial import Trial
 PLAYERS = 12
 BUDGETS = (128, 512, 2048)  # evaluations
 WHOLE, QUICK = (60, 5), (6, 2)  # games, seeds of the estimator
+FIRST = 1000  # games before this one were looked at while the estimator was chosen
 
 Estimator = Callable[[Any, int, int], Any]
 """From a game, a budget and a seed to the Shapley values of its players."""
@@ -32,7 +33,7 @@ def estimated(estimator: Estimator, size: tuple[int, int]) -> Trial:
     def run() -> Any:
         rows = [
             torch.stack([torch.stack([estimator(net, budget, 1000 * number + seed).double() for budget in BUDGETS]) for seed in range(size[1])])
-            for number, net in ((number, game(number)) for number in range(size[0]))
+            for number, net in ((number, game(FIRST + number)) for number in range(size[0]))
         ]
         return torch.stack(rows)
 
