@@ -7,7 +7,7 @@ from torch import nn
 
 import sonde
 from sonde.access.removal import Question, Static
-from sonde.attribution import Attribution, gradient_x_input, integrated_gradients
+from sonde.attribution import Attribution, gradient_x_input, integrated_gradients, occlusion
 from sonde.results import InputError
 from sonde.specimens.digits import held_out
 from sonde.tasks import Logit, LogitDifference
@@ -100,3 +100,16 @@ def test_baselines_that_do_not_fit(baseline, message, unchecked):
     model, rows = table()
     with pytest.raises(InputError, match=message):
         Static(baseline).whole(Question.ask(model, rows, Logit([0])))
+
+
+def test_values_are_summed_over_the_groups_of_another():
+    pictures, digits = held_out()
+    model, metric = sonde.load("specimen:digits"), Logit(digits[:2])
+    fine = integrated_gradients(model, pictures[:2], metric, baseline="zero")
+    coarse = occlusion(model, pictures[:2], metric, baseline="zero", players=4)
+    summed = fine.grouped_as(coarse)
+    assert summed.values.shape == coarse.values.shape == (2, 4)
+    assert torch.allclose(summed.values[:, 0], fine.values[:, 0, :4, :4].sum((1, 2)), atol=1e-5)
+    assert torch.allclose(summed.values.sum(1), fine.values.flatten(1).sum(1), atol=1e-4)
+    with pytest.raises(InputError, match="the groups of"):
+        coarse.grouped_as(fine)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -95,6 +95,24 @@ class Attribution(Result):
         if self.groups is not None:
             return torch.stack([_spread(values, groups) for values, groups in zip(self.values, self.groups, strict=True)])
         return self.values.sum(1) if self.axes == ("channel", "row", "col") else self.values
+
+    def grouped_as(self, other: "Attribution") -> "Attribution":
+        """The same values summed over the groups of another attribution of these inputs, so that both can be compared.
+
+        Arguments:
+            other: in groups; of the same examples.
+
+        Raises:
+            InputError: it has no groups, or places of another shape.
+        """
+        cells = self.cells().nan_to_num()
+        if other.groups is None or other.groups.shape != cells.shape:
+            shape = None if other.groups is None else tuple(other.groups.shape)
+            raise InputError(f"{self.method} has places of shape {tuple(cells.shape)}, and the groups of {other.method} have {shape}")
+        sums = torch.zeros(len(self), other.values.shape[1] + 1)  # the last is that of places in no group
+        sums.scatter_add_(1, other.groups.flatten(1).where(other.groups.flatten(1) >= 0, torch.tensor(sums.shape[1] - 1)), cells.flatten(1))
+        values = sums[:, :-1].masked_fill(other.values.isnan(), float("nan"))
+        return replace(self, values=values, axes=("group",), groups=other.groups, names=other.names, error=None)
 
     @property
     def counted(self) -> Bool[Tensor, "example *place"]:

@@ -180,7 +180,7 @@ def _document(
 
     sections = [Section(f"example-{i}", asked.labels[i], drawings=[result.drawing(example=i) for result in results]) for i in range(len(results[0]))]
     if len(results) > 1:
-        sections.append(Section("agreement", "Do the methods agree?", drawings=[agreement(results).drawing()]))
+        sections.append(Section("agreement", "Do the methods agree?", drawings=[agreement(_alike(results)).drawing()]))
     if evaluation:
         sections.append(Section("evaluation", "How faithful are the methods?", drawings=[evaluation.drawing()]))
     if verdicts:
@@ -190,6 +190,14 @@ def _document(
         ("explained", asked.target + (f" against {asked.foil}" if asked.foil else "")),
     ]
     return Document("Which inputs mattered?", "; ".join(notes), facts, sections)
+
+
+def _alike(results: "list[Attribution]") -> "list[Attribution]":
+    """Attributions of the same parts: where one took places together, the others' values are summed over its groups."""
+    together = next((result for result in results if result.groups is not None), None)
+    if together is None:
+        return results
+    return [result if result.groups is not None else result.grouped_as(together) for result in results]
 
 
 def _plain(result: "Attribution") -> dict[str, Any]:
