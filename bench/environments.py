@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 from bench.jobs import PEERS
@@ -13,15 +14,16 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "bench" / ".environments"
 
 
-def versions() -> dict[str, dict[str, str]]:
-    """What is installed: `shared` by all peers, and the `peers`."""
+def versions() -> dict[str, dict[str, Any]]:
+    """What is installed: `shared` by all peers, the `peers`, and what is put `beside` one of them."""
     return tomllib.loads((ROOT / "bench" / "peers.toml").read_text(encoding="utf-8"))
 
 
 def requirements(peer: str) -> list[str]:
     """What pip is asked for."""
     pinned = versions()
-    return [f"{name}=={version}" for name, version in (*pinned["shared"].items(), (peer, pinned["peers"][peer]))]
+    wanted = pinned["shared"] | {peer: pinned["peers"][peer]} | pinned["beside"].get(peer, {})
+    return [f"{name}=={version}" for name, version in wanted.items()]
 
 
 def interpreter(subject: str) -> str:
