@@ -135,7 +135,7 @@ def gather(
     model: Model, prompt: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int, foil_sentence: str = ""
 ) -> Material:  # fmt: skip
     """Prepare everything; refuses what the model cannot take before any other work is done."""
-    if foil_sentence == prompt:
+    if foil_sentence and foil_sentence == prompt:
         raise InputError(f"the foil sentence is the prompt, {prompt!r}: an equal pair compares nothing; change a word in it")
     prediction = predict(model, prompt, bos=bos)
     candidates = counterfactuals(prompt, model, target, foils[0] if foils else None, corrupt, seed, bos)
