@@ -40,7 +40,7 @@ def subject(kind):
         pictures, digits = held_out()
         return sonde.load("specimen:digits"), pictures[:2], Logit(digits[:2]), "zero", 4
     torch.manual_seed(0)
-    return sonde.Model(nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))), torch.randn(2, 6), Logit([0, 1]), "zero", None
+    return sonde.Model(nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 3))), torch.randn(2, 6), Logit([0, 1]), "zero", None
 
 
 def applied(method, model, inputs, metric, absent, parts):

@@ -37,7 +37,7 @@ class SideBySide:
         facts = [("left", self.labels[0]), ("right", self.labels[1]), ("made by", f"sonde {sonde.__version__}")]
         facts += [("note", f"{label}: {warning}") for label, one in self._both() for warning in one.warnings]
         commands = "\n".join(one.command for _, one in self._both())
-        sections = [self._differences(), *(self._section(key) for key in REST)]
+        sections = [self._differences(), *(self._section(key) for key in REST if all(one.has(key) for _, one in self._both()))]
         return Document(f"{self.labels[0]} beside {self.labels[1]}", facts=facts, sections=sections, command=commands)
 
     def to_html(self, path: str | Path) -> Path:

@@ -86,6 +86,10 @@ class Explanation:
         places = self.results.get("patching.residual")
         return bool(places.corrupt.item() < 0) if isinstance(places, PatchResult) else None
 
+    def has(self, key: str) -> bool:
+        """Whether there is a section of this key; a minimal pair is only there where it was asked for."""
+        return any(section.key == key for section in self.sections)
+
     def section(self, key: str) -> Section:
         """One section by its key."""
         return next(section for section in self.sections if section.key == key)

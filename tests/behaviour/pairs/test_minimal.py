@@ -93,7 +93,7 @@ def test_a_bag_of_words_ties_on_the_same_words_and_is_flagged():
     found = minimal_pairs(bag, [OTHER, Pair("the key is", "the key are")])
     assert found.identical_ties == [(1, 1)] and found.ties == [1]
     assert found.right.tolist() == [[False, True]]
-    assert "ties count as wrong" in found.drawing().note
+    assert "ties count as wrong" in found.drawing().data["parts"][0]["drawing"]["note"]
 
 
 def test_prefix_methods_by_hand():

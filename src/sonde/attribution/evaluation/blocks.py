@@ -154,7 +154,9 @@ class Leakage(Result):
         return bars(f"Does {self.method} leak into what says nothing?", "share in the null block", labels, values, zero="none", note=note)
 
     def check(self, model: Any = None, *args: Any, **kwargs: Any) -> list[Verdict]:
-        """Nothing is claimed of the user's model: the worlds and their models are made here."""
+        """Nothing is claimed of the user's model: the worlds and their models are made here, and any other is refused."""
+        if model is not None:
+            self.refuse_other(model)
         return []
 
 

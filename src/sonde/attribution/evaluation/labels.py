@@ -64,6 +64,8 @@ class LabelRandomisation(Result):
 
     def check(self, model: Any = None, *args: Any, **kwargs: Any) -> list[Verdict]:
         """For each measure, whether maps of shuffled labels are less alike than those of two networks of the true ones."""
+        if model is not None:
+            self.refuse_other(model)
         found = []
         for name, similar, ceiling in zip(self.measures, self.similarity, self.ceiling, strict=True):
             claim = f"Maps of {self.method} depend on the labels, by their {name}."

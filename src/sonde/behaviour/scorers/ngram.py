@@ -155,7 +155,8 @@ class NGram:
             higher = np.where(seen, order.reduced[at], 0.0) / np.where(usable, order.total[context], 1.0) + order.gamma[context] * p
             p = np.where(usable, higher, p)
             gram = np.where(seen, at, -1)
-        values = np.where(place == 0, np.nan, np.log(p)).tolist()
+        with np.errstate(divide="ignore"):  # a word that no count leaves anything for has the log-probability -inf
+            values = np.where(place == 0, np.nan, np.log(p)).tolist()
         ends = np.cumsum([0, *map(len, rows)])
         return [values[start:end] for start, end in itertools.pairwise(ends)]
 
