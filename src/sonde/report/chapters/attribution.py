@@ -8,7 +8,7 @@ from functools import partial
 from sonde import attribution as attributions
 from sonde.attribution import Attribution
 from sonde.attribution.check import carried, tested
-from sonde.attribution.evaluation import curves, direct_query
+from sonde.attribution.evaluation import OtherExamples, curves, direct_query
 from sonde.report.chapters.base import Chapter, by_foil, named
 from sonde.report.material import Contrast, Material
 from sonde.results import Drawing, Result, SiteUnavailable, Verdict
@@ -89,7 +89,8 @@ def _judged(material: Material, name: str, here: Attribution) -> tuple[Verdict, 
     if len(task) > 1:
         found = method(model, task)
         few = task.select(range(min(DRAWN, len(task))))
-        drawings = [curves(model, few, method(model, few), orders=3, seed=material.seed).drawing(), *_exchanged(material, here)]
+        drawn = curves(model, few, method(model, few), removal=OtherExamples(draws=1), orders=3, seed=material.seed)
+        drawings = [drawn.drawing(), *_exchanged(material, here)]
         method = lambda *_: found
     claim = attributions.check(model, task, method, material.seed)
     return replace(claim, claim=_naming(here), reason=material.untested or claim.reason), drawings
