@@ -136,8 +136,11 @@ def _answer(
 def _uneven(A: Maps, g: Maps) -> tuple[str, ...]:
     """A note where the places of a map count differently, so that their mean is not what any of them counts."""
     on = A > 0  # a ReLU behind the maps lets nothing through elsewhere
-    mean = (g * on).sum((2, 3), keepdim=True) / on.sum((2, 3), keepdim=True).clamp(min=1)
-    apart = float((((g - mean) * on).square().sum() / (g * on).square().sum().clamp(min=1e-30)).sqrt())
+    slopes = g * on
+    # the maps are the largest tensors here: the squares about the mean come from sums, without a further tensor of their size
+    squares = torch.linalg.vector_norm(slopes, dim=(2, 3)).square()
+    about = squares - slopes.sum((2, 3)).square() / on.count_nonzero((2, 3)).clamp(min=1)
+    apart = float((about.clamp(min=0).sum() / squares.sum().clamp(min=1e-30)).sqrt())
     if apart <= UNEVEN:
         return ()
     return (f"the slopes at the places of a map differ (by {apart:.0%} of their size), as no average follows: one weight for a map is a guess",)
