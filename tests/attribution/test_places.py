@@ -113,3 +113,11 @@ def test_values_are_summed_over_the_groups_of_another():
     assert torch.allclose(summed.values.sum(1), fine.values.flatten(1).sum(1), atol=1e-4)
     with pytest.raises(InputError, match="the groups of"):
         coarse.grouped_as(fine)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_no_rows_is_refused(batch_size):
+    """It would ask about nothing, and what was not asked would count as zero."""
+    model, rows = table()
+    with pytest.raises(InputError, match=f"batch_size={batch_size}: use 'auto' or a number of rows from 1 on"):
+        integrated_gradients(model, rows, of=Logit([0]), baseline="zero", batch_size=batch_size)

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sonde.access.engine.passes import checked
 from sonde.access.forward import forward
 from sonde.access.inputs import Inputs
 from sonde.access.modes import takes
@@ -56,6 +57,7 @@ def log_likelihoods(
     >>> [len(row) for row in log_likelihoods(model, [[3, 1, 4], [3, 1]])]
     [3, 2]
     """
+    checked(batch_size)
     wanted = [tuple(row) for row in rows]
     unique = sorted(set(wanted))
     if not unique:

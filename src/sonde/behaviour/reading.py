@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sonde.access import Model, Tokenizer, log_likelihoods
+from sonde.access.engine.passes import checked
 from sonde.jobs import rows_within, track
 from sonde.results import InputError, shown
 
@@ -77,8 +78,7 @@ def readings(
     """
     tokenizer = causal_tokenizer(model)
     refuse_stride(model, stride)
-    if batch_size != "auto" and batch_size < 1:
-        raise InputError(f"batch_size={batch_size}: give 1 or more rows per pass, or 'auto'")
+    checked(batch_size)
     for i, text in enumerate(texts):
         refuse_text(model, text, f"text {i}", bos, stride)
     ids = [tokenizer.encode(text, bos) for text in texts]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sonde.access.edits import Edit, Set
+from sonde.access.engine.passes import checked
 from sonde.access.forward import Metric, logits_for
 from sonde.access.images import IMAGES
 from sonde.access.inputs import Given
@@ -197,6 +198,7 @@ class Question:
 
     def _batches(self, values: Tensor, examples: list[int], batch_size: BatchSize) -> Iterator[tuple[list[int], Tensor, list[int]]]:
         """Examples, the values to write in them, and the row of the result that each belongs to; -1 for rows that only fill a batch."""
+        checked(batch_size)
         if len(values) != len(examples):
             raise InputError(f"{len(values)} values for {len(examples)} rows: give one for each")
         if not self.selective:  # one batch holds every example once, in order; those that are not asked keep their value
