@@ -200,7 +200,7 @@ def test_refusals(letters, unchecked):
         surprisal(letters, ["a", "  "])
     with pytest.raises(InputError, match=r"the words of text 0 are \[5\]: give spans"):
         surprisal(letters, "a", words=[[5]])
-    with pytest.raises(InputError, match="batch_size=0: use .auto. or a number"):
+    with pytest.raises(InputError, match=r"batch_size=0: use .auto. or a number"):
         surprisal(letters, "a", batch_size=0)
     with pytest.raises(InputError, match="base=10: use 2"):
         surprisal(letters, "a", base=10)

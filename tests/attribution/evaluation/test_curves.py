@@ -10,7 +10,7 @@ from small_models import words
 
 import sonde
 from sonde.attribution import Attribution, grad_cam, gradient_x_input, occlusion
-from sonde.attribution.evaluation import OtherExamples, curves
+from sonde.attribution.evaluation import OtherExamples, curves, evaluate
 from sonde.results import CheckRefused, InputError
 from sonde.results import Result as AnyResult
 from sonde.specimens.digits import held_out
@@ -146,6 +146,16 @@ def test_nothing_to_explain_is_said():
     model, rows = planted.linear([0.0, 0.0, 0.0])
     (verdict,) = curves(model, rows, planted.true(model, rows), planted.OF, removal="zero").check(model)
     assert verdict.holds is None and "the gap is +0" in verdict.reason
+
+
+def test_shares_of_no_gap_are_unknown():
+    """The mean of a linear model's examples is its value at their mean: the gap is zero but for rounding, and shares of it would be any number."""
+    model, _ = planted.linear([1.0, 2.0, 3.0])
+    rows = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    found = curves(model, rows, planted.true(model, rows), planted.OF, removal="mean")
+    assert found.gain.isnan().all() and found.random_gain.isnan().all() and all(area.isnan().all() for area in found.areas().values())
+    table = evaluate(model, rows, [gradient_x_input], planted.OF, removals=["mean"], orders=1, samples=3).to_frame()
+    assert table.filter(table["measure"] == "gain")["value"].to_list() == [None]
 
 
 def test_methods_of_removal_are_judged_on_pictures():

@@ -74,7 +74,7 @@ class Curves(Result):
 
     @property
     def gain(self) -> Float[Tensor, " example"]:
-        """The area between insertion and deletion, over the mean gap: 1 would be everything with the first place."""
+        """The area between insertion and deletion, over the mean gap: 1 would be everything with the first place; NaN without a gap."""
         return self._share(_area(self.insertion) - _area(self.deletion))
 
     @property
@@ -133,7 +133,10 @@ class Curves(Result):
         return [compare(claim, measure, self.gain, self.random_gain.mean(0), threshold=LEAST_GAIN, threshold_source=SOURCE)]
 
     def _share(self, amounts: Tensor) -> Tensor:
-        return amounts / self.gap.mean()  # one gap for all examples: shares of single gaps would let the smallest rule
+        """As shares of the gap, one for all examples: shares of single gaps would let the smallest rule. NaN where there is none."""
+        if no_gap(self.deletion[:, 0], self.deletion[:, -1]):
+            return torch.full_like(amounts, torch.nan)
+        return amounts / self.gap.mean()
 
 
 def curves(
