@@ -1,5 +1,6 @@
 """What a model is asked: tasks with right answers and counterfactuals, and metrics of how well it does."""
 
+from sonde.tasks.ablation import Ablation
 from sonde.tasks.check import TaskCheck, check
 from sonde.tasks.counterfactuals import Candidate, Candidates, counterfactuals
 from sonde.tasks.lexicon import Lexicon, english
@@ -31,6 +32,7 @@ __all__ = [
     "KL",
     "METRICS",
     "TEMPLATES",
+    "Ablation",
     "Accuracy",
     "Candidate",
     "Candidates",

@@ -28,6 +28,7 @@ class Example:
         wrongs: what is wrong there, likewise.
         spans: the words that matter, by their part, where they stand in the prompt.
         place: where it comes from, such as "row 3".
+        frame: the number of the template's frame that it was made from, if it was.
     """
 
     clean: str
@@ -36,6 +37,7 @@ class Example:
     wrongs: tuple[str, ...]
     spans: Mapping[str, tuple[Word, ...]] = field(default_factory=dict)
     place: str = ""
+    frame: int | None = None
 
 
 class Misfit(InputError):
@@ -66,6 +68,7 @@ class Gathering:
         self.tokenizer, self.name, self.unit, self.bos = tokenizer_of(model), name, unit, bos
         self.pairs: list[Pair] = []
         self.spans: list[dict[str, Row]] = []
+        self.frames: list[int | None] = []
         self.seen = 0
         self._dropped: Counter[str] = Counter()
         self._first: dict[str, str] = {}
@@ -86,6 +89,7 @@ class Gathering:
             self._first.setdefault(misfit.reason, f"first {example.place}: {misfit.figures}" if example.place else misfit.figures)
             return False
         self.pairs.append(made)
+        self.frames.append(example.frame)
         prompt = Prompt(example.clean, self.tokenizer, self.bos)
         self.spans.append({name: tuple(i for word in words for i in prompt.positions(word)) for name, words in example.spans.items()})
         return True
@@ -108,7 +112,9 @@ class Gathering:
         spans = {name: [row[name] for row in self.spans] for name in self.spans[0] if name in everywhere}
         several = any(len(pair.answers) > 1 or len(pair.wrongs) > 1 for pair in self.pairs)
         metric = metric or ("probability_difference" if several else "logit_difference")
-        return Task.of(self.pairs, self.name, spans=spans, notes=(*notes, *told), metric=metric)
+        frames = [frame for frame in self.frames if frame is not None]
+        known = frames if len(frames) == len(self.pairs) else ()
+        return Task.of(self.pairs, self.name, spans=spans, notes=(*notes, *told), metric=metric, frames=known)
 
     def told(self) -> tuple[str, ...]:
         """A line for each reason why something was dropped, and one for answers that were left out of their sets."""

@@ -67,14 +67,16 @@ def load(
     everywhere = set.intersection(*(set(example.roles) for example in found))
     spans = {role: [example.roles[role] for example in found] for role in found[0].roles if role in everywhere}
     notes = (*maker.notes(), *short)
-    return Task.of([example.pair for example in found], template.name, spans=spans, notes=notes, metric=template.metric)
+    frames = [example.frame for example in found]
+    return Task.of([example.pair for example in found], template.name, spans=spans, notes=notes, metric=template.metric, frames=frames)
 
 
 @dataclass(frozen=True)
 class _Example:
-    """A pair, and the positions of the words that matter, by their part."""
+    """A pair, the number of its frame, and the positions of the words that matter, by their part."""
 
     pair: Pair
+    frame: int
     roles: dict[str, Row]
 
 
@@ -112,7 +114,7 @@ class _Maker:
                 text = fill(frame, self.fillers, rng)
                 if text is None or text in found or self.part not in (None, part_of(text)):
                     continue
-                found[text] = self._example(text)
+                found[text] = self._example(text, self.template.frames.index(frame))
                 self.kept[frame] += 1
                 missed = 0
             except InputError as refusal:
@@ -121,7 +123,7 @@ class _Maker:
                     frames.remove(frame)
         return list(found.values())
 
-    def _example(self, text: str) -> _Example:
+    def _example(self, text: str, frame: int) -> _Example:
         """The first case of this kind that suits the tokenizer; raises `InputError` where none does."""
         prompt = Prompt(text, self.fillers.tokenizer, self.bos, self.fillers.lexicon)
         refused = InputError(f"no counterfactual of the kind {self.kind!r} for {'|'.join(prompt.strings)}")
@@ -134,7 +136,7 @@ class _Maker:
             except InputError as refusal:
                 refused = refusal
                 continue
-            return _Example(made, {role: prompt.positions(word) for role, word in case.roles.items()})
+            return _Example(made, frame, {role: prompt.positions(word) for role, word in case.roles.items()})
         raise refused
 
     def notes(self) -> tuple[str, ...]:

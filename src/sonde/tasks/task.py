@@ -33,6 +33,7 @@ class Task:
         labels: one label per position, where all examples share their layout; else empty.
         spans: named positions: a name to the positions in each example, such as "changed".
         notes: what was decided or left out when the task was made.
+        frames: the template that each example was made from, as a number; empty where that is not known.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Task:
     labels: tuple[str, ...] = ()
     spans: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    frames: tuple[int, ...] = ()
 
     @staticmethod
     def from_pairs(
@@ -78,14 +80,14 @@ class Task:
     @staticmethod
     def of(
         pairs: Sequence[Pair], name: str, labels: Sequence[str] = (), spans: Mapping[str, Sequence[Row]] | None = None, notes: Sequence[str] = (),
-        metric: str = "logit_difference",
+        metric: str = "logit_difference", frames: Sequence[int] = (),
     ) -> "Task":  # fmt: skip
         """A task from pairs that were made already; the span "changed" holds where the partners differ."""
         answers, wrongs = tuple(p.answers for p in pairs), tuple(p.wrongs for p in pairs)
         named = {"changed": tuple(p.changed for p in pairs)} | {k: tuple(v) for k, v in (spans or {}).items()}
         return Task(
             name, tuple(p.clean_ids for p in pairs), tuple(p.corrupt_ids for p in pairs), answers, wrongs, _metric(metric, answers, wrongs),
-            tuple(p.clean for p in pairs), tuple(p.corrupt for p in pairs), tuple(labels), named, tuple(notes),
+            tuple(p.clean for p in pairs), tuple(p.corrupt for p in pairs), tuple(labels), named, tuple(notes), tuple(frames),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -141,7 +143,8 @@ class Task:
         rows = ("clean", "corrupt", "answers", "wrongs", "texts", "corrupt_texts")
         parts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in examples) for name in rows}
         spans = {name: tuple(positions[i] for i in examples) for name, positions in self.spans.items()}
-        return replace(self, **parts, metric=restrict(list(examples)), spans=spans)
+        frames = tuple(self.frames[i] for i in examples) if self.frames else ()
+        return replace(self, **parts, metric=restrict(list(examples)), spans=spans, frames=frames)
 
     def split(self, seed: int = 0) -> tuple["Task", "Task"]:
         """Two parts, one to search on, and one, the larger where they differ, to judge what was found.

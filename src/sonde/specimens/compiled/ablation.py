@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sonde import tasks
 from sonde.nn import Transformer
 from sonde.results import InputError
 from sonde.specimens.compiled.graph import KINDS, MLP, Edge, Head, Kind, edges
@@ -45,16 +46,7 @@ class Ablation:
         self.ids = torch.tensor(task.clean)
         with torch.no_grad():
             _, partners = forward(model, torch.tensor(task.corrupt))
-        if kind == "resample":
-            order = torch.randperm(len(task), generator=torch.Generator().manual_seed(seed))
-            others = torch.empty_like(order).scatter_(0, order, order.roll(1))  # a cycle: no example is its own other
-        change = {
-            "zero": torch.zeros_like,
-            "mean": lambda z: z.mean(0, keepdim=True).expand_as(z),
-            "resample": lambda z: z[others],
-            "counterfactual": lambda z: z,
-        }[kind]
-        self.reference = {sender: change(z) for sender, z in partners.items()}
+        self.reference = {sender: tasks.Ablation(kind, seed=seed).of(z) for sender, z in partners.items()}
 
     def metric(self, ablated: Iterable[Edge] = (), amount: float | Tensor = 1.0) -> Float[Tensor, " example"]:
         """The logit difference of each example with some edges ablated together.

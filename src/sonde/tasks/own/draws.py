@@ -84,7 +84,7 @@ def draw(template: SlotTemplate, words: Words, tokenizer: Tokenizer, kind: str, 
         if other is None or wrongs is None or len(tokenizer.encode(other[0], bos=False)) != length:
             continue
         if template.wrong is not None or not set(answers) & set(wrongs):
-            return Example(text, other[0], answers, wrongs, _spans(template, places))
+            return Example(text, other[0], answers, wrongs, _spans(template, places), frame=template.frames.index(frame))
     raise Misfit("no counterfactual with as many tokens and another answer was found", repr(text))
 
 
