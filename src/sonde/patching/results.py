@@ -10,6 +10,7 @@ from torch import Tensor
 from sonde.evidence import bootstrap
 from sonde.results import Drawing, InputError, Result
 from sonde.results.drawing import bars, matrix
+from sonde.tasks import Ablation
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -29,6 +30,8 @@ class PatchResult(Result):
         clean, corrupt: the metric of both runs without patches.
         unit: of the metric.
         tokens: the text of the first example's tokens, for labels.
+        ablation: what noising writes.
+        n_partners: how many counterfactuals that is made of.
     """
 
     direction: Direction
@@ -38,6 +41,8 @@ class PatchResult(Result):
     corrupt: Float[Tensor, " example"]
     unit: str
     tokens: list[str]
+    ablation: Ablation
+    n_partners: int
 
     @property
     def gap(self) -> float:
@@ -50,8 +55,25 @@ class PatchResult(Result):
         return self.values - self.corrupt if self.direction == "denoising" else self.clean - self.values
 
     @property
+    def change(self) -> Float[Tensor, " patch"]:
+        """The metric with each patch minus the metric of the run that it is made in, the mean over examples, in the metric's unit.
+
+        For noising that is ablated minus intact: negative at a part that carries the answer, under a metric that is better when larger.
+        """
+        return (self.values - (self.corrupt if self.direction == "denoising" else self.clean)).mean(-1)
+
+    @property
+    def written(self) -> str:
+        """What is written, in words."""
+        return "the clean value" if self.direction == "denoising" else self.ablation.told(self.n_partners)
+
+    @property
     def effect(self) -> Float[Tensor, " patch"]:
-        """The share of the gap that each patch moves: a ratio of means over examples, not a mean of ratios, which small gaps would rule."""
+        """The share of the gap that each patch moves: a ratio of means over examples, not a mean of ratios, which small gaps would rule.
+
+        The gap is always that between prompt and counterfactual, also where something else than the counterfactual's value is written: then nothing
+        keeps a share below 1.
+        """
         return self.moved.mean(-1) / self._divisor()
 
     def intervals(self, seed: int = 0) -> Float[Tensor, "patch 2"] | None:
@@ -76,7 +98,7 @@ class PatchResult(Result):
                 "clean": self.clean.tolist() * len(self.sites),
                 "corrupt": self.corrupt.tolist() * len(self.sites),
             }
-        )
+        ).with_columns(pl.lit(self.direction).alias("direction"), pl.lit(self.written).alias("written"))
 
     def drawing(self) -> Drawing:
         """The effects as ranked bars."""
@@ -111,7 +133,7 @@ class PatchResult(Result):
 
     def _note(self) -> str:
         n = len(self.clean)
-        return f"1 is the whole way between both runs, {self.gap:+.3g} {self.unit}; {self.direction}, " + (
+        return f"1 is the whole way between both runs, {self.gap:+.3g} {self.unit}; {self.direction} ({self.written}), " + (
             "one prompt" if n == 1 else f"mean over {n} prompts"
         )
 

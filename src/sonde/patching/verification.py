@@ -39,8 +39,7 @@ class Verification(Result):
         """One row per direction, set and example."""
         import polars as pl
 
-        frames = [result.to_frame().with_columns(pl.lit(result.direction).alias("direction")) for result in (self.noising, self.denoising)]
-        return pl.concat(frames)
+        return pl.concat([result.to_frame() for result in (self.noising, self.denoising)])
 
     def drawing(self) -> Drawing:
         """The set beside the mean of the random ones, in both directions."""
