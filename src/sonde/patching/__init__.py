@@ -2,18 +2,22 @@
 
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites, residual_sites
 from sonde.patching.components import Components, find_components
+from sonde.patching.path_results import PathResult
+from sonde.patching.paths import path_patching
 from sonde.patching.results import PatchResult
 from sonde.patching.verification import Verification, nothing_found, verify
 
 __all__ = [
     "Components",
     "PatchResult",
+    "PathResult",
     "Verification",
     "activation_patching",
     "find_components",
     "head_sites",
     "mlp_sites",
     "nothing_found",
+    "path_patching",
     "residual_sites",
     "verify",
 ]

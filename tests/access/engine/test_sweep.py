@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import CONTEXT, FAMILIES, HEADS, LAYERS, VOCAB, LogitDifference
+from tiny_models import CONTEXT, FAMILIES, HEADS, LAYERS, VOCAB, LogitDifference, bare
+from token_pairs import random_pairs
 
 import sonde
 from sonde.access import Run
@@ -413,3 +414,15 @@ def test_a_write_that_changes_nothing_is_made_with_one_that_does(loaded, metric)
     cell = [sonde.Patch("blocks.1.attn.pattern[query=0]", source), sonde.Scale("blocks.0.resid_pre[pos=-2:]", 2.0)]
     sweep = model.sweep(ids, [cell], metric)
     assert torch.allclose(sweep.values[0], metric(model.run(ids, edits=cell)), atol=1e-5)
+
+
+def test_what_holds_a_place_at_its_own_value_costs_no_columns():
+    """Behind another edit it matters; left of that edit there is nothing to hold."""
+    model, task = sonde.Model(bare("gpt2").double()), random_pairs(changed=(4,))
+    stored, other = (model.run(ids, read=["blocks.*.attn.z", "blocks.0.mlp.out"]) for ids in (task.clean, task.corrupt))
+    change, holding = sonde.Patch("blocks.0.mlp.out", other), sonde.Patch("blocks.1.attn.z", stored)
+    plan = model.plan(task.clean, [[holding, change]], task.metric)
+    assert (plan.block_tokens, plan.naive_block_tokens) == (3 * 3 * LAYERS, 3 * 7 * LAYERS)  # three rows, and of seven columns the last three
+    values = model.sweep(task.clean, [[holding, change], change], task.metric, verify=True).values
+    assert torch.allclose(values[0], task.metric(model.run(task.clean, edits=[holding, change])), rtol=0, atol=1e-12)
+    assert (values[0] - values[1]).abs().min() > 1e-6

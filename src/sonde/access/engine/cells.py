@@ -75,8 +75,17 @@ def changes_from(model: "Model", cell: Cell, base: Run, rows: Rows) -> int | Non
     found = [_first_change(model, write, base, rows) for write in cell.writes]
     if all(column is None for column in found):
         return None
-    # a write that changes nothing is made all the same, so its columns must be computed
-    return min(_columns(write.site, rows)[0] if column is None else column for write, column in zip(cell.writes, found, strict=True))
+    return min(_first_needed(write, rows) if column is None else column for write, column in zip(cell.writes, found, strict=True))
+
+
+def _first_needed(write: Write, rows: Rows) -> int:
+    """The first column that must be computed for a write that changes nothing there, and is made all the same; it may matter behind other edits."""
+    return rows.end if _can_begin_later(write, rows) else _columns(write.site, rows)[0]
+
+
+def _can_begin_later(write: Write, rows: Rows) -> bool:
+    """Whether a write to all positions can be made on the later ones alone; a constant need not fit a part of them."""
+    return _axis(write.site) is None and isinstance(write.edit, Patch) and write.edit.at is None and not rows.ragged
 
 
 def _first_change(model: "Model", write: Write, base: Run, rows: Rows) -> int | None:
@@ -88,9 +97,7 @@ def _first_change(model: "Model", write: Write, base: Run, rows: Rows) -> int | 
     new = write.edit.new(old.clone())
     if torch.equal(new, old):
         return None
-    # a patch of all positions can be made on the later ones alone; a constant need not fit a part of them
-    edit = write.edit
-    if _axis(write.site) is not None or not isinstance(edit, Patch) or edit.at is not None or rows.ragged:
+    if not _can_begin_later(write, rows):
         return columns[0]
     changed = (new != old).movedim(_axes(model, write.site)[1], 0).flatten(1).any(1)
     return int(changed.int().argmax())
