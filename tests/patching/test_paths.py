@@ -166,7 +166,7 @@ def test_kinds_of_ablation():
         value = ablation.of(run[HEAD], run.mask)
         edits = [*(sonde.Patch(site, stored) for site in heads_but((0, 1))), sonde.Set(HEAD, value)]
         assert torch.allclose(found.patches.values[0], task.metric(model.run(task.clean, edits=edits)), rtol=0, atol=EXACT)
-        assert found.ablation == ablation.told(3)
+        assert found.patches.written == ablation.told(3)
 
 
 def test_coordinates_of_a_basis():
@@ -201,7 +201,10 @@ def test_tables_drawings_and_files(tmp_path):
     task = sonde.tasks.load("ioi", words(), n=4)
     found = path_patching(words(), task, head_sites(words()))
     assert found.drawing().kind == "bars" and "the logits" in found.drawing().title
-    assert found.to_frame().columns == ["sender", "example", "value", "clean", "corrupt", "receivers"] and found.to_frame().height == 16 * 4
+    assert found.to_frame().columns[0] == "sender" and found.to_frame().height == 16 * 4 and set(found.to_frame()["receivers"]) == {"logits"}
+        found.to_frame().columns == ["sender", "example", "value", "clean", "corrupt", "direction", "written", "receivers"]
+        and found.to_frame().height == 16 * 4
+    )
     back = type(found).load(found.save(tmp_path / "paths"))
     assert torch.equal(back.effect, found.effect) and (back.frozen, back.norm) == (["heads"], "live")
     assert torch.allclose(found.scores.mean(1) / -found.patches.gap, found.effect, atol=1e-6)
@@ -218,7 +221,7 @@ def test_tables_drawings_and_files(tmp_path):
         ({"frozen": "mlps"}, "frozen='mlps': use 'none', 'heads', 'heads.mlps'"),
         ({"norm": "folded"}, "norm='folded'"),
         ({"direction": "up"}, "direction='up'"),
-        ({"direction": "denoising", "ablation": Ablation("zero")}, "denoising writes clean values"),
+        ({"direction": "denoising", "ablation": Ablation("zero")}, "denoising writes the clean value"),
         ({"ablation": Ablation("optimal")}, "optimal"),
         ({"senders": ["blocks.9.mlp.out"]}, "blocks.9.mlp.out"),
         ({"senders": ["blocks.1.mlp.down:out"]}, "give frozen= the sites to be held"),

@@ -69,7 +69,7 @@ def activation_patching(
         raise InputError("nothing to patch: give at least one site, and at least one in every group")
     ablation = ablation.on(task)
     if direction == "denoising":
-        _refuse_choice(ablation, partners)
+        refuse_choice(ablation, partners)
         read = list(dict.fromkeys(str(site.whole()) for group in groups for site in group))
         run = model.run(task.clean, read=read, logits=logits_for(task.metric), spans=task.spans)
         edits: list[list[Edit]] = [[Patch(site, run) for site in group] for group in groups]
@@ -98,7 +98,12 @@ def activation_patching(
     )  # fmt: skip
 
 
-def _refuse_choice(ablation: Ablation, partners: Task | None) -> None:
+def refuse_choice(ablation: Ablation, partners: Task | None) -> None:
+    """Raise `InputError` where denoising is told what to ablate with.
+
+    Arguments:
+        ablation, partners: as they were given.
+    """
     if ablation.kind != "counterfactual" or partners is not None:
         raise InputError(
             f"denoising writes the clean value into the run of the counterfactual, where nothing is ablated, so {str(ablation)!r} has no meaning: "

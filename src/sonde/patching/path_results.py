@@ -26,7 +26,6 @@ class PathResult(Result):
         frozen: what no path goes through: "heads", "heads+mlps", "none", or the sites.
         positions: where that is frozen; empty for all positions.
         norm: whether the norms behind the senders are "live" or "frozen".
-        ablation: what the senders got, in words.
     """
 
     patches: PatchResult
@@ -34,7 +33,6 @@ class PathResult(Result):
     frozen: list[str]
     positions: str
     norm: Norm
-    ablation: str
 
     @property
     def senders(self) -> list[str]:
@@ -82,6 +80,6 @@ class PathResult(Result):
         n, gap = len(self.patches.clean), self.patches.gap
         where = f" at positions {self.positions}" if self.positions else ""
         return (
-            f"1 is the whole way between both runs, {gap:+.3g} {self.patches.unit}; {self.patches.direction}, {self.ablation}; "
+            f"1 is the whole way between both runs, {gap:+.3g} {self.patches.unit}; {self.patches.direction} ({self.patches.written}); "
             f"frozen: {', '.join(self.frozen)}{where}; norms {self.norm}; " + ("one prompt" if n == 1 else f"mean over {n} prompts")
         )

@@ -15,12 +15,14 @@ The senders go through the model stacked along the batch; where the logits are t
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sonde.access import Edit, Model, Patch, Run, Set, Site
+from sonde.access import Edit, Model, Patch, Set, Site
 from sonde.access.engine.readings import readings
 from sonde.access.forward import logits_for
 from sonde.access.sites import Choice
+from sonde.patching.activation import COUNTERFACTUAL, refuse_choice
 from sonde.patching.freezing import Frozen, frozen_sites
 from sonde.patching.path_results import Norm, PathResult
+from sonde.patching.replacing import replacing
 from sonde.patching.results import Direction, PatchResult
 from sonde.results import InputError, Recipe, shown
 from sonde.tasks import Ablation, Task
@@ -33,7 +35,7 @@ STREAM = ("embed", "resid_pre", "resid_mid", "resid_post", "final_norm", "logits
 def path_patching(
     model: Model, task: Task, senders: Given, receivers: str | Site | Sequence[str | Site] = "logits",
     frozen: Frozen | Sequence[str | Site] = "heads", positions: Choice | None = None, norm: Norm = "live", direction: Direction = "noising",
-    ablation: Ablation | None = None, batch_size: int | Literal["auto"] = "auto",
+    ablation: Ablation = COUNTERFACTUAL, partners: Task | None = None, batch_size: int | Literal["auto"] = "auto",
 ) -> PathResult:  # fmt: skip
     """The effect of each sender on the metric by way of the receivers, along the paths that are not frozen.
 
@@ -47,7 +49,8 @@ def path_patching(
         positions: where they are frozen, as an index along `pos`; everywhere by default. Elsewhere the change passes through them.
         norm: "live", or "frozen": the scales of all norms between sender and receivers are held, so that what arrives is linear in what was sent.
         direction: "noising": the prompt's run with the counterfactual's value; "denoising": the other way round.
-        ablation: what the senders get when noising; by default the value in the example's own counterfactual.
+        ablation: what noising writes; by default the value in the example's own counterfactual.
+        partners: another task over whose counterfactuals a mean is taken, such as a larger one.
         batch_size: rows per pass.
 
     Returns:
@@ -66,16 +69,18 @@ def path_patching(
     given = [senders] if isinstance(senders, str | Site) else senders
     groups = [[Site.parse(one)] if isinstance(one, str | Site) else [Site.parse(site) for site in one] for one in given]
     into = [Site.parse(receivers)] if isinstance(receivers, str | Site) else [Site.parse(one) for one in receivers]
-    _refuse(model, groups, into, direction, norm, ablation)
+    _refuse(model, groups, into, direction, norm)
     held = [frozen_sites(model, group, frozen, positions, norm) for group in groups]
-    base, other = (task.clean, task.corrupt) if direction == "noising" else (task.corrupt, task.clean)
-    source = model.run(other, read=_whole(groups), logits=logits_for(task.metric), spans=task.spans)
+    base = task.clean if direction == "noising" else task.corrupt
+    ablation = ablation.on(task)
+    if direction == "noising":
+        sent, source = replacing(model, task, groups, ablation, partners)
+    else:
+        refuse_choice(ablation, partners)
+        source = model.run(task.clean, read=_whole(groups), logits=logits_for(task.metric), spans=task.spans)
+        sent = [[Patch(site, source) for site in group] for group in groups]
     kept = model.run(base, read=_whole(held), logits=False, spans=task.spans) if any(held) else source
-    replaced = (ablation or Ablation()).on(task)
-    cells: list[list[Edit]] = [
-        [*(Patch(site, kept) for site in frozen_here), *(_sent(site, source, replaced) for site in group)]
-        for group, frozen_here in zip(groups, held, strict=True)
-    ]
+    cells: list[list[Edit]] = [[*(Patch(site, kept) for site in sites), *own] for sites, own in zip(held, sent, strict=True)]
     if into != [Site("logits")]:
         arrived = readings(model, model.prepare(base, spans=task.spans), cells, into, batch_size)
         cells = [[Set(site, values[i]) for site, values in arrived.items()] for i in range(len(groups))]
@@ -86,23 +91,22 @@ def path_patching(
     kinds = [frozen] if isinstance(frozen, str) else [str(site) for site in frozen]
     where = "" if positions is None else str(Site("blocks").at(pos=positions)).removeprefix("blocks[pos=").rstrip("]")
     asked = {"senders": names, "receivers": into_names, "frozen": kinds, "positions": where, "norm": norm, "direction": direction}
-    recipe = Recipe.of("sonde.patching.path_patching", asked | {"ablation": str(replaced)}, model_hash=model.hash, inputs=task.content)
+    recipe = Recipe.of(
+        "sonde.patching.path_patching", asked | {"ablation": vars(ablation)}, model_hash=model.hash,
+        inputs=task.content if partners is None else [task.content, partners.content],
+    )  # fmt: skip
     patches = PatchResult(
         direction=direction, sites=names, values=sweep.values.cpu(), clean=clean, corrupt=corrupt, unit=unit_of(task.metric),
-        tokens=source.tokens[0] if source.tokens else [], recipe=recipe,
+        tokens=source.tokens[0] if source.tokens else [], ablation=ablation, n_partners=len(partners or task), recipe=recipe,
     )  # fmt: skip
-    return PathResult(patches, into_names, kinds, where, norm, replaced.told(len(task)), recipe=recipe)
+    return PathResult(patches, into_names, kinds, where, norm, recipe=recipe)
 
 
-def _refuse(
-    model: Model, senders: list[list[Site]], receivers: list[Site], direction: str, norm: str, ablation: Ablation | None
-) -> None:  # fmt: skip
+def _refuse(model: Model, senders: list[list[Site]], receivers: list[Site], direction: str, norm: str) -> None:
     if direction not in ("denoising", "noising"):
         raise InputError(f"direction={shown(direction)}: use 'noising' (corrupted into clean) or 'denoising' (clean into corrupted)")
     if norm not in ("live", "frozen"):
         raise InputError(f"norm={shown(norm)}: use 'live' or 'frozen'")
-    if direction == "denoising" and ablation not in (None, Ablation()):
-        raise InputError(f"denoising writes clean values, and ablation={ablation.kind!r} says what else is written: use direction='noising'")
     if not senders or not all(senders):
         raise InputError("nothing to patch: give at least one sender, and at least one site in every group")
     if not receivers:
@@ -121,11 +125,3 @@ def _refuse(
 def _whole(groups: Iterable[Iterable[Site]]) -> list[str]:
     """The names of all sites, once each."""
     return list(dict.fromkeys(site.name for group in groups for site in group))
-
-
-def _sent(site: Site, source: Run, ablation: Ablation) -> Edit:
-    """What a sender gets."""
-    if ablation.kind == "counterfactual":
-        return Patch(site, source)
-    columns = source.axes(site)[1:2] == ("pos",) and "pos" not in dict(site.select)
-    return Set(site, ablation.of(source[site], source.mask if columns else None))
