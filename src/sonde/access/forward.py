@@ -102,6 +102,18 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
     return Gradients(held, Readings(values, inputs.rows), value.detach(), run)
 
 
+def differentiable(model: "Model", inputs: Inputs, writes: Sequence[Write], of: Metric) -> Tensor:
+    """A metric under edits that are functions of what is to be learned: one number per example, with its graph. The weights stay as they are."""
+    record = needs_recording(model, writes)
+    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, batch=inputs.batch)
+    for write in writes:
+        tape.write(write)
+    logits = logits_kept(model, logits_for(of), [w.site for w in writes])
+    with evaluation(model.module) as was_training, frozen(model.module), torch.enable_grad():
+        output = _call(model, tape, inputs, logits, record)
+        return measured(of, _finish(model, tape, inputs, output, logits, record, writes, was_training))
+
+
 def measured(metric: Metric, run: Run) -> Tensor:
     """The metric's value for each example; raises unless it is one number per row."""
     value = metric(run)

@@ -112,6 +112,8 @@ class Architecture:
         blocks: the path of the list of blocks; empty for networks without a known stack.
         embed: the path of the table of token embeddings.
         embed_norm: the path of the norm that the sum of the embeddings goes through before the first block; empty where there is none.
+        attn_norm, mlp_norm: the norms through which attention and MLP read the stream, as paths in a block; empty where there is none. In a block
+            whose branches share one they are the same.
         final: the paths of the modules between the last block and the unembedding, in turn: the final norm, a projection.
         unembed: the path of the unembedding; empty where there is none.
         softcap: the bound c of logits that the model caps smoothly, c tanh(logits / c); 0 where it does not.
@@ -136,6 +138,8 @@ class Architecture:
     blocks: str = ""
     embed: str = ""
     embed_norm: str = ""
+    attn_norm: str = ""
+    mlp_norm: str = ""
     final: tuple[str, ...] = ()
     unembed: str = ""
     softcap: float = 0.0

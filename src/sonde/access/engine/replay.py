@@ -12,13 +12,15 @@ from sonde.access.engine.recorded import Cache, Recorded
 from sonde.access.inputs import Inputs
 from sonde.access.run import Readout, Run
 from sonde.access.tape import Stop, Tape
+from sonde.access.writes import Write
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
 
 
 def replay(
-    model: "Model", recorded: Recorded, one: Pass, inputs: Inputs, columns: tuple[int, ...] | None, narrow: bool, record: bool
+    model: "Model", recorded: Recorded, one: Pass, inputs: Inputs, columns: tuple[int, ...] | None, narrow: bool, record: bool,
+    writes: Sequence[Write] = (),
 ) -> tuple[list[Run], list[str]]:  # fmt: skip
     """A run for each cell of a pass, and what is to be noted.
 
@@ -30,6 +32,7 @@ def replay(
         columns: the column of each row whose logits are wanted; `None` for all.
         narrow: let the last block compute the wanted column only.
         record: attention goes through the recording function.
+        writes: further ones, made on all cells together; none in the last block where it is narrow.
     """
     rows, batch, depth = inputs.rows, inputs.batch, model.n_layers
     assert rows is not None
@@ -40,13 +43,15 @@ def replay(
     for k, cell in enumerate(one.cells):
         for write in cell.beginning(model, one.start):
             tape.write(write.within(slice(k * batch, (k + 1) * batch)))
+    for write in writes:
+        tape.write(write)
     ends = any(cell.last >= depth for cell in one.cells)
     narrow = narrow and not ends and all(cell.last < depth - 1 for cell in one.cells)
     with tape.running(force_recording=record):
         hidden = _through(model, recorded, one, batch, columns if narrow else None, record, tape)
         # what is written after the blocks may lie at any column; otherwise the wanted ones are enough
         if not (ends or narrow):
-            hidden = _wanted(hidden, recorded, one, batch, columns)
+            hidden = wanted_columns(hidden, recorded, one, batch, columns)
         normed = model.final(hidden)
         if ends and columns is not None:
             normed = normed[torch.arange(len(normed), device=normed.device), torch.tensor(columns * len(one.cells), device=normed.device)][:, None]
@@ -97,7 +102,7 @@ def _joined(hidden: Tensor | None, recorded: Recorded, i: int, one: Pass, batch:
     return fresh if hidden is None else torch.cat([hidden, fresh])
 
 
-def _wanted(hidden: Tensor, recorded: Recorded, one: Pass, batch: int, columns: Sequence[int] | None) -> Tensor:
+def wanted_columns(hidden: Tensor, recorded: Recorded, one: Pass, batch: int, columns: Sequence[int] | None) -> Tensor:
     """The wanted column of each row, or all of them; those left of the pass's start are the unedited forward's."""
     times, last = hidden.shape[0] // batch, recorded.hidden[max(recorded.hidden)]
     if columns is None:

@@ -116,18 +116,18 @@ def _prepare(model: "Model", inputs: Inputs, given: Sequence[Sequence[Write]], m
     batch_size = checked(batch_size)
     every = [write for cell in given for write in cell]
     logits, record = logits_kept(model, logits_for(metric), [write.site for write in every]), needs_recording(model, every)
-    why_plain = _why_plain(model, inputs)
-    cells = [enter(model, i, writes, not why_plain) for i, writes in enumerate(given)]
+    plainly = why_plain(model, inputs)
+    cells = [enter(model, i, writes, not plainly) for i, writes in enumerate(given)]
     entries = sorted({cell.entry for cell in cells if cell.entry != PLAIN})
     recorded, rows = Recorded(), inputs.rows
-    why_all = _why_all_columns(model, record) if entries and rows is not None else "there is nothing to reuse"
+    why_all = why_all_columns(model, record) if entries and rows is not None else "there is nothing to reuse"
     reading = needs_values(cells) if entries and rows is not None and _fits(model, inputs, cells) else []
     with contextlib.ExitStack() as stack:
         if entries:
             stack.enter_context(recording(model, recorded, entries[0], entries, keys=not why_all))
         base = forward(model, inputs, reading, (), logits, record)
     why_all = why_all or sliceable(recorded)
-    columns = _columns(metric, inputs)
+    columns = columns_read(metric, inputs)
     causal = model.n_layers > 0 and model.architecture.causal
     mattering = []
     for cell in cells:
@@ -143,8 +143,8 @@ def _prepare(model: "Model", inputs: Inputs, given: Sequence[Sequence[Write]], m
     wide = inputs.ids.shape[1] if columns is None and inputs.ids is not None else 1
     plan = predicted(model, len(cells), found, inputs, narrow, record, read * wide)
     notes = list(base.notes)
-    if why_plain and model.n_layers:
-        notes.append(f"every cell is a whole forward: {why_plain}")
+    if plainly and model.n_layers:
+        notes.append(f"every cell is a whole forward: {plainly}")
     if why_all and entries and rows is not None and causal:
         notes.append(f"positions left of an edit are computed again: {why_all}")
     return _Prepared(base, recorded, cells, found, columns, narrow, logits, record, plan, notes)
@@ -175,7 +175,7 @@ def _stacked(model: "Model", made: _Prepared, one: Pass, inputs: Inputs) -> tupl
     return [Run({}, run.logits[part], inputs, run.kernel, (), columns) for part in rows], run.notes
 
 
-def _columns(metric: Metric, inputs: Inputs) -> tuple[int, ...] | None:
+def columns_read(metric: Metric, inputs: Inputs) -> tuple[int, ...] | None:
     """The column of each row whose logits a metric reads; `None` where it does not say."""
     pos = getattr(metric, "pos", None)
     if not isinstance(pos, int) or inputs.rows is None:
@@ -183,7 +183,7 @@ def _columns(metric: Metric, inputs: Inputs) -> tuple[int, ...] | None:
     return tuple(inputs.rows.columns(row, pos, Site("logits"))[0] for row in range(inputs.batch))
 
 
-def _why_plain(model: "Model", inputs: Inputs) -> str:
+def why_plain(model: "Model", inputs: Inputs) -> str:
     """Why no cell may enter at its block: what there is besides blocks, final norm and unembedding, or no memory to keep what entered them; nothing
     where there is no such thing."""
     if not model.n_layers or not model.architecture.unembed:
@@ -197,7 +197,7 @@ def _why_plain(model: "Model", inputs: Inputs) -> str:
     return ""
 
 
-def _why_all_columns(model: "Model", record: bool) -> str:
+def why_all_columns(model: "Model", record: bool) -> str:
     """Why the positions left of an edit can't be left out, as far as it is known before the forward."""
     arch = model.architecture
     kernel = "eager" if record or arch.kernel is None else arch.kernel.name(model.module)

@@ -1,0 +1,151 @@
+"""How the nodes of a graph are computed: by the model's own norms and weights.
+
+Shape legend: n nodes of a part, b batch, p position, d d_model, e d_head.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from sonde.access.edges.graph import Graph, Part
+from sonde.access.edits.relevance import is_layer
+from sonde.access.modes import is_plain
+from sonde.access.views import Firing, Folded, HeadResults
+
+if TYPE_CHECKING:
+    from sonde.access.model import Model
+
+
+class Wiring:
+    """The nodes of a graph in a model.
+
+    Arguments:
+        model, graph: which.
+    """
+
+    def __init__(self, model: "Model", graph: Graph):
+        self.model, self.graph = model, graph
+        self.sender_slices, self.reader_slices = _slices(graph.sending), _slices(graph.receiving)
+        self._rows: dict[str, tuple[Tensor, Tensor] | None] = {}
+        self._vectors: dict[str, Tensor] = {}
+
+    def adds(self, part: Part, value: Tensor) -> Tensor:
+        """What the nodes of a part add to the residual stream: n b p d.
+
+        Arguments:
+            part: of the senders.
+            value: what its site holds.
+        """
+        if part.kind == "head":
+            return torch.einsum("bphe,hed->hbpd", value, self.output_map(part.layer))
+        if part.kind == "neuron":
+            return torch.einsum("bpn,nd->nbpd", value, self._of_neurons(part))
+        if part.kind == "feature":
+            basis = self.model.bases[part.site]
+            coordinates, vectors = basis.encode(value), self._of_features(part)
+            told = torch.einsum("bpf,fd->fbpd", coordinates, vectors)
+            return torch.cat([told, (value - told.sum(0))[None]])
+        return value[None]
+
+    def site(self, part: Part) -> str:
+        """The site whose value `adds` takes."""
+        return part.site.rpartition(".")[0] if part.kind == "feature" else part.site
+
+    def reads(self, part: Part, streams: Tensor, nodes: Sequence[int]) -> list[tuple[str, Tensor]]:
+        """What is written where nodes of a part read something else than the residual stream.
+
+        Arguments:
+            part: of the receivers.
+            streams: what each node reads instead, n b p d.
+            nodes: which nodes of the part.
+
+        Returns:
+            Sites with the nodes' entries there, n b p e (of what has no heads n b p).
+        """
+        if part.kind == "logits":
+            return [(part.site, streams)]
+        normed = self.norm(part)(streams)
+        if part.kind in ("mlp", "attn"):
+            return [(part.site, normed)]
+        sites = [part.site]
+        if part.kind == "neuron" and part.site.replace(".pre", ".gate") in self.model.architecture.sites:
+            sites.append(part.site.replace(".pre", ".gate"))
+        return [(site, self._projected(site, normed, nodes)) for site in sites]
+
+    def norm(self, part: Part) -> nn.Module:
+        """The norm through which the nodes of a part read."""
+        arch = self.model.architecture
+        path = arch.attn_norm if part.kind in ("q", "k", "v", "attn") else arch.mlp_norm
+        return self.model.block(part.layer).get_submodule(path) if path else nn.Identity()
+
+    def projected(self, site: str, normed: Tensor) -> Tensor:
+        """A site that holds a projection, from what enters the projection: b p d to b p h e."""
+        spec = self.model.locate(site)
+        module = self.model.module.get_submodule(spec.point.module)
+        view = spec.view.view if isinstance(spec.view, Folded) else spec.view
+        return view.get(module(normed), Firing(module, normed, None, None))
+
+    def output_map(self, layer: int) -> Tensor:
+        """What each head's mixed values are multiplied by: h e d."""
+        spec = self.model.locate(f"blocks.{layer}.attn.result")
+        assert isinstance(spec.view, HeadResults)
+        return spec.view.weight(self.model.module.get_submodule(spec.point.module)).detach()
+
+    def rows(self, site: str) -> tuple[Tensor, Tensor] | None:
+        """The weights of a projection by node, n e d, and its biases, n e; `None` where it is no plain linear map."""
+        if site not in self._rows:
+            spec = self.model.locate(site)
+            module = self.model.module.get_submodule(spec.point.module)
+            weight = getattr(module, "weight", None)
+            if is_layer(module) and isinstance(weight, Tensor) and weight.ndim == 2 and is_plain(weight):
+                weight = weight.T if type(module).__name__ == "Conv1D" else weight
+                view = spec.view.view if isinstance(spec.view, Folded) else spec.view
+                at = view.get(torch.arange(len(weight), device=weight.device)[None, None], Firing(module, None, None, None))[0, 0]
+                at = at if at.ndim == 2 else at[:, None]
+                bias = getattr(module, "bias", None)
+                self._rows[site] = weight.detach()[at], weight.new_zeros(at.shape) if bias is None else bias.detach()[at]
+            else:
+                self._rows[site] = None
+        return self._rows[site]
+
+    def _projected(self, site: str, normed: Tensor, nodes: Sequence[int]) -> Tensor:
+        known, index = self.rows(site), list(nodes)
+        if known is None:  # an adapter, a quantised map: its own call for each node
+            entries = [self.projected(site, one)[..., node, :] for one, node in zip(normed, index, strict=True)]
+            return torch.stack(entries)
+        weight, bias = known[0][index], known[1][index]
+        found = torch.baddbmm(bias[:, None], normed.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, normed.shape[1:-1])
+        return found.squeeze(-1) if self.model.locate(site).axes[-1] == "d_mlp" else found
+
+    def _of_neurons(self, part: Part) -> Tensor:
+        """What each neuron's activation is multiplied by: n d."""
+        if part.site not in self._vectors:
+            module = self.model.module.get_submodule(self.model.locate(part.site).point.module)
+            weight = module.weight
+            assert isinstance(weight, Tensor)
+            self._vectors[part.site] = (weight if type(module).__name__ == "Conv1D" else weight.T).detach()
+        return self._vectors[part.site]
+
+    def _of_features(self, part: Part) -> Tensor:
+        """What each coordinate of a basis is multiplied by: f d; what it decodes nothing to belongs to the error."""
+        if part.site not in self._vectors:
+            basis = self.model.bases[part.site]
+            one = torch.eye(basis.size, device=self.model.device, dtype=self._dtype)
+            with torch.no_grad():
+                self._vectors[part.site] = basis.decode(one) - basis.decode(torch.zeros_like(one[:1]))
+        return self._vectors[part.site]
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.model.module.parameters()).dtype
+
+
+def _slices(parts: Sequence[Part]) -> list[slice]:
+    """Where the nodes of each part are among all."""
+    found, start = [], 0
+    for part in parts:
+        found.append(slice(start, start + len(part)))
+        start += len(part)
+    return found
