@@ -54,8 +54,8 @@ def transformer(
     return Architecture(
         family=family, law=law, sites={s.name: s for s in collected.specs}, unavailable=collected.missing, prefix=prefix, blocks=parts.blocks,
         embed=parts.table or parts.embed, embed_norm=parts.embed_norm, attn_norm=parts.attn_norm,
-        mlp_norm=parts.mlp_norm or (parts.attn_norm if law == "parallel" else ""), final=final, unembed=parts.unembed, softcap=softcap, logit_scale=logit_scale,
-        causal=causal, images=images, specials=len(parts.specials), fills_rows=fills_rows, kernel=kernel,
+        mlp_norm=parts.mlp_norm or (parts.attn_norm if law == "parallel" else ""), final=final, unembed=parts.unembed, softcap=softcap,
+        logit_scale=logit_scale, causal=causal, images=images, specials=len(parts.specials), fills_rows=fills_rows, kernel=kernel,
         call=kernel.call, settings=settings, **vars(sizes),
     )  # fmt: skip
 

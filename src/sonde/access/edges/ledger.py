@@ -129,7 +129,8 @@ class Ledger:
                 if self.spans is not None:
                     deltas = (deltas.unflatten(1, self.shape) * self.spans[span][None, ..., None]).flatten(1)
                 total = torch.addmm(total, weights.T.to(deltas.dtype), deltas)
-        return total.unflatten(1, self.shape)
+        found: Tensor = total.unflatten(1, self.shape)
+        return found
 
     def _deltas(self, m: int, amounts: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Carried less current of what was added so far, with how much of it each reader gets."""

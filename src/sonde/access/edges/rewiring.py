@@ -65,7 +65,9 @@ class Rewiring:
             self.tails = Tails(model, self.inputs, metric, needed(self.wiring))
             self.current = taken(self.wiring, self.tails.base)
         if carried.shape[0] != len(graph.sources) or carried.shape[-1] != model.d_model:
-            raise InputError(f"carried has the shape {tuple(carried.shape)}; give one value for each of the {len(graph.sources)} sources of the graph")
+            raise InputError(
+                f"carried has the shape {tuple(carried.shape)}; give one value for each of the {len(graph.sources)} sources of the graph"
+            )
         try:
             self.carried = carried.to(self.current).expand_as(self.current)
         except RuntimeError:
@@ -169,7 +171,8 @@ class Rewiring:
         bound = BOUND.get(self.current.dtype, BOUND_HALF) * max(1.0, float(run.logits.nan_to_num(0, 0, 0).abs().max()))
         if not torch.allclose(found, plain, rtol=0, atol=bound, equal_nan=True):
             raise SondeError(
-                f"edges ablated from their block on give {found.tolist()} where a whole forward gives {plain.tolist()}: please report this model family"
+                f"edges ablated from their block on give {found.tolist()} where a whole forward gives {plain.tolist()}: "
+                "please report this model family"
             )
         self.model.verified.add("edges")
 
@@ -189,7 +192,9 @@ class Rewiring:
         found = torch.zeros(self.graph.n_spans, *shape, dtype=torch.bool, device=self.current.device)
         for i, name in enumerate(self.graph.spans):
             if name != REST and (name not in given or len(given[name]) != shape[0]):
-                raise InputError(f"the graph has a span {name!r}, and the inputs name {', '.join(given) or 'none'} (one list of positions for each row)")
+                raise InputError(
+                    f"the graph has a span {name!r}, and the inputs name {', '.join(given) or 'none'} (one list of positions for each row)"
+                )
             for row, positions in enumerate(given.get(name, ())):
                 found[i, row, [rows.starts[row] + position % rows.lengths[row] for position in positions]] = True
         if (found.sum(0) > 1).any():
@@ -202,5 +207,3 @@ class Rewiring:
         """The first column at which some source carries something else."""
         changed = (self.carried != self.current).any(-1).any(0).any(0)
         return int(changed.int().argmax()) if changed.any() else 0
-
-

@@ -60,7 +60,9 @@ class Tails:
         if not self.replays:
             run = forward(self.model, self.inputs.repeat(masks), (), ledger.writes(), logits_for(self.metric))
             parts = [run.logits[m * batch : (m + 1) * batch] for m in range(masks)]
-            return torch.stack([measured(self.metric, Run({}, part, self.inputs, run.kernel, (), run.columns and run.columns[:batch])) for part in parts])
+            return torch.stack(
+                [measured(self.metric, Run({}, part, self.inputs, run.kernel, (), run.columns and run.columns[:batch])) for part in parts]
+            )
         if ledger.entry == self.depth:
             return self.read_out(ledger.logits_stream(self.recorded.hidden[self.depth][:, self.start :].repeat(masks, 1, 1)), self.start)
         return self._replayed(ledger.entry, masks, self.start, ledger.writes(), narrow=False)

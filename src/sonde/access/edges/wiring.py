@@ -85,7 +85,9 @@ class Wiring:
         spec = self.model.locate(site)
         module = self.model.module.get_submodule(spec.point.module)
         view = spec.view.view if isinstance(spec.view, Folded) else spec.view
-        return view.get(module(normed), Firing(module, normed, None, None))
+        # not the module itself, whose hooks are those of the forward that goes on
+        found: Tensor = view.get(module.forward(normed), Firing(module, normed, None, None))
+        return found
 
     def output_map(self, layer: int) -> Tensor:
         """What each head's mixed values are multiplied by: h e d."""
@@ -116,8 +118,10 @@ class Wiring:
             entries = [self.projected(site, one)[..., node, :] for one, node in zip(normed, index, strict=True)]
             return torch.stack(entries)
         weight, bias = known[0][index], known[1][index]
-        found = torch.baddbmm(bias[:, None], normed.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, normed.shape[1:-1])
-        return found.squeeze(-1) if self.model.locate(site).axes[-1] == "d_mlp" else found
+        found: Tensor = torch.baddbmm(bias[:, None], normed.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, normed.shape[1:-1])
+        if self.model.locate(site).axes[-1] == "d_mlp":
+            found = found.squeeze(-1)
+        return found
 
     def _of_neurons(self, part: Part) -> Tensor:
         """What each neuron's activation is multiplied by: n d."""
