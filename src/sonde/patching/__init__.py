@@ -2,6 +2,7 @@
 
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites, residual_sites
 from sonde.patching.components import Components, find_components
+from sonde.patching.mediation import Mediation, mediation
 from sonde.patching.path_results import PathResult
 from sonde.patching.paths import path_patching
 from sonde.patching.results import PatchResult
@@ -9,12 +10,14 @@ from sonde.patching.verification import Verification, nothing_found, verify
 
 __all__ = [
     "Components",
+    "Mediation",
     "PatchResult",
     "PathResult",
     "Verification",
     "activation_patching",
     "find_components",
     "head_sites",
+    "mediation",
     "mlp_sites",
     "nothing_found",
     "path_patching",

@@ -18,7 +18,7 @@ from typing import Literal
 from sonde.access import Edit, Model, Patch, Site
 from sonde.access.forward import logits_for
 from sonde.patching.replacing import replacing
-from sonde.patching.results import Direction, PatchResult
+from sonde.patching.results import Direction, PatchResult, grouped, named
 from sonde.results import InputError, Recipe
 from sonde.tasks import Ablation, Task
 from sonde.tasks.metrics import unit_of
@@ -64,9 +64,7 @@ def activation_patching(
     """
     if direction not in ("denoising", "noising"):
         raise InputError(f"direction={direction!r}: use 'denoising' (clean into corrupted) or 'noising' (corrupted into clean)")
-    groups = [[Site.parse(one)] if isinstance(one, str | Site) else [Site.parse(s) for s in one] for one in sites]
-    if not groups or not all(groups):
-        raise InputError("nothing to patch: give at least one site, and at least one in every group")
+    groups = grouped(sites)
     ablation = ablation.on(task)
     if direction == "denoising":
         refuse_choice(ablation, partners)
@@ -80,7 +78,7 @@ def activation_patching(
     sweep = model.sweep(target, edits, task.metric, batch_size, spans=task.spans)
     unpatched = task.metric(run).detach().cpu()
     clean, corrupt = (unpatched, sweep.base.cpu()) if direction == "denoising" else (sweep.base.cpu(), unpatched)
-    names = [" + ".join(str(site) for site in group) for group in groups]
+    names = named(groups)
     return PatchResult(
         direction=direction,
         sites=names,

@@ -1,5 +1,6 @@
 """What patching returns: the metric under each patch, beside both unpatched runs."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -7,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sonde.access import Site
 from sonde.evidence import bootstrap
 from sonde.results import Drawing, InputError, Result
 from sonde.results.drawing import bars, matrix
@@ -154,3 +156,16 @@ def short(site: str) -> str:
     if parts[0] == "blocks" and parts[2:] == ["mlp", "out"]:
         return f"MLP {parts[1]}"
     return site
+
+
+def grouped(sites: Iterable[str | Site | Sequence[str | Site]]) -> list[list[Site]]:
+    """What was given to be patched, as one list of sites per patch; raises `InputError` where there is nothing."""
+    groups = [[Site.parse(one)] if isinstance(one, str | Site) else [Site.parse(site) for site in one] for one in sites]
+    if not groups or not all(groups):
+        raise InputError("nothing to patch: give at least one site, and at least one in every group")
+    return groups
+
+
+def named(groups: Iterable[Sequence[Site]]) -> list[str]:
+    """The name of each patch; its sites stand in it with " + " between."""
+    return [" + ".join(str(site) for site in group) for group in groups]
