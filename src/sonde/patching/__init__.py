@@ -2,6 +2,7 @@
 
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites, residual_sites
 from sonde.patching.components import Components, find_components
+from sonde.patching.knockout import Knockout, attention_knockout
 from sonde.patching.mediation import Mediation, mediation
 from sonde.patching.path_results import PathResult
 from sonde.patching.paths import path_patching
@@ -10,11 +11,13 @@ from sonde.patching.verification import Verification, nothing_found, verify
 
 __all__ = [
     "Components",
+    "Knockout",
     "Mediation",
     "PatchResult",
     "PathResult",
     "Verification",
     "activation_patching",
+    "attention_knockout",
     "find_components",
     "head_sites",
     "mediation",
