@@ -18,8 +18,8 @@ def test_help_is_light():
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
 
 
-def test_transformers_is_imported_late():
-    code = "import sys, sonde.access, sonde.loading; sys.exit('transformers' in sys.modules)"
+def test_loading_a_specimen_imports_neither_transformers_nor_the_compiler():
+    code = "import sys, sonde; sonde.load('specimen:words'); sys.exit(not sys.modules.keys().isdisjoint(('transformers', 'torch._dynamo')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

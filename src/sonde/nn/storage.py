@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sonde.results import InputError, LoadError
 
@@ -77,7 +78,7 @@ def read(folder: str | Path, network: type[N], config: type[C], dtype: torch.dty
         weights = load_file(file)
     except (OSError, SafetensorError) as error:
         raise LoadError(f"cannot read the weights in {file} ({error}): save the model again with {network.__name__}.save") from error
-    with torch.device("meta"):
+    with torch.device("meta"), Unset():
         model = network(shape)
     try:
         model.load_stored({name: w.to(dtype) for name, w in weights.items()})
@@ -85,6 +86,20 @@ def read(folder: str | Path, network: type[N], config: type[C], dtype: torch.dty
         raise LoadError(f"{file}: {error}") from error
     model.eval()
     return model
+
+
+class Unset(TorchFunctionMode):
+    """While it is entered, networks are made without setting their weights first.
+
+    That saves more than the work: the first random weight on the device "meta" makes torch import its compiler, a few seconds long.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Leave out what sets a tensor, and do everything else."""
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
