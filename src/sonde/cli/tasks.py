@@ -3,9 +3,9 @@
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from sonde.cli.asking import add_task_options, opened_task
 from sonde.cli.printing import console, print_json
 
 COLOURS = ("cyan", "green", "magenta", "blue", "red")
@@ -34,12 +34,7 @@ def add(commands: Any) -> None:
     )
     for action, n in ((showing, 5), (checking, 64)):
         action.add_argument("task", metavar="NAME|FILE", help="a shipped task, a template (.yaml, .py: is run), or a file of examples")
-        action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
-        action.add_argument("-n", type=_count, default=n, metavar="N", help="how many examples (default: %(default)s)")
-        action.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
-        action.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first")
-        action.add_argument("--kind", metavar="NAME", help="a template's counterfactual, or what is read from a file that holds several things")
-        action.add_argument("--format", metavar="NAME", help="the format of a file of examples (default: told from its columns)")
+        add_task_options(action, n)
     for action, run in ((listing, _list), (writing, _new), (showing, _show), (checking, _check)):
         action.add_argument("--json", action="store_true", help="print JSON")
         action.set_defaults(run=run)
@@ -139,16 +134,9 @@ def _check(arguments: argparse.Namespace) -> int:
 def _opened(arguments: argparse.Namespace) -> tuple[Any, Any]:
     """The model and the task that are meant."""
     from sonde.loading import load
-    from sonde.tasks import TEMPLATES, read
-    from sonde.tasks import load as load_task
-    from sonde.tasks.own.loading import ENDINGS
 
     model = load(arguments.model)
-    path = Path(arguments.task).expanduser()
-    wanted = {"n": arguments.n, "seed": arguments.seed, "bos": arguments.bos}
-    if arguments.task not in TEMPLATES and path.suffix not in ENDINGS and path.exists():
-        return model, read(path, model, **wanted, format=arguments.format, variant=arguments.kind)
-    return model, load_task(arguments.task, model, **wanted, counterfactual=arguments.kind)
+    return model, opened_task(arguments, model)
 
 
 def _described(task: Any) -> dict[str, Any]:
@@ -175,9 +163,3 @@ def _figures(result: Any) -> list[dict[str, Any]]:
 
 def _few(texts: list[str]) -> str:
     return ", ".join(map(repr, texts[:4])) + (f" and {len(texts) - 4} more" if len(texts) > 4 else "")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of examples: give 1 or more")
-    return int(text)
