@@ -6,12 +6,17 @@ from sonde.results import Verdict
 from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import (
     Control,
+    Curve,
     Drawing,
+    Edge,
+    Node,
     Points,
     Series,
     attention,
     bars,
     beside,
+    circuit_graph,
+    circuit_pair,
     head_grid,
     lens,
     lines,
@@ -92,9 +97,31 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
         ),
         violins(title, unit, ["all", title, "same", "none"], [values, values[:2], values[:1] * 3, []], control=control, note=title),
         swap(title, labels, [(title, weights, labels[0]), (labels[0] + "2", [0.1] * len(labels), 0.5)]),
+        *circuits(labels, values, title, unit),
         verdicts(title, [Verdict(labels[0], title, 1.0, 0.5, (0.1, 0.9), 8, "greater", 0.3, title)], command=labels[0]),
         table(title, [title, unit], list(zip(labels, values, strict=True))),
         table(title, [title, unit], list(zip(labels, values, strict=True)), intervals=[(None, pair) for pair in around], best="lowest"),
+    ]
+
+
+def circuits(labels: list[str], values: list[float | None], title: str, unit: str) -> list[Drawing]:
+    """Nodes in rows of eight, each feeding the one above it; two inputs are shared."""
+    count = len(labels)
+    names = [f"{place}{label}" for place, label in enumerate(labels * 2)]
+    nodes = [
+        Node(name, (labels * 2)[place], place // 8, place % 8, (values * 2)[place], role=title if place % 3 else "", detail=title)
+        for place, name in enumerate(names)
+    ]
+    above = [place + 8 for place in range(2 * count - 8)]
+    edges = [Edge(names[place - 8], names[place], (values * 2)[place], ("", "q", title)[place % 3]) for place in above]
+    if len(above) > 4:
+        edges.append(Edge(names[0], names[8:12], 0.5, "k"))
+    rows = [(labels * 2)[row] for row in range((2 * count + 7) // 8)]
+    known = [value if value is None or abs(value) < 1e200 else None for value in values]  # a straight line between the largest floats overflows
+    curve = Curve(title, range(1, count + 1), known, known, known, control=Series(labels[0], known[::-1]))
+    return [
+        circuit_graph(title, unit, nodes, edges, rows=rows, order="given", curve=curve, note=title),
+        circuit_pair(title, unit, nodes, (title, edges[::2]), (labels[0] + "2", edges[1:]), rows=rows, note=title),
     ]
 
 

@@ -3,6 +3,8 @@
 import math
 import random
 
+from views.circuits import sample_circuit, sample_pair
+
 from sonde.results import Verdict
 from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import (
@@ -312,6 +314,26 @@ def sample_drawings() -> dict[str, Drawing]:
                 ("uniform", [0.1] * 10, "positive 0.913"),
             ],
         ),
+        "circuit": sample_circuit(),
+        "circuits": sample_pair(),
+        "faithfulness": lines(
+            "How many edges carry the answer?",
+            "faithfulness",
+            "edges",
+            [1, 2, 5, 10, 20, 50, 100, 1000],
+            [
+                Series(
+                    "EAP-IG",
+                    [0.02, 0.11, 0.3, 0.52, 0.71, 0.86, 0.94, 1.0],
+                    [0.0, 0.08, 0.24, 0.45, 0.64, 0.8, 0.9, 0.98],
+                    [0.05, 0.15, 0.36, 0.59, 0.78, 0.92, 0.98, 1.02],
+                )
+            ],
+            spacing="log",
+            control=Series(
+                "random circuits", [0.0, 0.0, 0.01, 0.01, 0.02, 0.04, 0.1, 0.9], [-0.02] * 7 + [0.8], [0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.96]
+            ),
+        ),
         "agreement": matrix(
             "Which methods agree?",
             "rank correlation",
@@ -405,6 +427,7 @@ def sample_document() -> Document:
                 [figures["verdicts"]],
             ),
             Section("deletion", "Is the explanation true?", "", [figures["deletion"], figures["agreement"], figures["calibration"]]),
+            Section("circuits", "Which circuit computes it?", "", [figures["circuit"], figures["faithfulness"], figures["circuits"]]),
             Section("lab", "Is attention an explanation?", "", [figures["plane"], figures["spread"], figures["swap"]]),
             Section("behaviour", "What does it know?", "", [figures["phenomena"]]),
             Section("pictures", "And in pictures?", "The same questions, of a model that sees.", [figures["pixels"], figures["cascade"]]),

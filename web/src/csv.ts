@@ -2,7 +2,7 @@
 
 import { Patterns } from "./patterns.ts";
 import { ValueMap } from "./pixels.ts";
-import type { Drawing, Entry, Packed, PackedMap } from "./types.ts";
+import type { Drawing, Entry, Packed, PackedMap, Series, Wiring } from "./types.ts";
 
 export function csv(drawing: Drawing): string {
   return rowsOf(drawing)
@@ -141,6 +141,23 @@ function rowsOf(drawing: Drawing): Entry[][] {
       );
       return [[row.name, col.name, "row", "column", value], ...maps];
     }
+    case "circuit_graph": {
+      const { scores, curve, attention } = drawing.data;
+      const unitOfScore = unit ? `score (${unit})` : "score";
+      const edges = [["sender", "receivers", "input", unitOfScore], ...wires(drawing.data).map((ends, edge) => [...ends, scores[edge] ?? null])];
+      const measures = curve ? [["edges", "measure", "value", "low", "high"], ...sized(curve, curve.sizes)] : [];
+      const random = curve?.control ? sized({ ...curve.control, name: `control: ${curve.control.name}` }, curve.sizes) : [];
+      return [...edges, ...measures, ...random, ...(attention ? weights(attention) : [])];
+    }
+    case "circuit_pair": {
+      const { names, sides, scores } = drawing.data;
+      const where = [`${names[0]} alone`, "both", `${names[1]} alone`];
+      const heads = ["sender", "receivers", "input", "in", ...names.map((name) => `${name}, score${unit ? ` (${unit})` : ""}`)];
+      return [
+        heads,
+        ...wires(drawing.data).map((ends, edge) => [...ends, where[sides[edge] ?? 1] ?? "", scores[0][edge] ?? null, scores[1][edge] ?? null]),
+      ];
+    }
     case "table": {
       const { columns, rows, intervals } = drawing.data;
       if (!intervals) return [columns, ...rows];
@@ -153,6 +170,19 @@ function rowsOf(drawing: Drawing): Entry[][] {
     case "beside":
       return drawing.data.parts.flatMap((part) => rowsOf(part.drawing).map((row) => [part.label, ...row]));
   }
+}
+
+/** For every edge the names at its ends, and the input that it feeds. */
+function wires({ nodes, inputs, senders, receivers }: Wiring): Entry[][] {
+  return senders.map((sender, edge) => {
+    const input = inputs[receivers[edge] ?? 0];
+    return [nodes.names[sender] ?? "", (input?.feeds ?? []).map((node) => nodes.names[node] ?? "").join("; "), input?.port ?? ""];
+  });
+}
+
+/** A measure at every size at which it was measured. */
+function sized({ name, values, low, high }: Series, sizes: number[]): Entry[][] {
+  return sizes.map((size, i) => [size, name, values[i] ?? null, low?.[i] ?? null, high?.[i] ?? null]);
 }
 
 /** Every value of a map. */

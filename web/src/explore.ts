@@ -22,6 +22,8 @@ export interface Stage {
   element: HTMLElement;
   rows: number;
   cols: number;
+  /** how many cells a row has, where rows differ */
+  width?(row: number): number;
   at(event: PointerEvent | MouseEvent): Cell | null;
   /** where a cell is in the window */
   box(cell: Cell): DOMRect;
@@ -136,7 +138,7 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
       : event.key === "Home"
         ? { ...current, col: 0 }
         : event.key === "End"
-          ? { ...current, col: stage.cols - 1 }
+          ? { ...current, col: (stage.width?.(current.row) ?? stage.cols) - 1 }
           : null;
     if (next) {
       if (same(next)) return; // at the edge the key is the page's
@@ -161,7 +163,8 @@ export function explore(figure: HTMLElement, stage: Stage, name: string): void {
 
 function moved(stage: Stage, from: Cell, [down, right]: [number, number]): Cell {
   const within = (place: number, count: number) => Math.min(count - 1, Math.max(0, place));
-  return { row: within(from.row + down, stage.rows), col: within(from.col + right, stage.cols) };
+  const row = within(from.row + down, stage.rows);
+  return { row, col: within(from.col + right, stage.width?.(row) ?? stage.cols) };
 }
 
 function reveal(stage: Stage, cell: Cell): void {

@@ -3,6 +3,7 @@
 import "./style/page.css";
 import "./style/drawing.css";
 import "./style/kinds.css";
+import "./style/circuits.css";
 import "./style/claim.css";
 import "./style/print.css";
 import { page } from "./page.ts";

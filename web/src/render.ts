@@ -4,6 +4,8 @@ import { h } from "./dom.ts";
 import { explore, type Stage } from "./explore.ts";
 import { drawAttention } from "./kinds/attention.ts";
 import { drawBars } from "./kinds/bars.ts";
+import { drawCircuitGraph } from "./kinds/circuit_graph.ts";
+import { drawCircuitPair } from "./kinds/circuit_pair.ts";
 import { drawBeside, drawTabs } from "./kinds/groups.ts";
 import { drawHeadGrid } from "./kinds/head_grid.ts";
 import { drawLens } from "./kinds/lens.ts";
@@ -86,10 +88,14 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
       return drawOverlay(host, drawing);
     case "overlays":
       return drawOverlays(host, drawing);
+    case "circuit_graph":
+      return drawCircuitGraph(host, drawing);
+    case "circuit_pair":
+      return drawCircuitPair(host, drawing);
     case "verdicts":
       return drawVerdicts(host, drawing);
     case "table":
-      return drawTable(host, drawing);
+      return void drawTable(host, drawing);
     case "tabs":
       return drawTabs(host, drawing, (element, part) => renderPart(element, part, drawing));
     case "beside":
@@ -119,6 +125,9 @@ function isEmpty(drawing: Drawing): boolean {
       return drawing.data.series.every(({ x }) => x.length === 0);
     case "overlay":
       return false;
+    case "circuit_graph":
+    case "circuit_pair":
+      return drawing.data.senders.length === 0;
     case "verdicts":
       return drawing.data.verdicts.length === 0;
     case "table":

@@ -6,6 +6,8 @@ export type Interval = [Value, Value] | null;
 export interface Axis {
   name: string;
   labels: string[];
+  /** how far along the axis each place is, from 0 to 1; evenly spaced where absent */
+  at?: number[];
 }
 
 export interface Colours {
@@ -153,6 +155,53 @@ export interface Overlays extends Common {
   legend: Colours;
 }
 
+/** Nodes in rows and columns, and edges from a node to an input that one or several nodes have. */
+export interface Wiring {
+  nodes: {
+    names: string[];
+    labels: string[];
+    rows: number[];
+    columns: number[];
+    values?: Value[];
+    roles?: { names: string[]; of: (number | null)[] };
+    details?: string[];
+  };
+  inputs: { port: string; feeds: number[] }[];
+  senders: number[];
+  receivers: number[];
+}
+
+export interface Curve extends Series {
+  sizes: number[];
+  control?: Series;
+}
+
+export interface CircuitGraph extends Common {
+  kind: "circuit_graph";
+  data: Wiring & {
+    scores: Value[];
+    total: number;
+    shown: number;
+    order: "size" | "given";
+    curve?: Curve;
+    attention?: Packed;
+  };
+  axes: { row: Axis };
+  legend: Colours;
+}
+
+export interface CircuitPair extends Common {
+  kind: "circuit_pair";
+  data: Wiring & {
+    names: [string, string];
+    /** 0: the first circuit alone has the edge; 1: both; 2: the second alone */
+    sides: (0 | 1 | 2)[];
+    counts: [number, number, number];
+    scores: [Value[], Value[]];
+  };
+  axes: { row: Axis };
+}
+
 export interface Points {
   name: string;
   x: Value[];
@@ -230,6 +279,8 @@ export type Drawing =
   | Swap
   | Overlay
   | Overlays
+  | CircuitGraph
+  | CircuitPair
   | Verdicts
   | Table
   | Group;

@@ -112,6 +112,8 @@ def _height(drawing: Drawing) -> int:
             lines = 15
         case "overlays":
             lines = 15 + 3 * len(drawing.axes["row"]["labels"])
+        case "circuit_graph" | "circuit_pair":
+            lines = 8 + 2 * len(drawing.axes["row"]["labels"])
         case "verdicts":
             lines = 8 + 2 * len(drawing.data["verdicts"])
         case "table":

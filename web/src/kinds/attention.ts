@@ -22,7 +22,7 @@ export function drawAttention(host: HTMLElement, { data, legend }: Attention): v
     const box = h("div", { class: "mini", "data-head": head }, canvas, h("div", { class: "name" }, visible(name)));
     return { canvas, box };
   });
-  const paintAll = () => minis.forEach(({ canvas }, head) => paint(canvas, head, patterns, data.tokens.length, legend));
+  const paintAll = () => minis.forEach(({ canvas }, head) => paintPattern(canvas, head, patterns, data.tokens.length, legend));
   const open = (head: number) => {
     minis.forEach(({ box }, place) => box.classList.toggle("chosen", place === head));
     show(head, data.details?.[head] ?? "");
@@ -102,13 +102,12 @@ function grouped(names: string[]): { name: string; heads: number[] }[] {
 }
 
 /** A small pattern: each of its cells shows the largest weight that it stands for. */
-function paint(canvas: HTMLCanvasElement, head: number, patterns: Patterns, size: number, legend: Colours): void {
+export function paintPattern(canvas: HTMLCanvasElement, head: number, patterns: Patterns, size: number, legend: Colours, named = paintOf(canvas)): void {
   const pool = Math.ceil(size / SHARPEST);
   const cells = Math.ceil(size / pool);
   const context = canvas.getContext("2d");
   canvas.width = canvas.height = cells * 4;
   if (!context) return;
-  const named = paintOf(canvas);
   const most = new Array<number>(cells * cells).fill(0);
   for (let query = 0; query < size; query++)
     patterns.row(head, query).forEach((weight, key) => {

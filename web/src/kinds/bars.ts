@@ -29,7 +29,7 @@ export function drawBars(host: HTMLElement, { data, control, legend, unit }: Bar
     return drawn;
   });
   const list = h("div", { class: "bars" }, ...rows, scale.foot());
-  host.append(list, ...limited(rows, MOST, "bars").buttons, trackKey(unit, legend.zero, control, data.intervals !== undefined, like));
+  host.append(list, limited(rows, MOST, "bars").button, trackKey(unit, legend.zero, control, data.intervals !== undefined, like));
   return {
     element: list,
     get rows() {

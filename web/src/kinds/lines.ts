@@ -28,20 +28,22 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
   const known = ends.filter((end) => end !== null);
   const y = scaleLinear([Math.min(0, ...known), Math.max(0, ...known)], [HEIGHT - BOTTOM, TOP]).nice(5);
   const ticks = y.ticks(5);
-  const x = scaleLinear([0, Math.max(1, labels.length - 1)], [0, 1]);
+  const at = axes.x.at ?? labels.map((_, i) => i / Math.max(1, labels.length - 1));
+  const scale = scaleLinear([0, 1], [0, 1]);
+  const x = (place: number) => scale(at[place] ?? 0);
   const plot = h("div", { class: "lines" });
   host.append(plot);
 
   drawToWidth(host, (width) => {
     const side = Math.min(width * 0.4, Math.max(...names.map((name) => Math.max(textWidth(name, FONT), 7.2 * name.length))) + 18);
     const left = Math.max(...tickLabels(ticks).map((label) => textWidth(label, FONT))) + 10;
-    x.range([left, Math.min(width, WIDEST) - side]);
+    scale.range([left, Math.min(width, WIDEST) - side]);
     plot.replaceChildren(picture(Math.min(width, WIDEST), side));
   });
 
   function picture(width: number, side: number): SVGElement {
     const drawing = svg("svg", { width, height: HEIGHT, "aria-hidden": "true" });
-    const [start = 0, end = 0] = x.range();
+    const [start = 0, end = 0] = scale.range();
     const heights = tickLabels(ticks);
     ticks.forEach((tick, place) => {
       drawing.append(svg("line", { x1: start, x2: end, y1: y(tick), y2: y(tick), class: tick === 0 ? "zero" : "grid" }));
@@ -52,9 +54,13 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     const marks = labels.map((label) => shortened(tokenText(label), 12));
     const widest = marks.reduce((most, name) => Math.max(most, textWidth(name, FONT)), 0);
     const every = Math.ceil(((widest + 8) * labels.length) / Math.max(1, end - start));
+    let free = -Infinity;
     marks.forEach((mark, place) => {
-      if (place % every === 0)
-        drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, mark));
+      const half = textWidth(mark, FONT) / 2;
+      const fits = axes.x.at ? x(place) - half >= free : place % every === 0;
+      if (!fits) return;
+      free = x(place) + half + 8;
+      drawing.append(svg("text", { x: x(place), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, mark));
     });
     drawing.append(
       svg(
@@ -135,8 +141,12 @@ export function drawLines(host: HTMLElement, { data, axes, control, unit }: Line
     cols: labels.length,
     columns: labels,
     at: (event) => {
-      const col = Math.round(x.invert(event.clientX - plot.getBoundingClientRect().left));
-      return col >= 0 && col < labels.length ? { row: 0, col } : null;
+      const across = event.clientX - plot.getBoundingClientRect().left;
+      const [start = 0, end = 0] = scale.range();
+      const reach = (end - start) / Math.max(1, labels.length - 1) / 2;
+      if (across < start - reach || across > end + reach) return null;
+      const away = at.map((_, place) => Math.abs(x(place) - across));
+      return { row: 0, col: away.indexOf(Math.min(...away)) };
     },
     box: ({ col }) => {
       const frame = plot.getBoundingClientRect();

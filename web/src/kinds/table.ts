@@ -8,7 +8,14 @@ import type { Entry, Table } from "../types.ts";
 
 const MOST = 40;
 
-export function drawTable(host: HTMLElement, { data }: Table): void {
+export interface Rows {
+  /** the rows as elements, in the order of the data */
+  all: HTMLTableRowElement[];
+  /** show only these */
+  keep(row: (row: number) => boolean): void;
+}
+
+export function drawTable(host: HTMLElement, { data }: Pick<Table, "data">, most = MOST): Rows {
   const columns = data.columns.map((_, col) => data.rows.map((row) => row[col] ?? null));
   const numeric = columns.map((column) => column.every((entry) => entry === null || typeof entry === "number"));
   const like = columns.map((column) => sharedSize(column.map((entry) => (typeof entry === "number" ? entry : null))));
@@ -25,10 +32,17 @@ export function drawTable(host: HTMLElement, { data }: Table): void {
       return h("td", side(row, col), value, between ?? null);
     });
   });
-  const rows = data.rows.map((_, row) => h("tr", {}, ...cells.map((column) => column[row] ?? "")));
+  const all = data.rows.map((_, row) => h("tr", {}, ...cells.map((column) => column[row] ?? "")));
+  const rows = [...all];
   const body = h("tbody", {}, ...rows);
-  const more = limited(rows, MOST, "rows");
+  const more = limited(rows, most, "rows");
   const order = rows.map((_, row) => row);
+  let kept: (row: number) => boolean = () => true;
+  const arrange = () => {
+    rows.splice(0, rows.length, ...order.flatMap((row) => (kept(row) && all[row]) || []));
+    body.replaceChildren(...rows);
+    more.again();
+  };
   const heads = data.columns.map((name, col) => {
     const words = proseText(name);
     const head = h("th", { scope: "col", class: numeric[col] ? "figure" : "" }, rows.length > 1 ? h("button", { type: "button" }, words) : words);
@@ -44,17 +58,21 @@ export function drawTable(host: HTMLElement, { data }: Table): void {
     if (next) heads[col]?.setAttribute("aria-sort", next as string);
     const sign = next === "descending" ? -1 : 1;
     order.sort((a, b) => (next ? compared(columns[col]?.[a] ?? null, columns[col]?.[b] ?? null, sign) || a - b : a - b));
-    const shown = cells[0]?.map((cell) => cell.parentElement as HTMLTableRowElement) ?? [];
-    rows.splice(0, rows.length, ...order.flatMap((row) => shown[row] ?? []));
-    body.append(...rows);
-    more.again();
+    arrange();
   };
   const table = h("table", {}, h("thead", {}, h("tr", {}, ...heads)), body);
   const words = [data.best && "bold with a line below: the best of its column", data.intervals && "small: interval"].filter(
     (word): word is string => typeof word === "string",
   );
-  host.append(h("div", { class: data.columns.length > 4 ? "table wide" : "table" }, table), ...more.buttons);
+  host.append(h("div", { class: data.columns.length > 4 ? "table wide" : "table" }, table), more.button);
   if (words.length) host.append(h("p", { class: "key" }, ...words.map((word) => h("span", {}, word))));
+  return {
+    all,
+    keep: (row) => {
+      kept = row;
+      arrange();
+    },
+  };
 }
 
 /** What is missing comes last in either order. */

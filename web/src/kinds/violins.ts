@@ -30,7 +30,7 @@ export function drawViolins(host: HTMLElement, { data, control, unit }: Violins)
   const few = data.violins.some(({ points }) => points.length > 0);
   host.append(
     list,
-    ...limited(rows, MOST, "violins").buttons,
+    limited(rows, MOST, "violins").button,
     trackKey(unit, "", control, false, like),
     h(
       "p",

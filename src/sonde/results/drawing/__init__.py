@@ -8,25 +8,32 @@ terminal. No drawing knows a method, and no method knows how a drawing looks. Nu
 from sonde.results.drawing.amounts import bars, lines, waterfall
 from sonde.results.drawing.base import Control, Drawing, DrawingError, Kind, Scale, Series
 from sonde.results.drawing.cells import lens, matrix, tokens
+from sonde.results.drawing.circuits import Curve, circuit_graph, circuit_pair
 from sonde.results.drawing.groups import beside, tabs
 from sonde.results.drawing.heads import attention, head_grid, unpacked
 from sonde.results.drawing.packing import unpacked_map
 from sonde.results.drawing.pictures import overlay, overlays
 from sonde.results.drawing.points import Points, scatter, violins
 from sonde.results.drawing.swaps import swap
+from sonde.results.drawing.wiring import Edge, Node
 from sonde.results.drawing.words import evidence, table, verdicts
 
 __all__ = [
     "Control",
+    "Curve",
     "Drawing",
     "DrawingError",
+    "Edge",
     "Kind",
+    "Node",
     "Points",
     "Scale",
     "Series",
     "attention",
     "bars",
     "beside",
+    "circuit_graph",
+    "circuit_pair",
     "evidence",
     "head_grid",
     "lens",

@@ -1,7 +1,9 @@
 """Drawings of amounts along an axis: ranked bars, a waterfall to a total, lines."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from sonde.results.drawing.base import Control, Drawing, Series, control_of, interval_of, named, series_of
@@ -107,6 +109,7 @@ def lines(
     x: Sequence[object],
     series: Sequence[Series],
     *,
+    spacing: Literal["even", "linear", "log"] = "even",
     control: Control | Series | None = None,
     note: str = "",
 ) -> Drawing:
@@ -116,14 +119,16 @@ def lines(
         title: the question the drawing answers.
         unit: the unit of the values.
         x_name: what the horizontal axis is ("layer").
-        x: its places, in order: evenly spaced labels.
+        x: its places, in order: labels, or numbers.
         series: at most eight.
+        spacing: how the places are spaced: evenly, as numbers, or as numbers on a log axis (a measure over the number of edges).
         control: the control for all series, drawn as a grey band: the same everywhere, or a series of its own (the random order of a
             deletion curve).
         note: one sentence under the drawing.
 
     Raises:
-        DrawingError: no series or more than eight, a length that does not fit `x`, an interval with one end, or a value that is no finite number.
+        DrawingError: no series or more than eight, a length that does not fit `x`, an interval with one end, a value that is no finite number,
+            or places that have no place in this spacing.
 
     >>> lines("Where does it arise?", "bits", "layer", [0, 1], [Series("KL", [3.0, 0.5])]).data["series"][0]["values"]
     [3.0, 0.5]
@@ -134,4 +139,21 @@ def lines(
             raise ValueError(f"{len(series)} series cannot be told apart; give between one and eight")
         drawn = series_of(control, len(places)) if isinstance(control, Series) else control_of(control)
         data = {"series": [series_of(one, len(places)) for one in series]}
-        return Drawing("lines", title, unit, data, {"x": {"name": x_name, "labels": places}}, control=drawn, note=note)
+        axis: dict[str, Any] = {"name": x_name, "labels": places}
+        if spacing != "even":
+            axis["at"] = _spaced(x, spacing)
+        return Drawing("lines", title, unit, data, {"x": axis}, control=drawn, note=note)
+
+
+def _spaced(x: Sequence[object], spacing: str) -> list[float]:
+    """How far along the axis each place is, from 0 for the first to 1 for the last."""
+    if spacing not in ("linear", "log"):
+        raise ValueError(f"spacing {spacing!r} is unknown; it is 'even', 'linear' or 'log'")
+    amounts: list[float] = nested("x", x, (None,), float)
+    if spacing == "log":
+        if lost := [amount for amount in amounts if not amount > 0]:
+            raise ValueError(f"x holds {lost[0]:g}, which has no place on a log axis; give numbers above zero")
+        amounts = [math.log(amount) for amount in amounts]
+    if not all(later > earlier for earlier, later in pairwise(amounts)) or not all(map(math.isfinite, amounts)):
+        raise ValueError(f"x is {list(x)}; give increasing numbers, or space them evenly")
+    return [(amount - amounts[0]) / ((amounts[-1] - amounts[0]) or 1.0) for amount in amounts]

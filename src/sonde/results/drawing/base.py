@@ -22,6 +22,8 @@ Kind = Literal[
     "swap",
     "overlay",
     "overlays",
+    "circuit_graph",
+    "circuit_pair",
     "verdicts",
     "table",
     "tabs",

@@ -53,7 +53,7 @@ def attention(
         if chosen not in range(len(heads)):
             raise ValueError(f"chosen {chosen!r} is no index of its {len(heads)} heads")
         by_head = items("patterns", patterns, len(heads))
-        data = _packed(tokens, heads, by_head, [chosen, *range(len(heads))])
+        data = packed_patterns(tokens, heads, by_head, [chosen, *range(len(heads))])
         if details is not None:
             words = dict(zip(heads, nested("details", details, (len(heads),), str), strict=True))
             data["details"] = [words[head] for head in data["heads"]]
@@ -111,7 +111,7 @@ def head_grid(
             found = {f"{layer}.{head}": pattern for layer, line in enumerate(cells) for head, pattern in enumerate(line) if pattern is not None}
             sizes = {f"{layer}.{head}": abs(value or 0.0) for layer, line in enumerate(data["values"]) for head, value in enumerate(line)}
             ranks = sorted(range(len(found)), key=lambda i: -sizes[list(found)[i]])
-            data["attention"] = _packed(tokens, list(found), list(found.values()), ranks)
+            data["attention"] = packed_patterns(tokens, list(found), list(found.values()), ranks)
     return Drawing("head_grid", title, unit, data, grid.axes, grid.legend, note=note)
 
 
@@ -126,7 +126,7 @@ def _weights(stored: Iterator[int], end: int, size: int) -> list[float]:
     return [round(next(stored) / _STEPS, 3) for _ in range(end)] + [0.0] * (size - end)
 
 
-def _packed(tokens: Sequence[str], heads: list[str], patterns: list[Any], ranks: Iterable[int]) -> dict[str, Any]:
+def packed_patterns(tokens: Sequence[str], heads: list[str], patterns: list[Any], ranks: Iterable[int]) -> dict[str, Any]:
     """Pack the heads that fit, first come first served in the order of `ranks`, and keep those in their own order."""
     if twice := repeated(heads):
         raise ValueError(f"two heads are called {twice[0]!r}")

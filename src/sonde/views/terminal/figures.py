@@ -11,6 +11,7 @@ from rich.text import Text
 from sonde.results.drawing import Drawing
 from sonde.views.terminal.amounts import bars, ends, lines, small_print, waterfall
 from sonde.views.terminal.cells import attention, lens, matrix, swap, tokens
+from sonde.views.terminal.circuits import circuit_graph, circuit_pair
 from sonde.views.terminal.ink import label, sentence
 from sonde.views.terminal.pictures import overlay, overlays
 from sonde.views.terminal.points import scatter, violins
@@ -111,6 +112,8 @@ _FIGURES: dict[str, Callable[[Drawing, int], RenderableType]] = {
     "head_grid": matrix,
     "overlay": overlay,
     "overlays": overlays,
+    "circuit_graph": circuit_graph,
+    "circuit_pair": circuit_pair,
     "verdicts": _verdicts,
     "table": _table,
     "tabs": _group,
