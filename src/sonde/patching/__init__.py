@@ -7,6 +7,8 @@ from sonde.patching.mediation import Mediation, mediation
 from sonde.patching.path_results import PathResult
 from sonde.patching.paths import path_patching
 from sonde.patching.results import PatchResult
+from sonde.patching.traces import Trace
+from sonde.patching.tracing import causal_tracing
 from sonde.patching.verification import Verification, nothing_found, verify
 
 __all__ = [
@@ -15,9 +17,11 @@ __all__ = [
     "Mediation",
     "PatchResult",
     "PathResult",
+    "Trace",
     "Verification",
     "activation_patching",
     "attention_knockout",
+    "causal_tracing",
     "find_components",
     "head_sites",
     "mediation",

@@ -121,8 +121,8 @@ class Task:
         """The same task asked by another metric.
 
         Arguments:
-            metric: a metric of these examples, in this order, or the name of one that the answers define: "logit_difference" or "log_probability"
-                of those that stand for all, "probability_difference", "cross_entropy", "rank" or "accuracy" of them all.
+            metric: a metric of these examples, in this order, or the name of one that the answers define: "logit_difference", "probability" or
+                "log_probability" of those that stand for all, "probability_difference", "cross_entropy", "rank" or "accuracy" of them all.
 
         Raises:
             InputError: an unknown name.

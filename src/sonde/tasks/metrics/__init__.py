@@ -12,11 +12,12 @@ from sonde.tasks.metrics.answers import Accuracy, CrossEntropy, ProbabilityDiffe
 from sonde.tasks.metrics.reference import KL
 from sonde.tasks.metrics.sequence import SequenceLogProbability
 from sonde.tasks.metrics.sets import Sets, first
-from sonde.tasks.metrics.tokens import Logit, LogitDifference, LogProbability
+from sonde.tasks.metrics.tokens import Logit, LogitDifference, LogProbability, Probability
 
 METRICS: Mapping[str, Callable[[Sets, Sets], Metric]] = {
     "logit_difference": lambda answers, wrongs: LogitDifference(first(answers), first(wrongs)),
     "probability_difference": ProbabilityDifference,
+    "probability": lambda answers, wrongs: Probability(first(answers)),
     "log_probability": lambda answers, wrongs: LogProbability(first(answers)),
     "cross_entropy": lambda answers, wrongs: CrossEntropy(answers),
     "rank": lambda answers, wrongs: Rank(answers),
@@ -43,6 +44,7 @@ __all__ = [
     "LogProbability",
     "Logit",
     "LogitDifference",
+    "Probability",
     "ProbabilityDifference",
     "Rank",
     "SequenceLogProbability",

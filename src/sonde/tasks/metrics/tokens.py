@@ -51,6 +51,16 @@ class Logit(_TokenMetric):
         return run.token_logits(ids_of(self.targets), self.pos)
 
 
+class Probability(_TokenMetric):
+    """The target's probability."""
+
+    unit: ClassVar[str] = "probability"
+    rows = None  # the normaliser needs them all
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        return _picked(run.logits_at(self.pos).softmax(-1), self.targets)
+
+
 class LogProbability(_TokenMetric):
     """The target's log-probability, in nats."""
 
