@@ -2,6 +2,7 @@
 
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites, residual_sites
 from sonde.patching.components import Components, find_components
+from sonde.patching.interchange import Interchange, interchange
 from sonde.patching.knockout import Knockout, attention_knockout
 from sonde.patching.mediation import Mediation, mediation
 from sonde.patching.path_results import PathResult
@@ -13,6 +14,7 @@ from sonde.patching.verification import Verification, nothing_found, verify
 
 __all__ = [
     "Components",
+    "Interchange",
     "Knockout",
     "Mediation",
     "PatchResult",
@@ -24,6 +26,7 @@ __all__ = [
     "causal_tracing",
     "find_components",
     "head_sites",
+    "interchange",
     "mediation",
     "mlp_sites",
     "nothing_found",
