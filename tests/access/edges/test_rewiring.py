@@ -14,7 +14,7 @@ from sonde.specimens import compiled
 from sonde.tasks import LogitDifference
 
 NORMED_AFTER = ("opt-post",)
-NORMED_OUTPUTS = ("gemma2", "gemma3", "gemma3-images", "olmo2", "olmo3")
+NORMED_OUTPUTS = ("gemma2", "olmo2")
 METRIC = LogitDifference([3, 4], [5, 6])
 
 
@@ -32,23 +32,28 @@ def plain(model: sonde.Model, ids: object, sender: torch.Tensor, receiver: str, 
     return metric(model.run(ids, edits=[sonde.Set(receiver, read)]))
 
 
-@pytest.mark.parametrize("family", [name for name in DECODERS if name not in NORMED_AFTER])
-def test_every_family_equals_two_hooked_forwards_for_each_edge(family):
+@pytest.mark.parametrize(
+    ("family", "attention"),
+    [*((name, "heads") for name in DECODERS if name not in NORMED_AFTER), *((name, "layers") for name in ("gpt2", "gpt_neox", *NORMED_OUTPUTS))],
+)
+def test_every_family_equals_two_hooked_forwards_for_each_edge(family, attention):
     model = sonde.load(build(family).double())
-    graph = Graph.of(model, attention="layers" if family in NORMED_OUTPUTS else "heads")
+    graph = Graph.of(model, attention=attention)
     clean, corrupt = rows(0), rows(1)
     corrupt[:, :2] = clean[:, :2]  # nothing differs in the first two columns
     rewiring = Rewiring(model, graph, clean, outputs(model, graph, corrupt).values, METRIC)
     found = dict(zip(map(tuple, graph.real.nonzero().tolist()), rewiring.effects(), strict=True))
+    # what a norm in single precision makes of the sum of the heads is not divided among them to double precision
+    within = {"rtol": 1e-4, "atol": 1e-5} if model.architecture.law == "sandwich" and attention == "heads" else {"rtol": 0, "atol": 1e-10}
     masks, expected = [], []
-    for (s, r), effect in itertools.islice(found.items(), None, None, 5):
+    for (s, r), effect in itertools.islice(found.items(), None, None, 11 if attention == "heads" else 1):
         wanted = plain(model, clean, rewiring.deltas[s], graph.receivers[r], METRIC) - rewiring.base
-        torch.testing.assert_close(effect, wanted, rtol=0, atol=1e-10)
+        torch.testing.assert_close(effect, wanted, **within)
         mask = graph.real.clone()
         mask[s, r] = False
         masks.append(mask)
         expected.append(wanted + rewiring.base)
-    torch.testing.assert_close(rewiring.values(torch.stack(masks)), torch.stack(expected), rtol=0, atol=1e-10)
+    torch.testing.assert_close(rewiring.values(torch.stack(masks)), torch.stack(expected), **within)
     assert torch.stack(list(found.values())).abs().max() > 1e-3
 
 
@@ -173,8 +178,6 @@ def test_features_and_their_error_add_up_to_their_component():
 def test_what_is_no_such_graph_is_refused():
     with pytest.raises(SiteUnavailable, match="every sum is normed before it goes on"):
         Graph.of(sonde.load(build("opt-post")))
-    with pytest.raises(SiteUnavailable, match="attention='layers'"):
-        Graph.of(sonde.load(build("gemma2")))
     with pytest.raises(SiteUnavailable, match="no known stack of blocks"):
         Graph.of(sonde.Model(torch.nn.Linear(2, 2)))
     model = sonde.load(build("gpt2"))

@@ -84,17 +84,17 @@ def _cases(rewiring: "Rewiring", part: Part, numbers: Tensor) -> Iterator[Case]:
             yield from ((int(numbers[s, s % p]), value) for s, value in zip(chunk, values, strict=True))
             continue
         read = wiring.projected(part.site, wiring.norm(part)(streams.flatten(0, 1)))
-        mixed = tails.attention(part.layer, part.site, read).unflatten(0, (-1, batch)) - tails.base[f"blocks.{part.layer}.attn.z"][None, :, start:]
-        out = tails.base[f"blocks.{part.layer}.attn.out"][:, start:]
+        z = tails.base[f"blocks.{part.layer}.attn.z"][:, start:]
+        mixed = tails.attention(part.layer, part.site, read).unflatten(0, (-1, batch)) - z
         weight = wiring.output_map(part.layer)
         shared = len(weight) // len(part)
         for node in range(len(part)):
             own = slice(node * shared, (node + 1) * shared)
-            moved = torch.einsum("cbphe,hed->cbpd", mixed[..., own, :], weight[own])
+            out = wiring.attended(part.layer, z, torch.einsum("cbphe,hed->cbpd", mixed[..., own, :], weight[own]))
             for i, s in enumerate(chunk):
                 number = int(numbers[s, node * p + s % p])
                 if number >= 0:
-                    yield number, out + moved[i]
+                    yield number, out[i]
 
 
 def _stream(rewiring: "Rewiring", part: Part) -> Tensor:

@@ -95,10 +95,10 @@ class Granularity:
         if self.embed == "split" and (arch.embed_norm or not self._embedding()):
             raise SiteUnavailable(f"the embeddings of this {arch.family} model are normed together, so they are no terms of a sum: use embed='joint'")
         if self.attention == "heads":
-            for i in range(arch.n_layers):
+            names = ("attn.q", "attn.z", "attn.post_norm.scale" if arch.law == "sandwich" else "attn.result")
+            for site in (f"blocks.{i}.{name}" for i in range(arch.n_layers) for name in names):
                 try:
-                    model.locate(f"blocks.{i}.attn.result")
-                    model.locate(f"blocks.{i}.attn.q")
+                    model.locate(site)
                 except SiteUnavailable as error:
                     raise SiteUnavailable(f"{error}; or take every attention layer as one node: attention='layers'") from None
         for i in self.neurons:

@@ -76,8 +76,8 @@ class Tails:
             values: case batch pos d, from `start` on.
         """
         start, last = self.start, layer == self.depth - 1
-        if last and self.sliced and self.columns is not None and len(set(self.columns)) == 1:
-            # of the last block nothing but the wanted column matters
+        if last and not site.endswith(".attn.in") and self.sliced and self.columns is not None and len(set(self.columns)) == 1:
+            # of what comes after the last attention nothing but the wanted column matters
             values, start = values[:, :, self.columns[0] - start :], self.columns[0]
         flat = values.flatten(0, 1)
         narrow = self.sliced and not last and self.columns is not None and len(set(self.columns)) == 1

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sonde.access.edges.graph import Graph, Part
 from sonde.access.edits.relevance import is_layer
 from sonde.access.modes import is_plain
-from sonde.access.views import Firing, Folded, HeadResults
+from sonde.access.views import Firing, Folded, HeadResults, NormScale, norm_scale
 
 if TYPE_CHECKING:
     from sonde.access.model import Model
@@ -39,7 +39,8 @@ class Wiring:
             value: what its site holds.
         """
         if part.kind == "head":
-            return torch.einsum("bphe,hed->hbpd", value, self.output_map(part.layer))
+            added = torch.einsum("bphe,hed->hbpd", value, self.output_map(part.layer))
+            return added if self.model.architecture.law != "sandwich" else added * self._gain(part.layer, value)
         if part.kind == "neuron":
             return torch.einsum("bpn,nd->nbpd", value, self._of_neurons(part))
         if part.kind == "feature":
@@ -89,11 +90,41 @@ class Wiring:
         found: Tensor = view.get(module.forward(normed), Firing(module, normed, None, None))
         return found
 
+    def attended(self, layer: int, value: Tensor, moved: Tensor) -> Tensor:
+        """What attention adds to the stream where the sum of its heads is moved, before any norm of it.
+
+        Arguments:
+            layer: the block.
+            value: what its heads mix, b p h e.
+            moved: how far their sum is moved, any b p d.
+        """
+        summed = self._summed(layer, value) + moved
+        return self._post_norm(layer)(summed) if self.model.architecture.law == "sandwich" else summed
+
     def output_map(self, layer: int) -> Tensor:
         """What each head's mixed values are multiplied by: h e d."""
-        spec = self.model.locate(f"blocks.{layer}.attn.result")
-        assert isinstance(spec.view, HeadResults)
-        return spec.view.weight(self.model.module.get_submodule(spec.point.module)).detach()
+        arch, module = self.model.architecture, self._output(layer)
+        return HeadResults(arch.n_heads, arch.d_head, type(module).__name__ == "Conv1D").weight(module).detach()
+
+    def _output(self, layer: int) -> nn.Module:
+        """The output projection of a block's attention."""
+        return self.model.module.get_submodule(self.model.locate(f"blocks.{layer}.attn.z").point.module)
+
+    def _summed(self, layer: int, value: Tensor) -> Tensor:
+        """The sum of what the heads of a block add, with its bias, before any norm of it: b p d."""
+        found: Tensor = self._output(layer).forward(value.flatten(-2).contiguous())
+        return found
+
+    def _post_norm(self, layer: int) -> nn.Module:
+        """The norm that attention's output goes through before it is added."""
+        return self.model.module.get_submodule(self.model.locate(f"blocks.{layer}.attn.post_norm.scale").point.module)
+
+    def _gain(self, layer: int, value: Tensor) -> Tensor:
+        """What that norm multiplies every head's part by, as its scale is in this run: b p d."""
+        norm, spec = self._post_norm(layer), self.model.locate(f"blocks.{layer}.attn.post_norm.scale")
+        assert isinstance(spec.view, NormScale) and isinstance(norm.weight, Tensor)
+        scale = norm_scale(norm, self._summed(layer, value))
+        return ((norm.weight.detach() + spec.view.offset) / scale.unsqueeze(-1)).to(value.dtype)
 
     def rows(self, site: str) -> tuple[Tensor, Tensor] | None:
         """The weights of a projection by node, n e d, and its biases, n e; `None` where it is no plain linear map."""
