@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from sonde.access.edges.graph import Part
+from sonde.access.engine.sweep import BOUND, BOUND_HALF
 from sonde.jobs import track
 
 if TYPE_CHECKING:
     from sonde.access.edges.rewiring import Rewiring
+
+MEET = "heads meet:"  # a model has shown that a head's query, key or value changes what others compare
 
 Case = tuple[int, Tensor]  # the edge's number, and the site's value under its ablation, b p d
 
@@ -32,20 +35,49 @@ def effects(rewiring: "Rewiring", wanted: Tensor, show: bool) -> Tensor:
         own = numbers[:, place.start * graph.n_spans : place.stop * graph.n_spans]
         if not (own >= 0).any():
             continue
-        if not tails.replays or part.kind == "neuron":
+        alone = f"{MEET} {part.kind}" in rewiring.model.verified
+        if not tails.replays or part.kind == "neuron" or alone:
             _by_masks(rewiring, own, place.start * graph.n_spans, found)
             continue
-        site = f"blocks.{part.layer}.attn.out" if part.kind in ("q", "k", "v") else part.site
-        size = tails.per_pass
-        waiting: list[Case] = []
-        for case in _cases(rewiring, part, own):
-            waiting.append(case)
-            if len(waiting) == size:
-                _settle(rewiring, part, site, waiting, found)
-                waiting = []
-        if waiting:
-            _settle(rewiring, part, site, waiting, found)
+        _by_cases(rewiring, part, own, found)
+        if part.kind in ("q", "k", "v") and not _confirmed(rewiring, part, own, place.start * graph.n_spans, found):
+            _by_masks(rewiring, own, place.start * graph.n_spans, found)
     return found
+
+
+def _by_cases(rewiring: "Rewiring", part: Part, numbers: Tensor, found: Tensor) -> None:
+    """All wanted edges into the nodes of a part, several in a pass."""
+    site = f"blocks.{part.layer}.attn.out" if part.kind in ("q", "k", "v") else part.site
+    waiting: list[Case] = []
+    for case in _cases(rewiring, part, numbers):
+        waiting.append(case)
+        if len(waiting) == rewiring.tails.per_pass:
+            _settle(rewiring, part, site, waiting, found)
+            waiting = []
+    if waiting:
+        _settle(rewiring, part, site, waiting, found)
+
+
+def _confirmed(rewiring: "Rewiring", part: Part, numbers: Tensor, first: int, found: Tensor) -> bool:
+    """Whether heads are computed each for itself, as far as the largest effect shows; asked once per model for queries, keys and values.
+
+    A norm over the queries of all heads together, as in OLMo 2, lets them meet.
+    """
+    done = f"heads by themselves: {part.kind}"
+    if done in rewiring.model.verified:
+        return True
+    places = (numbers >= 0).nonzero()
+    sizes = found[numbers[numbers >= 0]].abs().amax(1)
+    if not sizes.any():
+        return True  # nothing here to tell by
+    s, r = places[int(sizes.argmax())].tolist()
+    kept = rewiring.graph.real.clone()
+    kept[s, first + r] = False
+    plain = rewiring.values(kept[None])[0]
+    bound = BOUND.get(plain.dtype, BOUND_HALF) * max(1.0, float(plain.abs().max()))
+    agree = bool(((found[int(numbers[s, r])] + rewiring.base - plain).abs() <= bound).all())
+    rewiring.model.verified.add(done if agree else f"{MEET} {part.kind}")
+    return agree
 
 
 def _settle(rewiring: "Rewiring", part: Part, site: str, cases: list[Case], found: Tensor) -> None:
