@@ -2,6 +2,7 @@
 
 from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.basis import Basis
+from sonde.access.edges import Graph, Part
 from sonde.access.edits import (
     Add,
     Apply,
@@ -42,11 +43,13 @@ __all__ = [
     "Edit",
     "GradRule",
     "Gradients",
+    "Graph",
     "Identity",
     "Mean",
     "Metric",
     "Model",
     "Noise",
+    "Part",
     "Patch",
     "PerRow",
     "Plan",
