@@ -2,6 +2,7 @@
 
 from sonde.patching.activation import activation_patching, head_sites, mlp_sites, residual_sites
 from sonde.patching.components import Components, find_components
+from sonde.patching.edges import EdgeResult, edge_patching
 from sonde.patching.interchange import Interchange, interchange
 from sonde.patching.knockout import Knockout, attention_knockout
 from sonde.patching.mediation import Mediation, mediation
@@ -15,6 +16,7 @@ from sonde.patching.verification import Verification, nothing_found, verify
 __all__ = [
     "Components",
     "Interchange",
+    "EdgeResult",
     "Knockout",
     "Mediation",
     "PatchResult",
@@ -24,6 +26,7 @@ __all__ = [
     "activation_patching",
     "attention_knockout",
     "causal_tracing",
+    "edge_patching",
     "find_components",
     "head_sites",
     "interchange",

@@ -9,7 +9,8 @@ in which nothing else has changed (Wang et al. 2023; Goldowsky-Dill et al. 2023)
 So the change takes the paths from u to v that avoid f. With the heads frozen these are the direct one and all through MLPs, which count as a part of
 the way; with heads and MLPs frozen it is the direct path alone. A norm in front of the receivers is live unless it is frozen, too.
 
-The senders go through the model stacked along the batch; where the logits are the receiver, a sweep does it all.
+Receivers are written over: of two, one behind the other, the later does not hear what the earlier one makes of the change (`edge_patching` adds to
+what is there instead). The senders go through the model stacked along the batch; where the logits are the receiver, a sweep does it all.
 """
 
 from collections.abc import Iterable, Sequence
