@@ -6,6 +6,7 @@ from sonde.patching.edges import EdgeResult, edge_patching
 from sonde.patching.interchange import Interchange, interchange
 from sonde.patching.knockout import Knockout, attention_knockout
 from sonde.patching.mediation import Mediation, mediation
+from sonde.patching.optimal import OptimalConstant, optimal_constant
 from sonde.patching.path_results import PathResult
 from sonde.patching.paths import path_patching
 from sonde.patching.results import PatchResult
@@ -19,11 +20,13 @@ __all__ = [
     "EdgeResult",
     "Knockout",
     "Mediation",
+    "OptimalConstant",
     "PatchResult",
     "PathResult",
     "Trace",
     "Verification",
     "activation_patching",
+    "optimal_constant",
     "attention_knockout",
     "causal_tracing",
     "edge_patching",

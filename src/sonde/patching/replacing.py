@@ -37,11 +37,11 @@ def replacing(model: Model, task: Task, groups: Sequence[Group], ablation: Ablat
     if ablation.kind == "counterfactual":
         return [[Patch(site, run) for site in group] for group in groups], run
     source = run if partners is None else model.run(partners.corrupt, read=read, logits=False, spans=partners.spans)
-    values = {site: _written(source, site, ablation, alike=partners is not None) for group in groups for site in group}
+    values = {site: written(source, site, ablation, alike=partners is not None) for group in groups for site in group}
     return [[Set(site, values[site]) for site in group] for group in groups], run
 
 
-def _written(run: Run, site: Site, ablation: Ablation, alike: bool) -> Tensor:
+def written(run: Run, site: Site, ablation: Ablation, alike: bool) -> Tensor:
     """What an ablation writes at a site, example by example; once for all of them where they are alike."""
     chosen = dict(site.select)
     if "batch" in chosen:
