@@ -130,7 +130,7 @@ def test_results_are_kept(tmp_path):
     assert again.graph.hash == scores.graph.hash and torch.equal(again.values, scores.values) and again.conditions == scores.conditions
     found = Circuit.load(scores.top(10).save(tmp_path / "found"))
     assert found.edges == scores.top(10).edges and "10 strongest" in repr(found)
-    assert len(found.to_frame()) == found.n_edges and found.drawing().to_json()["kind"] == "table"
+    assert len(found.to_frame()) == found.n_edges and found.drawing().to_json()["kind"] == "circuit_graph"
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])

@@ -13,16 +13,13 @@ from torch import Tensor
 
 from sonde.access import Graph, Model
 from sonde.access.edges import Edge
-from sonde.circuits import documents
+from sonde.circuits import documents, pictures
 from sonde.circuits.conditions import Conditions
 from sonde.circuits.nodes import reached, shares
 from sonde.results import Drawing, InputError, Recipe, Result
-from sonde.results.drawing import table
 
 if TYPE_CHECKING:
     from polars import DataFrame
-
-SHOWN = 40  # edges in the table of a drawing
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,11 +150,8 @@ class Circuit(Result):
         return frame.sort(pl.col("score").abs(), descending=True, maintain_order=True)
 
     def drawing(self) -> Drawing:
-        """Its edges as a table, the strongest first."""
-        frame = self.to_frame()
-        left = f"; {len(frame) - SHOWN:,} more are not shown" if len(frame) > SHOWN else ""
-        note = f"{self.n_edges:,} of {self.graph.n_edges:,} edges, {self.method}{left}"
-        return table("Which edges are the circuit?", frame.columns, frame.head(SHOWN).rows(), note=note)
+        """Its edges between the components of the model, and the list of them."""
+        return pictures.drawn(self)
 
     def to_json(self, file: str | Path) -> Path:
         """Write the circuit as a readable file of names.
