@@ -48,7 +48,9 @@ def test_edges_come_by_size_and_keep_their_own_scores() -> None:
         ("embed", ["a"], "q"),
         ("a", ["m"], ""),
     ]
-    assert drawn(order="given").data["scores"] == [0.1, -3.0, None, 2.0, 0.5]
+    given = drawn(order="given").data
+    assert (given["scores"], given["order"]) == ([0.1, -3.0, None, 2.0, 0.5], "given")
+    assert drawn(EDGES[:2][::-1], order="given").data["order"] == "size"  # they were given by size
 
 
 @given(st.permutations(EDGES))

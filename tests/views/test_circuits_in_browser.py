@@ -219,6 +219,7 @@ def test_a_circuit_is_saved_as_it_is_seen_with_all_its_numbers(drawn, watched: W
         figure.get_by_role("button", name="Save as SVG").click()
     svg = picture.value.path().read_text(encoding="utf-8")
     assert svg.count("<path") >= 20
+    assert ">20</text>" in svg  # the number of edges that are seen
     assert svg.count("C", svg.index("<path")) < 479  # edges that are not seen are not in it
     with watched.page.expect_download() as numbers:
         figure.get_by_role("button", name="Save as CSV").click()

@@ -50,6 +50,11 @@ function copy(element: Element, frame: DOMRect, picture: SVGElement): void {
     return;
   }
   drawBox(style, x, y, box, picture);
+  if (element instanceof HTMLInputElement) {
+    // what is typed in a field stands at its right side
+    const place = { x: x + box.width - 8, y: y + box.height / 2, "text-anchor": "end", "dominant-baseline": "central" };
+    picture.append(svg("text", { ...place, "font-family": style.fontFamily, "font-size": style.fontSize, fill: plain(style.color) }, element.value));
+  }
   for (const child of element.childNodes) {
     if (child instanceof Element) copy(child, frame, picture);
     else if (child instanceof Text) drawText(child, style, frame, picture);

@@ -31,7 +31,7 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
   const { total, stored, curve, unit } = dial;
   const most = Math.max(total, curve?.sizes.at(-1) ?? 1, 2);
   const x = scaleLog([1, most], [0, 1]);
-  const slider = h("input", { type: "range", min: 0, max: STEPS, "aria-label": "Number of edges", class: "dial-slider" });
+  const slider = h("input", { type: "range", min: 0, max: STEPS, "aria-label": "Number of edges", class: "dial-slider unseen" });
   const count = h("input", { type: "number", min: 1, max: total, "aria-label": "Number of edges", class: "figure" });
   const least = h("input", { type: "number", min: 0, step: "any", "aria-label": `Smallest size of a score, ${visible(unit)}`, class: "figure" });
   const reading = h("output", { class: "dial-reading" });

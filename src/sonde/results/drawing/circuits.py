@@ -85,7 +85,7 @@ def circuit_graph(
         scores: list[float | None] = nested("the scores of the edges", [edge.score for edge in edges], (len(edges),), number)
         ranks = list(range(len(edges)))
         if order == "size":
-            ranks.sort(key=lambda i: (scores[i] is None, -abs(scores[i] or 0.0)))
+            ranks.sort(key=lambda i: _size(scores[i]), reverse=True)
         kept = ranks[:MOST_EDGES]
         if shown is not None and not 1 <= shown <= max(1, len(edges)):
             raise ValueError(f"shown is {shown!r}, and there are {len(edges)} edges")
@@ -93,7 +93,7 @@ def circuit_graph(
             "scores": [scores[i] for i in kept],
             "total": len(edges),
             "shown": min(_FEW, len(edges)) if shown is None else int(shown),
-            "order": order,
+            "order": "size" if _by_size([scores[i] for i in ranks]) else "given",
         }
         if curve is not None:
             data["curve"] = _curve(curve)
@@ -154,6 +154,16 @@ def circuit_pair(
             "scores": scores,
         }
         return Drawing("circuit_pair", title, unit, data, _axes(rows), note=note)
+
+
+def _size(score: float | None) -> float:
+    """What has no score comes after all others."""
+    return -1.0 if score is None else abs(score)
+
+
+def _by_size(scores: Sequence[float | None]) -> bool:
+    """Whether edges come by size, also where the caller has put them so: then a size tells which of them are seen."""
+    return all(_size(later) <= _size(earlier) for earlier, later in pairwise(scores))
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
