@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from circuit_pictures import circuit
 
 import sonde
 from sonde import views
@@ -50,6 +51,7 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
             "What does the answer add up from?", parts.unit, parts.names, parts.values.mean(1), total=float(parts.metric.mean())
         ),
         "audit": audited(),
+        "circuit": circuit(model),
         "suite": sonde.behaviour.suites.evaluate(model, "number_agreement").drawing(),
         "beside": drawing.beside("Do two methods agree?", [(name, method(model, one).drawing()) for name, method in methods.items()]),
     }

@@ -81,14 +81,14 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
     const now = measured(curve.sizes, curve, chosen);
     const control = curve.control && measured(curve.sizes, curve.control, chosen);
     const name = h("span", {}, ...prose(curve.name));
-    const like = largest(curve.values);
+    const like = 0.999 * largest(curve.values); // three decimals for a measure that ends at 1
     if (now.kind === "beyond") return [name, ` was not measured at ${chosen.toLocaleString("en")} edges, only at ${now.words}`];
     return [
       name,
-      h("b", { class: "figure" }, ` ${now.kind === "between" ? "≈ " : ""}${readable(now.value, { like })}`),
+      h("b", { class: "figure" }, ` ${now.kind === "between" ? "≈ " : ""}${written(now.value, like)}`),
       ends(now, like),
       now.kind === "between" ? `, interpolated between ${now.words}` : "",
-      ...(control && control.kind !== "beyond" ? [h("div", { class: "aside" }, ...prose(curve.control?.name ?? ""), ` ${readable(control.value, { like })}`, ends(control, like))] : []),
+      ...(control && control.kind !== "beyond" ? [h("div", { class: "aside" }, ...prose(curve.control?.name ?? ""), ` ${written(control.value, like)}`, ends(control, like))] : []),
     ];
   }
 
@@ -169,5 +169,10 @@ export function measured(sizes: number[], { values, low, high }: Series, size: n
 }
 
 function ends({ low, high }: Measured, like: number): string {
-  return low === null || high === null ? "" : ` (${readable(low, { like })} to ${readable(high, { like })})`;
+  return low === null || high === null ? "" : ` (${written(low, like)} to ${written(high, like)})`;
+}
+
+/** With as many decimals as the largest; what they don't show has no sign. */
+function written(value: Value, like: number): string {
+  return readable(value, { like }).replace(/^−(?=[0.]+$)/u, "");
 }
