@@ -4,6 +4,7 @@ Counted are the products of GPT-2 small: a product of (n, k) and (k, m) is 2 n k
 is left out: earlier positions of the last block but for their keys and values, and all but two rows of the unembedding.
 """
 
+from bench.subjects import edges as e
 from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
 QKV = 2 * D_MODEL * 3 * D_MODEL  # operations for one token
@@ -57,3 +58,25 @@ def integrated_gradients() -> int:
 def grad_heads() -> int:
     """One forward with logits at the last position, and as much again for the gradients of activations (none of weights)."""
     return 2 * (LAYERS * blocks(GRAD_POSITIONS) + UNEMBEDDING)
+
+
+def exact_edges() -> int:
+    """For each edge what comes after its receiver's input, from the first position on at which a pair differs: of a head its own query, key or
+    value and its share of the output, then the block's MLP; then all blocks above. What enters a head is projected once for all heads of a block."""
+    start, total = e.DIFFER[0], 0
+    for layer in range(LAYERS):
+        last = layer == LAYERS - 1
+        tokens = 1 if last else e.POSITIONS - start
+        above = 0 if last else (LAYERS - 2 - layer) * blocks(e.POSITIONS, start) + last_block(e.POSITIONS, start)
+        for receiver in range(layer * e.BLOCK, (layer + 1) * e.BLOCK):
+            head = receiver < (layer + 1) * e.BLOCK - 1
+            own = (e.POSITIONS - start) * 2 * D_MODEL * D_HEAD + tokens * 2 * D_HEAD * D_MODEL if head else 0
+            total += e.before(receiver) * (own + tokens * MLP + above)
+    return e.EXACT_PAIRS * total
+
+
+def circuit_eval() -> int:
+    """A forward of the partners, and one for each size; what every receiver reads: a product with each sender before it."""
+    whole = (LAYERS - 1) * blocks(e.POSITIONS) + last_block(e.POSITIONS)
+    edges = sum(e.before(receiver) for receiver in range(e.RECEIVERS))
+    return e.EVALUATED_PAIRS * ((len(e.SHARES) + 1) * whole + len(e.SHARES) * edges * 2 * D_MODEL * e.POSITIONS)

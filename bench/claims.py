@@ -40,6 +40,9 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         ratio = best["value"] / ours if best else 0.0
         text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
         found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
+    if job.above_mb:
+        above = rows["sonde"]["above_mb"]
+        found.append(Claim(f"peak memory at most {job.above_mb:g} MB above the loaded model", f"{above:+.0f} MB", above <= job.above_mb))
     if job.memory_mb:
         above = rows["sonde"]["peak_mb"] - rows["plain"]["peak_mb"]
         found.append(Claim(f"peak memory within {job.memory_mb:g} MB of the plain forward's", f"{above:+.0f} MB", above <= job.memory_mb))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
-PEERS = (*HANDLES, "captum", "inseq", "shap")
+PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit")
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -40,6 +40,7 @@ class Job:
         of_plain: the share of what `plain` costs that sonde may cost; 0 where nothing is claimed.
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
+        above_mb: how far it may lie above what is resident with the model loaded, MB.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Job:
     of_plain: float = 0.0
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
+    above_mb: float = 0.0
 
 
 JOBS = {
@@ -97,6 +99,14 @@ JOBS = {
         Job(
             "gradcam", "Grad-CAM of 64 pictures of 3 x 224 x 224 at the last maps, in the shape of SqueezeNet 1.0",
             ("plain", "sonde", "captum"), "grad_cam", 5, "plain", floor_of="plain", ahead=0.952,
+        ),
+        Job(
+            "exact-edges", "what the ablation of each of 32,491 edges alone does to the logit difference, 4 pairs of 15 tokens",
+            ("plain", "sonde", "auto-circuit"), "exact_edges", 1, "plain", flops=arithmetic.exact_edges(), at_most=1400,
+        ),
+        Job(
+            "circuit-eval", "the logit difference of circuits of 10 sizes, 32 to 32,491 edges, all others ablated, 2 pairs of 15 tokens",
+            ("plain", "sonde", "auto-circuit"), "circuit_eval", 5, "plain", flops=arithmetic.circuit_eval(), at_most=2.0,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

@@ -1,7 +1,8 @@
 """One job, by all its subjects, in turns: whatever the machine does meanwhile hits them alike.
 
 Each subject is set up, its numbers are compared with the plain ones, and only then it is timed. The figure of a row is the median of its repeats,
-the interval the least and the greatest of them; the peak of the memory is that of the first.
+the interval the least and the greatest of them, widened by the error of the
+sample where only a sample of a job is done; the peak of the memory is that of the first.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from bench.jobs import SUBJECTS, Job
 from bench.workers import Worker, worker
 
 AGREES = 3e-5  # another order of summation costs some 1e-6 here; the cells of a sweep lie 1e-4 to 1e-1 apart
+SPREADS = 1.96  # standard errors on both sides of what a sample tells
 
 
 @dataclass
@@ -124,16 +126,18 @@ def _compare(job: Job, one: _Taken, truth: Worker | None, file: Path) -> None:
 def _row(subject: str, one: _Taken, clock: str) -> dict[str, Any]:
     times = one.facts["times"]
     values = [costs[clock] * times for costs in one.costs]
+    spread = max(costs["spread_s"] for costs in one.costs) * SPREADS
     median = {name: statistics.median(costs[name] for costs in one.costs) for name in ("cpu_s", "wall_s")}
     return {
         "subject": subject,
         "version": one.facts["version"],
         "value": _digits(statistics.median(values)),
         "unit": "CPU s" if clock == "cpu_s" else "wall s",
-        "interval": [_digits(min(values)), _digits(max(values))],
+        "interval": [_digits(min(values) - spread), _digits(max(values) + spread)],
         "cpu_s": _digits(median["cpu_s"] * times),
         "wall_s": _digits(median["wall_s"] * times),
         "peak_mb": round(one.costs[0]["peak_mb"], 1),
+        "above_mb": round(one.costs[0]["above_mb"], 1),
         "repeats": len(values),
         "load": round(statistics.median(one.loads), 2),
         "difference": one.difference,

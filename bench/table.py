@@ -26,7 +26,8 @@ python -m bench run ID --quick    # few repeats, nothing kept
 - **Before it is timed** each subject's numbers are compared with those of hooks written by hand; *difference* is the largest one.
   A subject whose numbers are others is not timed.
 - **Time** is processor seconds, which other programs on the machine disturb little: the median over repeats that take turns, in brackets the
-  least and the greatest repeat. *Peak memory* is that of the whole process during the first repeat (resident, with weights and libraries).
+  least and the greatest repeat; where a sample of a job's cells stands for all, widened by 1.96 of the sample's standard errors. *Peak memory* is
+  that of the whole process during the first repeat (resident, with weights and libraries), in brackets what of it came with the job.
 - **The floor** of a job is the arithmetic that it cannot avoid (`bench/arithmetic.py`) at the rate of matrix products measured in the same
   run, or the bare forward.
 """
@@ -74,9 +75,10 @@ def _section(result: dict[str, Any]) -> str:
         low, high = row["interval"]
         times = "" if row["subject"].startswith("sonde") else f"{row['value'] / ours:.2f} x"
         difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
+        memory = f"{row['peak_mb']:.0f}" + (f" ({row['above_mb']:+.0f})" if "above_mb" in row else "")
         time = f"{row['value']:.3g} ({low:.3g} to {high:.3g})"
         lines.append(
-            f"| {row['subject']} | {row['version']} | {time} | {times} | {row['wall_s']:.3g} | {row['peak_mb']:.0f} | {difference} "
+            f"| {row['subject']} | {row['version']} | {time} | {times} | {row['wall_s']:.3g} | {memory} | {difference} "
             f"| {row['repeats']} | {row['load']:.1f} | {row['note']} |"
         )
     lines += [f"\nNot measured: {subject} ({reason})." for subject, reason in result["missing"].items()]

@@ -19,6 +19,7 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",
     "MPLBACKEND": "agg",
+    "PYTHONHASHSEED": "0",  # auto-circuit walks sets of strings
 }
 
 

@@ -9,7 +9,7 @@ Every line on standard input is a request, every line on standard output its rep
 | `{"do": "set up", "function": ..., "device": ..., "distribution": ...}` | `{"version": ..., "note": ..., "times": ..., "answers": ...}` |
 | `{"do": "answer", "file": ...}` | `{}`, with the numbers in that file |
 | `{"do": "compare", "file": ...}` | `{"difference": ..., "compared": ...}`: the largest difference from the numbers in that file |
-| `{"do": "run", "afresh": ...}` | `{"cpu_s": ..., "wall_s": ..., "peak_mb": ...}` of one repeat; `afresh` lets the peak begin anew |
+| `{"do": "run", "afresh": ...}` | what one repeat costs, see `bench.subjects.costs`; `afresh` lets the peak begin anew |
 | `{"do": "rate"}` | `{"gflop_per_s": ...}` |
 
 What goes wrong is replied as `{"error": ...}`.
@@ -21,7 +21,7 @@ import sys
 from importlib import import_module, metadata
 from typing import Any
 
-from bench.subjects.costs import gflop_per_s, timed
+from bench.subjects.costs import gflop_per_s, sampled, timed
 from bench.subjects.trial import Trial, nothing
 
 
@@ -44,6 +44,8 @@ class Worker:
         if do == "compare":
             return _compared(self._answer(), request["file"])
         if do == "run":
+            if self.trial.strata:
+                return sampled(self.trial.run, self.trial.strata, self.device)
             given = self._before()
             return timed(lambda: self.trial.run(*given), self.device, self.trial.children, request["afresh"])
         if do == "rate":
@@ -64,7 +66,7 @@ class Worker:
         return () if given is None else (given,)
 
     def _answer(self) -> dict[str, Any]:
-        found = self.trial.run(*self._before())
+        found = self.trial.checked() if self.trial.checked else self.trial.run(*self._before())
         assert self.trial.answer is not None
         return self.trial.answer(found)
 

@@ -5,11 +5,14 @@ import ctypes
 import gc
 import re
 import resource
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.subjects.trial import Stratum
 
 
 def timed(run: Callable[[], Any], device: str, children: bool, afresh: bool) -> dict[str, float]:
@@ -25,13 +28,44 @@ def timed(run: Callable[[], Any], device: str, children: bool, afresh: bool) -> 
     gc.collect()
     if afresh:
         _forget_peak(device)
+    before = _peak_mb(device, children)
+    result, cpu, wall = _clocked(run, device)
+    peak = _peak_mb(device, children)
+    del result  # lives until the peak was read
+    return {"cpu_s": cpu, "wall_s": wall, "spread_s": 0.0, "peak_mb": peak, "above_mb": peak - before}
+
+
+def sampled(run: Callable[[Any], Any], strata: Sequence[Stratum], device: str) -> dict[str, float]:
+    """Do some cells of each stratum, and tell what all of them would cost.
+
+    Arguments:
+        run: does one cell.
+        strata: the cells.
+        device: where it computes.
+
+    Returns:
+        as `timed`; `spread_s` is the standard error of the seconds that count on the device.
+    """
+    gc.collect()
+    _forget_peak(device)
+    before = _peak_mb(device, children=False)
+    total, variance = [0.0, 0.0], 0.0
+    for cells, of in strata:
+        costs = [_clocked(lambda cell=cell: run(cell), device)[1:] for cell in cells]
+        total = [sum_ + of * statistics.mean(column) for sum_, column in zip(total, zip(*costs, strict=True), strict=True)]
+        counting = [cost[device != "cpu"] for cost in costs]
+        variance += of**2 * statistics.variance(counting) / len(cells) * (1 - len(cells) / of) if 1 < len(cells) < of else 0.0
+    peak = _peak_mb(device, children=False)
+    return {"cpu_s": total[0], "wall_s": total[1], "spread_s": variance**0.5, "peak_mb": peak, "above_mb": peak - before}
+
+
+def _clocked(run: Callable[[], Any], device: str) -> tuple[Any, float, float]:
+    """What a call returns, its processor seconds and its wall seconds."""
     _wait(device)
     cpu, wall = _cpu_s(), time.perf_counter()
     result = run()
     _wait(device)
-    costs = {"cpu_s": _cpu_s() - cpu, "wall_s": time.perf_counter() - wall, "peak_mb": _peak_mb(device, children)}
-    del result  # lives until the peak was read
-    return costs
+    return result, _cpu_s() - cpu, time.perf_counter() - wall
 
 
 def gflop_per_s(device: str, seconds: float = 0.5) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 from bench.subjects import workload as w
 from bench.subjects.games import PLAYERS, QUICK, WHOLE, estimated
 from bench.subjects.processes import importing
+from bench.subjects.sonde_edges import circuit_eval as circuit_eval
+from bench.subjects.sonde_edges import exact_edges as exact_edges
 from bench.subjects.trial import Trial
 
 

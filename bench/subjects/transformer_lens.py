@@ -5,6 +5,7 @@ import functools
 import tempfile
 from typing import Any
 
+from bench.subjects import edges as e
 from bench.subjects import workload as w
 from bench.subjects.processes import importing
 from bench.subjects.trial import Trial
@@ -82,6 +83,39 @@ def grad_heads(device: str) -> Trial:
         return grads
 
     return Trial(run, lambda grads: {f"blocks.{i}": grad for i, grad in enumerate(reversed(grads))})
+
+
+def eap(device: str) -> Trial:
+    """`attribution_patch` of edges: it takes slopes in the corrupted run, so the two prompts of a pair change places; positions are added up."""
+    import torch
+    from transformer_lens.tools.analysis.attribution_patching import EdgeAttributionConfig, attribution_patch
+
+    bridge = _loaded(device, grad=True)
+    clean, corrupt = e.pairs(e.EAP_PAIRS, device)
+
+    def run() -> Any:
+        return attribution_patch(bridge, corrupt, clean, lambda logits: w.difference(logits)[0], EdgeAttributionConfig(granularity="edge"))
+
+    def answer(found: Any) -> dict[str, Any]:
+        scores = torch.zeros(e.SENDERS, e.RECEIVERS)
+        for (writer, reader), score in found.edge_scores.items():
+            scores[_sender(writer), _receiver(reader)] += score
+        return e.told(scores)
+
+    return Trial(run, answer, note="one pair at a time, an entry for each edge and position")
+
+
+def _sender(node: Any) -> int:
+    if node.kind == "embed":
+        return 0
+    return 1 + node.layer * (w.HEADS + 1) + (w.HEADS if node.kind == "mlp_out" else node.head)
+
+
+def _receiver(node: Any) -> int:
+    if node.kind == "logits":
+        return e.RECEIVERS - 1
+    kinds = ("q_input", "k_input", "v_input", "mlp_in")
+    return node.layer * e.BLOCK + kinds.index(node.kind) * w.HEADS + (node.head or 0)
 
 
 def sweep_residual(device: str) -> Trial:

@@ -2,11 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def nothing() -> None:
     """What comes before a repeat where nothing must."""
+
+
+class Stratum(NamedTuple):
+    """Cells of a job that are alike, some of which stand for all of them.
+
+    Arguments:
+        cells: those that are done.
+        of: how many there are, in cells of their size.
+    """
+
+    cells: tuple[Any, ...]
+    of: float
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,8 @@ class Trial:
         before: runs untimed before each repeat.
         times: how often the whole job holds what `run` does; the costs are multiplied by it.
         children: the work is done by other processes, whose memory counts.
+        strata: where only a sample is timed: `run` gets one cell and does that.
+        checked: does what is compared, where that is not what `run` does.
         note: what a reader of the table must know.
     """
 
@@ -27,4 +41,6 @@ class Trial:
     before: Callable[[], Any] = nothing
     times: int = 1
     children: bool = False
+    strata: tuple[Stratum, ...] = ()
+    checked: Callable[[], Any] | None = None
     note: str = ""

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.subjects.trial import Trial
+from bench.subjects.trial import Stratum, Trial
 
 
 def counting(device):
@@ -41,3 +41,13 @@ def other_numbers(device):
     import torch
 
     return Trial(lambda: torch.zeros(4), lambda found: {"c": found})
+
+
+def sampling(device):
+    """Cells that take no time, and are checked by another way."""
+    import torch
+
+    done = []
+    return Trial(
+        done.append, lambda found: {"a": torch.tensor(found)}, strata=(Stratum((1, 2), 20), Stratum((3,), 1)), checked=lambda: [0.0, 1, 2, 3]
+    )

@@ -1,6 +1,7 @@
 """Medians, intervals, scaling, who is missing and who is refused: with workers that reply what the test says."""
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ SCHEMA = json.loads((Path(bench.__file__).parent / "result.schema.json").read_te
 JOB = Job("fake", "do it", ("plain", "sonde", "nnsight", "pyvene"), "do", 3, "plain", flops=2 * 10**9, at_most=3, ahead=7, memory_mb=100)
 COSTS = {"plain": [9.0, 8.0, 10.0], "sonde": [2.0, 1.0, 6.0], "nnsight": [4.0, 5.0, 3.0], "pyvene": [7.0, 7.0, 7.0]}
 TIMES = {"nnsight": 4}
+SPREAD: dict[str, float] = {}
 
 
 class Fake:
@@ -39,7 +41,13 @@ class Fake:
             Path(file).touch()
         cost = next(self.costs) if do == "run" else 0.0
         replies = {
-            "run": {"cpu_s": cost, "wall_s": 2 * cost, "peak_mb": 500.0 if afresh else 900.0},
+            "run": {
+                "cpu_s": cost,
+                "wall_s": 2 * cost,
+                "spread_s": SPREAD.get(self.subject, 0.0),
+                "peak_mb": 500.0 if afresh else 900.0,
+                "above_mb": 250.0,
+            },
             "rate": {"gflop_per_s": 4.0},
             "compare": {"difference": self.difference},
         }
@@ -105,3 +113,17 @@ def test_claims(measured):
         ("the best peer takes at least 7 x as long", "3.5 x (pyvene)", False),
         ("peak memory within 100 MB of the plain forward's", "+0 MB", True),
     ]
+
+
+def test_a_sample_s_error_widens_the_interval(measured, monkeypatch):
+    monkeypatch.setitem(SPREAD, "sonde", 0.5)
+    result, _ = measured()
+    assert next(row["interval"] for row in result["rows"] if row["subject"] == "sonde") == pytest.approx([1 - 0.98, 6 + 0.98])
+
+
+def test_memory_above_the_loaded_model(measured):
+    result, _ = measured()
+    found = {claim.text: claim for claim in claims(dataclasses.replace(JOB, above_mb=200), result)}[
+        "peak memory at most 200 MB above the loaded model"
+    ]
+    assert (found.measured, found.holds) == ("+250 MB", False)

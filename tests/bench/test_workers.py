@@ -43,7 +43,7 @@ def test_a_process_answers(start):
     worker = start("counting")
     assert worker.receive() == {"version": pytest.__version__, "note": "cpu", "times": 3, "answers": False}
     costs = worker.ask(do="run", afresh=True)
-    assert set(costs) == {"cpu_s", "wall_s", "peak_mb"}
+    assert set(costs) == {"cpu_s", "wall_s", "spread_s", "peak_mb", "above_mb"}
     assert costs["cpu_s"] >= 0 and costs["wall_s"] > 0 and 1 < costs["peak_mb"] < 1000
 
 
@@ -77,6 +77,20 @@ def test_numbers_are_compared(tmp_path):
     assert answering("fewer_numbers")[0].reply({"do": "compare", "file": file}) == {"difference": 0.25, "compared": 1}
     with pytest.raises(ValueError, match="nothing to compare"):
         answering("other_numbers")[0].reply({"do": "compare", "file": file})
+
+
+def test_a_sample_stands_for_the_whole(tmp_path, monkeypatch):
+    """Three cells are done, and cost what 21 would; what is compared is asked for by itself."""
+    seconds = iter([0.0, 1.0, 1.0, 4.0, 4.0, 9.0])
+    monkeypatch.setattr("bench.subjects.costs._cpu_s", lambda: next(seconds))
+    worker, _ = answering("sampling")
+    costs = worker.reply({"do": "run", "afresh": False})
+    assert costs["cpu_s"] == 20 * 2 + 5
+    assert costs["spread_s"] == pytest.approx(20 * (2 / 2 * (1 - 2 / 20)) ** 0.5)
+    assert worker.trial.run.__self__ == [1, 2, 3]
+    file = str(tmp_path / "truth.safetensors")
+    answering("numbers")[0].reply({"do": "answer", "file": file})
+    assert worker.reply({"do": "compare", "file": file})["difference"] == 0
 
 
 def test_an_unknown_request_is_refused():
