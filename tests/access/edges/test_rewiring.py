@@ -240,6 +240,19 @@ def test_gradients_of_kept_amounts():
     assert (gradient[~graph.real] == 0).all()
 
 
+def test_gradients_where_every_edge_is_intact():
+    """The slopes there are those of edge attribution patching: no edge may be left out because nothing is ablated."""
+    model = sonde.load(build("gpt2").double())
+    graph = Graph.of(model)
+    rewiring = Rewiring(model, graph, rows(0), outputs(model, graph, rows(1)).values, METRIC)
+    kept = graph.real.double().requires_grad_()
+    (gradient,) = torch.autograd.grad(rewiring.soft(kept).sum(), kept)
+    masks = graph.real.double().repeat(graph.n_edges, 1, 1)
+    masks[(torch.arange(graph.n_edges), *graph.real.nonzero().T)] -= 1e-6
+    numeric = (rewiring.base - rewiring.values(masks)).sum(1) / 1e-6
+    torch.testing.assert_close(gradient[graph.real], numeric, rtol=1e-4, atol=1e-7)
+
+
 def test_gpt2_small_has_32491_edges():
     import transformers
 

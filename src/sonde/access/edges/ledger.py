@@ -142,8 +142,8 @@ class Ledger:
     def _book(self, i: int, value: Tensor) -> Tensor:
         """Note what the nodes of a part add."""
         part, own = self.wiring.graph.sending[i], self.wiring.sender_slices[i]
-        if not bool(self.ablated[:, own].any()):
-            return value  # nobody reads another value of it
+        if not self.graded and not bool(self.ablated[:, own].any()):
+            return value  # nobody reads another value of it; where all is intact there are slopes all the same
         deltas = (self.carried[own][:, None] - self.wiring.adds(part, value).unflatten(1, (self.masks, -1))).transpose(0, 1)
         if self.graded:
             self._parts.append((own, deltas.flatten(2)))
