@@ -8,6 +8,7 @@ from tiny_families import build
 import sonde
 from sonde.access import Graph
 from sonde.circuits import EdgeScores, rewire
+from sonde.circuits.rewire import COUNTERFACTUAL
 from sonde.results import Recipe
 from sonde.tasks import Ablation, Task
 
@@ -23,7 +24,7 @@ def words() -> tuple[sonde.Model, Graph, Task]:
     return model, Graph.of(model), of_one_length(sonde.tasks.load("agreement", model, n=48, seed=0)).with_metric("logit_difference")
 
 
-def exact(model: sonde.Model, graph: Graph, task: Task, ablation: Ablation = Ablation()) -> EdgeScores:
+def exact(model: sonde.Model, graph: Graph, task: Task, ablation: Ablation = COUNTERFACTUAL) -> EdgeScores:
     """The exact effect of every edge alone."""
     rewired = rewire(model, graph, task, ablation)
     return scored(model, graph, rewired.effects(), rewired.conditions)

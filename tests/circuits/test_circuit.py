@@ -102,7 +102,7 @@ def test_circuits_of_other_graphs_are_refused():
 
 
 def test_names_in_json_and_back(tmp_path):
-    model, graph, _ = words()
+    model, _, _ = words()
     found = words_scores().top(25)
     file = found.to_json(tmp_path / "found.json")
     again = Circuit.from_json(file, model)
@@ -120,7 +120,7 @@ def test_names_in_json_and_back(tmp_path):
         by_hand.write_text(text)
         with pytest.raises(LoadError, match=why):
             Circuit.from_json(by_hand, model)
-    with pytest.raises(LoadError, match="missing.json is no circuit in JSON"):
+    with pytest.raises(LoadError, match=r"missing\.json is no circuit in JSON"):
         Circuit.from_json(tmp_path / "missing.json", model)
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from circuits.examples import words, words_scores
+from circuits.examples import words_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,8 +91,8 @@ def test_what_was_not_scored_is_never_chosen():
 
 
 def test_scores_drawn_again():
-    model, graph, task = words()
     scores = words_scores()
+    graph = scores.graph
     draws = scores.resampled(400, seed=0)
     torch.testing.assert_close(draws.mean(0), scores.values, rtol=0, atol=0.05 * float(scores.values.abs().max()))
     effects = scores.per_example

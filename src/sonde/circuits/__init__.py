@@ -2,7 +2,53 @@
 
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.conditions import Conditions
+from sonde.circuits.evaluation import (
+    MIB_SIZES,
+    Completeness,
+    Evaluation,
+    FaithfulnessCurve,
+    Minimality,
+    RandomTest,
+    Recovery,
+    Stability,
+    completeness,
+    evaluate,
+    faithfulness,
+    faithfulness_curve,
+    minimality,
+    random_circuits,
+    random_test,
+    roc,
+    roc_of,
+    stability,
+    stability_of,
+)
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
 
-__all__ = ["Circuit", "Conditions", "EdgeScores", "Rewired", "rewire"]
+__all__ = [
+    "MIB_SIZES",
+    "Circuit",
+    "Completeness",
+    "Conditions",
+    "EdgeScores",
+    "Evaluation",
+    "FaithfulnessCurve",
+    "Minimality",
+    "RandomTest",
+    "Recovery",
+    "Rewired",
+    "Stability",
+    "completeness",
+    "evaluate",
+    "faithfulness",
+    "faithfulness_curve",
+    "minimality",
+    "random_circuits",
+    "random_test",
+    "rewire",
+    "roc",
+    "roc_of",
+    "stability",
+    "stability_of",
+]

@@ -16,7 +16,8 @@ from sonde.access.edges import Edge
 from sonde.circuits import documents, pictures
 from sonde.circuits.conditions import Conditions
 from sonde.circuits.nodes import reached, shares
-from sonde.results import Drawing, InputError, Recipe, Result
+from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.tasks import Ablation, Task
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -152,6 +153,27 @@ class Circuit(Result):
     def drawing(self) -> Drawing:
         """Its edges between the components of the model, and the list of them."""
         return pictures.drawn(self)
+
+    def check(self, model: Model, task: Task, ablation: Ablation | None = None, n_random: int = 20, seed: int = 0) -> list[Verdict]:  # type: ignore[override]
+        """Test on other examples than those of the search whether the circuit is enough, whether it is needed, and whether all of it matters.
+
+        Arguments:
+            model: the model that it was found in.
+            task: prompts that the search has not seen.
+            ablation: what the other edges carry; by default as in the search.
+            n_random: random circuits of the same size that it is compared with.
+            seed: of their draws.
+
+        Returns:
+            Three verdicts: sufficiency, necessity, minimality; not testable on examples that were searched on.
+
+        Raises:
+            CheckRefused: another model.
+        """
+        from sonde.circuits.evaluation import judged
+
+        self.refuse_other(model)
+        return judged(model, self, task, ablation, n_random, seed)
 
     def to_json(self, file: str | Path) -> Path:
         """Write the circuit as a readable file of names.

@@ -50,8 +50,8 @@ class Conditions:
         >>> import sonde
         >>> model = sonde.load("specimen:words")
         >>> task = sonde.tasks.load("agreement", model, n=4)
-        >>> print(Conditions.of(Graph.of(model), task, Ablation("zero")))
-        probability difference in probability on 4 examples of agreement; ablated: zero; joint embedding, heads with q, k and v, MLPs; all positions together
+        >>> str(Conditions.of(Graph.of(model), task, Ablation("zero")))
+        'probability difference in probability on 4 examples of agreement; ablated: zero; joint embedding, heads with q, k and v, MLPs; ...'
         """
         better: Literal["more", "less"] = "less" if sign_of(task.metric) < 0 else "more"
         return Conditions(

@@ -1,0 +1,100 @@
+"""Random circuits: what edges do that nobody searched for.
+
+Two kinds, which differ much. Random edges, each drawn by itself, hardly ever connect the embedding with the logits until they are a good part of all:
+beside them every circuit looks good. Connected circuits, made of random paths from the embedding to the logits (Shi et al. 2024), have as many edges
+that can matter as the circuit that they are compared with; they are the control here.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from sonde.access import Graph
+from sonde.circuits.nodes import reached
+from sonde.results import InputError, shown
+
+Draw = Literal["connected", "edges"]
+
+
+def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw = "connected") -> Bool[Tensor, "draw sender receiver"]:
+    """Random circuits of a size.
+
+    Arguments:
+        graph: of all edges.
+        size: edges of each.
+        n: how many circuits.
+        seed: of the draws.
+        kind: "connected": random paths from the embedding to the logits, filled up with edges between the nodes on them; "edges": edges drawn by
+            themselves.
+
+    Raises:
+        InputError: a size that the graph has not, or another kind.
+
+    >>> import sonde
+    >>> graph = Graph.of(sonde.load("specimen:words"))
+    >>> random_circuits(graph, size=40, n=3).sum((1, 2)).tolist()
+    [40, 40, 40]
+    """
+    if kind not in get_args(Draw):
+        raise InputError(f"kind={shown(kind)}: random circuits are of {' or '.join(map(repr, get_args(Draw)))}")
+    if not 0 <= size <= graph.n_edges:
+        raise InputError(f"size={size}: the graph has {graph.n_edges:,} edges")
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [_connected(graph, size, generator) if kind == "connected" else _chosen(graph.real, size, generator) for _ in range(n)]
+    return torch.stack(drawn) if drawn else torch.zeros(0, *graph.real.shape, dtype=torch.bool)
+
+
+def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Tensor, "edge 2"]]:
+    """Random paths from an embedding to the logits: at each node any later receiver, then any of the parts that it is an input of.
+
+    Arguments:
+        graph: of all edges.
+        n: how many paths.
+        generator: of the draws.
+
+    Returns:
+        The edges of each path, (sender, receiver).
+    """
+    starts = (graph.sender_layer < 0).nonzero()[:, 0]
+    here = starts[torch.randint(len(starts), (n,), generator=generator)]
+    ends = graph.receiver_layer == graph.receiver_layer.max()
+    steps, walking = [], torch.arange(n)
+    while len(walking):
+        readers = torch.multinomial(graph.real[here].float(), 1, generator=generator)[:, 0]
+        steps.append(torch.stack([walking, here, readers], 1))
+        on = ~ends[readers]
+        walking, readers = walking[on], readers[on]
+        here = torch.multinomial(graph.feeds[readers].float(), 1, generator=generator)[:, 0] if len(readers) else readers
+    edges = torch.cat(steps)
+    return [edges[edges[:, 0] == i, 1:] for i in range(n)]
+
+
+def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
+    mask = torch.zeros_like(graph.real)
+    missing, fruitless = size, 0
+    while missing and fruitless < 3:
+        before = missing
+        for path in random_path(graph, max(8, missing // 4), generator):
+            new = path[~mask[path[:, 0], path[:, 1]]]
+            if len(new) <= missing:
+                mask[new[:, 0], new[:, 1]] = True
+                missing -= len(new)
+        fruitless = fruitless + 1 if missing == before else 0
+    # what no further path fits into: edges between nodes that are on paths already
+    while missing:
+        open_ = graph.real & ~mask & reached(graph, mask)[:, None] & graph.live(mask)[1][None]
+        taken = min(missing, int(open_.sum()))
+        if not taken:
+            raise InputError(f"no connected circuit of {size} edges was found: it has room for {size - missing}; ask for another size")
+        mask |= _chosen(open_, taken, generator)
+        missing -= taken
+    return mask
+
+
+def _chosen(among: Tensor, k: int, generator: torch.Generator) -> Tensor:
+    places = among.flatten().nonzero()[:, 0]
+    mask = torch.zeros(among.numel(), dtype=torch.bool)
+    mask[places[torch.randperm(len(places), generator=generator)[:k]]] = True
+    return mask.view_as(among)
