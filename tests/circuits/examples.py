@@ -21,7 +21,7 @@ def of_one_length(task: Task) -> Task:
 @functools.cache
 def words() -> tuple[sonde.Model, Graph, Task]:
     model = sonde.load("specimen:words")
-    return model, Graph.of(model), of_one_length(sonde.tasks.load("agreement", model, n=48, seed=0)).with_metric("logit_difference")
+    return model, Graph.of(model), of_one_length(sonde.tasks.load("agreement", model, n=32, seed=0)).with_metric("logit_difference")
 
 
 def exact(model: sonde.Model, graph: Graph, task: Task, ablation: Ablation = COUNTERFACTUAL) -> EdgeScores:

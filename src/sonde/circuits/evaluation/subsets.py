@@ -133,7 +133,7 @@ def completeness(
         raise InputError(f"taken={shown(taken)}, n={shown(n)}: use 'sampled' or 'greedy', and at least one set")
     members, touched = _members(circuit, level)
     rewired = rewired_for(model, circuit.graph, task, ablation, circuit.conditions)
-    sets = [()] if taken == "greedy" else [(), *_sampled(len(members), n, seed)]
+    sets: list[tuple[int, ...]] = [()] if taken == "greedy" else [(), *_sampled(len(members), n, seed)]
     circuits, models, gap = _both_without(rewired, circuit, touched, sets)
     while taken == "greedy" and len(sets) <= min(n, len(members)):
         tried = [(*sets[-1], i) for i in range(len(members)) if i not in sets[-1]]
