@@ -24,6 +24,7 @@ from sonde.specimens.digits import held_out
 HERE = Path(__file__).parent / "images"
 PROMPT = "When Mary and John went to the shop, John gave a book to"
 WIDTH = 1080
+PLACES = ["France", "Italy", "Spain", "Egypt"]
 # the sections that the docs show by themselves
 SHOWN = ("attribution", "lens", "patching", "verification")
 
@@ -42,6 +43,7 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
         "integrated gradients": partial(sonde.attribution.integrated_gradients, baseline="pad"),
         "occlusion": partial(sonde.attribution.occlusion, baseline="pad"),
     }
+    senders = [*sonde.patching.head_sites(model), *sonde.patching.mlp_sites(model)]
     roles = {name: rows[0] for name, rows in one.spans.items() if name != "changed"}
     return {
         "roles": drawing.tokens("Which task is this?", "", tokens, None, roles=roles),
@@ -53,6 +55,8 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
         "audit": audited(),
         "circuit": circuit(model),
         "suite": sonde.behaviour.suites.evaluate(model, "number_agreement").drawing(),
+        "paths": sonde.patching.path_patching(model, many, senders, "blocks.3.attn.v[head=3]").drawing(8),
+        "trace": sonde.patching.causal_tracing(model, [f"The capital of {place} is" for place in PLACES], PLACES).drawing(),
         "beside": drawing.beside("Do two methods agree?", [(name, method(model, one).drawing()) for name, method in methods.items()]),
     }
 

@@ -74,7 +74,7 @@ class PathResult(Result):
         )
 
     def _into(self) -> str:
-        return "the logits" if self.receivers == ["logits"] else ", ".join(self.receivers)
+        return "the logits" if self.receivers == ["logits"] else ", ".join(map(short, self.receivers))
 
     def _note(self) -> str:
         n, gap = len(self.patches.clean), self.patches.gap

@@ -1,5 +1,6 @@
 """What patching returns: the metric under each patch, beside both unpatched runs."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -149,12 +150,16 @@ class PatchResult(Result):
 
 
 def short(site: str) -> str:
-    """A component's name for people: `blocks.2.attn.z[head=1]` is head 2.1, `blocks.0.mlp.out` is MLP 0."""
-    parts = site.split(".")
-    if parts[0] == "blocks" and parts[2] == "attn" and parts[3].startswith("z[head="):
-        return f"head {parts[1]}.{parts[3].removeprefix('z[head=').rstrip(']')}"
-    if parts[0] == "blocks" and parts[2:] == ["mlp", "out"]:
-        return f"MLP {parts[1]}"
+    """A place's name for people, where it has one; else the site.
+
+    >>> [short(site) for site in ("blocks.2.attn.z[head=1]", "blocks.2.attn.q[head=1]", "blocks.0.mlp.out", "blocks.0.mlp.in", "embed")]
+    ['head 2.1', 'q of head 2.1', 'MLP 0', 'input of MLP 0', 'embed']
+    """
+    if found := re.fullmatch(r"blocks\.(\d+)\.attn\.([qkvz])\[(kv_)?head=(\d+)\]", site):
+        layer, part, shared, head = found.groups()
+        return ("" if part == "z" else f"{part} of ") + f"{'key-value ' if shared else ''}head {layer}.{head}"
+    if found := re.fullmatch(r"blocks\.(\d+)\.mlp\.(in|out)", site):
+        return ("input of " if found[2] == "in" else "") + f"MLP {found[1]}"
     return site
 
 
