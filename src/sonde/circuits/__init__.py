@@ -1,5 +1,6 @@
 """Circuits: which edges of a model compute an answer, and whether that is true."""
 
+from sonde.circuits.acdc import Acdc, acdc
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.conditions import Conditions
 from sonde.circuits.evaluation import (
@@ -25,9 +26,11 @@ from sonde.circuits.evaluation import (
 )
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
+from sonde.circuits.visiting import visiting
 
 __all__ = [
     "MIB_SIZES",
+    "Acdc",
     "Circuit",
     "Completeness",
     "Conditions",
@@ -39,6 +42,7 @@ __all__ = [
     "Recovery",
     "Rewired",
     "Stability",
+    "acdc",
     "completeness",
     "evaluate",
     "faithfulness",
@@ -51,4 +55,5 @@ __all__ = [
     "roc_of",
     "stability",
     "stability_of",
+    "visiting",
 ]
