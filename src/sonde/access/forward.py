@@ -60,21 +60,32 @@ def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Seque
     return _finish(model, tape, inputs, output, logits, record, writes, was_training)
 
 
-def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site], writes: Sequence[Write]) -> Gradients:
+def gradients(
+    model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site], writes: Sequence[Write], read: Sequence[Site] = ()
+) -> Gradients:  # fmt: skip
     """Gradients of a metric with respect to the values at `sites`, as they are after `writes`.
 
     The weights are frozen for the call and the graph begins at the first of the sites, so neither weight gradients nor a graph below exist.
 
+    Arguments:
+        model, inputs, of: what is differentiated.
+        sites: with respect to what.
+        writes: what to write, in order.
+        read: further sites whose values are kept; no gradient is taken there.
+
     Raises:
         InputError: the metric is not one differentiable number per example, or depends on none of the sites.
     """
-    logits = logits_kept(model, logits_for(of), [*sites, *(w.site for w in writes)])
+    logits = logits_kept(model, logits_for(of), [*sites, *read, *(w.site for w in writes)])
     record = needs_recording(model, writes)
-    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, batch=inputs.batch)
+    # what is read beside the leaves may be overwritten in place before it is handed on
+    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, copy=bool(read), batch=inputs.batch)
     for write in writes:
         tape.write(write)
     for site in sites:
         tape.leaf(site)
+    for site in read:
+        tape.read(site)
     with evaluation(model.module) as was_training, frozen(model.module), torch.enable_grad():
         output = _call(model, tape, inputs, logits, record)
         run = _finish(model, tape, inputs, output, logits, record, writes, was_training)
@@ -94,7 +105,8 @@ def gradients(model: "Model", inputs: Inputs, of: Metric, sites: Sequence[Site],
             raise SiteUnavailable(
                 f"{model.name} overwrites in place what its own gradients need, so it has none; name sites after that, or change its code"
             ) from None
-    held, values = {}, {}
+    held = {}
+    values = {site: Held(seen.value.detach(), seen.axes, seen.weight, seen.of_tokens) for site, seen in tape.held.items()}
     for (site, leaf), grad in zip(tape.leaves.items(), grads, strict=True):
         # no path from the site to the metric: the gradient is zero, not missing
         held[site] = Held(torch.zeros_like(leaf.value) if grad is None else grad, leaf.axes, of_tokens=leaf.of_tokens)

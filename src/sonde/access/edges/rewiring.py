@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sonde.access.edges.exact import effects
-from sonde.access.edges.graph import REST, Graph
+from sonde.access.edges.graph import Graph
 from sonde.access.edges.ledger import Ledger
 from sonde.access.edges.outputs import needed, taken
+from sonde.access.edges.spans import span_masks
 from sonde.access.edges.tails import Tails
 from sonde.access.edges.wiring import Wiring
 from sonde.access.engine.costs import free_bytes
@@ -75,7 +76,7 @@ class Rewiring:
                 f"carried has the shape {tuple(carried.shape)}, and the outputs on these inputs {tuple(self.current.shape)}: the prompts and those "
                 "that the values come from must be as many, and of equal length"
             ) from None
-        self.spans = self._spans(spans or {})
+        self.spans = span_masks(graph, self.inputs, spans or {})
         self.tails.begin(self._first_change())
 
     @property
@@ -182,26 +183,6 @@ class Rewiring:
         one = self.current.numel() * self.current.element_size()
         room = free_bytes(self.model) // 2
         return max(1, (room if self.model.device.type == "cuda" else min(WORKING_SET, room)) // max(1, one))
-
-    def _spans(self, given: Mapping[str, Sequence[Sequence[int]]]) -> Tensor | None:
-        """The positions of each span, span b p; each position is in one of them."""
-        if not self.graph.spans:
-            return None
-        rows, shape = self.inputs.rows, self.current.shape[1:3]
-        assert rows is not None
-        found = torch.zeros(self.graph.n_spans, *shape, dtype=torch.bool, device=self.current.device)
-        for i, name in enumerate(self.graph.spans):
-            if name != REST and (name not in given or len(given[name]) != shape[0]):
-                raise InputError(
-                    f"the graph has a span {name!r}, and the inputs name {', '.join(given) or 'none'} (one list of positions for each row)"
-                )
-            for row, positions in enumerate(given.get(name, ())):
-                found[i, row, [rows.starts[row] + position % rows.lengths[row] for position in positions]] = True
-        if (found.sum(0) > 1).any():
-            raise InputError(f"the spans {', '.join(self.graph.spans)} overlap: a position belongs to one of them")
-        if REST in self.graph.spans:
-            found[self.graph.spans.index(REST)] |= ~found.any(0)
-        return found
 
     def _first_change(self) -> int:
         """The first column at which some source carries something else."""

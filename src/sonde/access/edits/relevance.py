@@ -123,11 +123,22 @@ class FrozenNorm(Backward):
         """The old value, with the gradient of the norm under a constant scale."""
         if not is_norm(place.module) or place.entering is None:
             raise EditError(f"{self}: needs the output of a LayerNorm or RMSNorm, and here is a {type(place.module).__name__}")
-        scale = norm_scale(place.module, place.entering)
-        bias = getattr(place.module, "bias", None)
-        centred = (old if bias is None else old - bias).detach()
-        # the norm's own gradient has the term - centred d(scale) / scale, which this takes away; the value is that of before
-        return old + centred * (scale / scale.detach() - 1).unsqueeze(-1).to(old.dtype)
+        return held_scale(place.module, place.entering, old)
+
+
+def held_scale(norm: nn.Module, entering: Tensor, out: Tensor) -> Tensor:
+    """A norm's output, with the gradient that it has under a constant scale.
+
+    Arguments:
+        norm: a LayerNorm or RMSNorm.
+        entering: what it was given.
+        out: its output.
+    """
+    scale = norm_scale(norm, entering)
+    bias = getattr(norm, "bias", None)
+    centred = (out if bias is None else out - bias).detach()
+    # the norm's own gradient has the term - centred d(scale) / scale, which this takes away; the value is that of before
+    return out + centred * (scale / scale.detach() - 1).unsqueeze(-1).to(out.dtype)
 
 
 def is_norm(module: nn.Module) -> bool:

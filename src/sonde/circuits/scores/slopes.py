@@ -1,0 +1,146 @@
+"""The slope of a metric along everything that a node reads: one forward and one backward for all of them.
+
+Gradients are taken where the nodes' own weights have been applied (queries, keys, values, what enters an MLP), so the model runs as it is; each is
+pulled back through the node's own rows of the weights W_v and its norm N to the residual stream x that the node reads:
+
+    dm/dx_v = (dN/dx)^T W_v^T dm/d(W_v N(x))
+
+Shape legend: n nodes of a part, b batch, p position, d d_model, e d_head.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sonde.access.edges import Part, Wiring
+from sonde.access.edges.outputs import needed, taken
+from sonde.access.edits import Edit
+from sonde.access.edits.relevance import held_scale
+from sonde.access.forward import Metric, frozen, gradients
+from sonde.access.inputs import Inputs
+from sonde.access.linearising import frozen_norms
+from sonde.access.sites import Site
+from sonde.access.writes import Write
+
+Norm = Literal["live", "frozen"]
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Gradients of a metric at the receivers of a graph, in one run.
+
+    Arguments:
+        wiring: the nodes.
+        norm: "live", or "frozen": what norms divide by is a constant.
+        gradients: by site, where the receivers have applied their weights.
+        streams: by site, the residual streams that they read.
+        metric: of each example.
+        outputs: what every source adds, source b p d; `None` where it was not asked for.
+    """
+
+    wiring: Wiring
+    norm: Norm
+    gradients: Mapping[str, Tensor]
+    streams: Mapping[str, Tensor]
+    metric: Tensor
+    outputs: Tensor | None
+
+    @staticmethod
+    def at(
+        wiring: Wiring, inputs: Inputs, metric: Metric, parts: Collection[Part], norm: Norm = "live", edits: Sequence[Edit] = (),
+        outputs: bool = False,
+    ) -> "Slopes":  # fmt: skip
+        """Run and differentiate once.
+
+        Arguments:
+            wiring: the nodes.
+            inputs: what is run.
+            metric: what is differentiated.
+            parts: the receivers that are wanted.
+            norm: "live", or "frozen": what norms divide by is a constant, on all of the way back.
+            edits: made first.
+            outputs: keep what every source adds.
+        """
+        sites = [Site(site) for part in parts for site in sites_of(wiring, part)]
+        streams = dict.fromkeys(stream_of(wiring, part) for part in parts if part.kind != "logits")
+        writes = [Write(edit.site, edit) for edit in (*edits, *(frozen_norms(wiring.model) if norm == "frozen" else ()))]
+        read = [*(needed(wiring) if outputs else ()), *map(Site, streams)]
+        found = gradients(wiring.model, inputs, metric, sites, writes, [site for site in dict.fromkeys(read) if site not in sites])
+        return Slopes(
+            wiring, norm, {str(site): found[site] for site in sites}, {site: found.values[site] for site in streams}, found.metric,
+            taken(wiring, found.run) if outputs else None,
+        )  # fmt: skip
+
+    def of(self, part: Part, nodes: range) -> Tensor:
+        """The gradient with respect to the stream that some nodes of a part read: n b p d.
+
+        Arguments:
+            part: of the receivers.
+            nodes: which of its nodes.
+        """
+        sites = sites_of(self.wiring, part)
+        if part.kind == "logits":
+            return self.gradients[sites[0]][None]
+        if part.kind in ("mlp", "attn"):
+            return self._through_norm(part, self.gradients[sites[0]][None])
+        back = torch.stack([self._through_rows(part, site, nodes) for site in sites]).sum(0)
+        return self._through_norm(part, back)
+
+    def _through_rows(self, part: Part, site: str, nodes: range) -> Tensor:
+        """From what a projection gives to what enters it, by nodes: n b p d."""
+        known = self.wiring.rows(site)
+        gradient = self.gradients[site]
+        gradient = gradient if gradient.ndim == 4 else gradient[..., None]
+        if known is not None:
+            rows = known[0][nodes.start : nodes.stop]
+            back = torch.bmm(gradient[:, :, nodes.start : nodes.stop].permute(2, 0, 1, 3).flatten(1, 2), rows)
+            return back.unflatten(1, gradient.shape[:2])
+        found = []
+        for node in nodes:  # an adapter: its own derivative for each node
+            alone = torch.zeros_like(gradient)
+            alone[:, :, node] = gradient[:, :, node]
+            found.append(self._through_projection(part, site, alone))
+        return torch.stack(found)
+
+    def _through_projection(self, part: Part, site: str, gradient: Tensor) -> Tensor:
+        with frozen(self.wiring.model.module), torch.enable_grad():
+            normed = self.wiring.norm(part).forward(self.streams[stream_of(self.wiring, part)]).detach().requires_grad_()
+            out = self.wiring.projected(site, normed)
+            return torch.autograd.grad(out, normed, gradient.view_as(out))[0]
+
+    def _through_norm(self, part: Part, gradients: Tensor) -> Tensor:
+        """From what a norm gives to what enters it: n b p d."""
+        module = self.wiring.norm(part)
+        if isinstance(module, torch.nn.Identity):
+            return gradients
+        stream = self.streams[stream_of(self.wiring, part)]
+        with frozen(self.wiring.model.module), torch.enable_grad():
+            x = stream.expand_as(gradients).clone().requires_grad_()
+            out = module.forward(x)
+            out = held_scale(module, x, out) if self.norm == "frozen" else out
+            return torch.autograd.grad(out, x, gradients)[0]
+
+
+def sites_of(wiring: Wiring, part: Part) -> list[str]:
+    """Where the nodes of a part have applied their weights.
+
+    Arguments:
+        wiring: the nodes.
+        part: of the receivers.
+    """
+    gate = part.site.replace(".pre", ".gate")
+    return [part.site, gate] if part.kind == "neuron" and gate in wiring.model.architecture.sites else [part.site]
+
+
+def stream_of(wiring: Wiring, part: Part) -> str:
+    """The residual stream that the nodes of a part read.
+
+    Arguments:
+        wiring: the nodes.
+        part: of the receivers, other than the logits.
+    """
+    after = part.kind in ("mlp", "neuron") and wiring.model.architecture.law != "parallel"
+    return f"blocks.{part.layer}.resid_mid" if after else f"blocks.{part.layer}.resid_pre"
