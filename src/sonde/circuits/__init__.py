@@ -26,10 +26,10 @@ from sonde.circuits.evaluation import (
 )
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
+from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations
 from sonde.circuits.visiting import visiting
 
 __all__ = [
-    "MIB_SIZES",
     "Acdc",
     "Circuit",
     "Completeness",
@@ -37,13 +37,18 @@ __all__ = [
     "EdgeScores",
     "Evaluation",
     "FaithfulnessCurve",
+    "MIB_SIZES",
     "Minimality",
     "RandomTest",
     "Recovery",
     "Rewired",
     "Stability",
     "acdc",
+    "clean_corrupted",
     "completeness",
+    "eap",
+    "eap_ig",
+    "eap_ig_activations",
     "evaluate",
     "faithfulness",
     "faithfulness_curve",

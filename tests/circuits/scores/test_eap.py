@@ -14,7 +14,6 @@ from sonde.tasks import KL, Ablation, LogitDifference, Task
 
 NORMED_AFTER = ("opt-post",)
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # norms of Llama and its kin compute in single precision
-NORMED_OUTPUTS = ("gemma2", "gemma3", "gemma3-images", "olmo2", "olmo3")
 
 
 def task_of(clean: object, corrupt: object, spans: dict | None = None) -> Task:
@@ -43,7 +42,7 @@ def by_soft(model: sonde.Model, graph: Graph, task: Task, carried: torch.Tensor,
 @pytest.mark.parametrize("family", [name for name in DECODERS if name not in NORMED_AFTER])
 def test_every_family_has_the_slopes_of_edges_kept_in_part(family):
     model = sonde.load(build(family).double())
-    graph = Graph.of(model, attention="layers" if family in NORMED_OUTPUTS else "heads")
+    graph = Graph.of(model)
     task = task_of(ids(0), ids(1))
     expected = by_soft(model, graph, task, outputs(model, graph, task.corrupt).values)
     found = eap(model, task, graph)

@@ -6,8 +6,8 @@
     clean_corrupted      their mean over the clean run and that of the counterfactuals
 
 Slopes on the way are taken at midpoints, at (j + 1/2) / n of the way: the sum over the embedding's edges then reaches the metric's difference in few
-steps. A saturated part has no slope in the clean run, and a divergence from the clean prediction none at all: `eap` gives zero where `eap_ig` does not.
-None of them is the exact effect of an edge, which `exact_edges` gives.
+steps. A saturated part has no slope in the clean run, and a divergence from the clean prediction none at all: there `eap` gives zero, `eap_ig` does
+not. None of them is the exact effect of an edge, which `exact_edges` gives.
 """
 
 from collections.abc import Mapping

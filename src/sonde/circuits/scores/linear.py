@@ -152,7 +152,9 @@ class _Asked:
 
 def _outputs(wiring: Wiring, inputs: Inputs) -> Tensor:
     """What every source adds: source b p d."""
-    return taken(wiring, forward(wiring.model, inputs, needed(wiring), (), logits=False))
+    run = forward(wiring.model, inputs, needed(wiring), (), logits=False)
+    with torch.no_grad():
+        return taken(wiring, run)
 
 
 def added_at(part: Part) -> str:

@@ -69,9 +69,10 @@ class Slopes:
         writes = [Write(edit.site, edit) for edit in (*edits, *(frozen_norms(wiring.model) if norm == "frozen" else ()))]
         read = [*(needed(wiring) if outputs else ()), *map(Site, streams)]
         found = gradients(wiring.model, inputs, metric, sites, writes, [site for site in dict.fromkeys(read) if site not in sites])
+        with torch.no_grad():
+            added = taken(wiring, found.run) if outputs else None
         return Slopes(
-            wiring, norm, {str(site): found[site] for site in sites}, {site: found.values[site] for site in streams}, found.metric,
-            taken(wiring, found.run) if outputs else None,
+            wiring, norm, {str(site): found[site] for site in sites}, {site: found.values[site] for site in streams}, found.metric, added
         )  # fmt: skip
 
     def of(self, part: Part, nodes: range) -> Tensor:
