@@ -134,7 +134,9 @@ class _Asked:
         size = max(1, PULLED // deltas[0].numel())
         for start in range(0, len(part), size):
             nodes = range(start, min(start + size, len(part)))
-            slopes = sum(weight * run.of(part, nodes) for weight, run in zip(leg.weights, runs, strict=True))
+            slopes = runs[0].of(part, nodes) * leg.weights[0]
+            for weight, run in zip(leg.weights[1:], runs[1:], strict=True):
+                slopes = slopes.add_(run.of(part, nodes), alpha=weight)
             for k in range(graph.n_spans):
                 there = slopes if spans is None else slopes * spans[k][..., None]
                 scores = torch.bmm(deltas[own].flatten(2).transpose(0, 1), there.flatten(2).permute(1, 2, 0))
