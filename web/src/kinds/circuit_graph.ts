@@ -126,9 +126,16 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
     };
   }
 
+  function said(target: Target): string {
+    if ("edge" in target) return scores[target.edge] === null ? "" : amount(scores[target.edge] ?? null);
+    const role = nodes.roles?.names[nodes.roles.of[target.node] ?? -1];
+    const effect = nodes.values?.[target.node] ?? null;
+    return [role && visible(role), effect !== null && `effect ${amount(effect)}`].filter(Boolean).join(", ");
+  }
+
   function changed(): void {
     const target = picture.kept()?.target;
-    kept.replaceChildren(...[keptWords(data, picture)].filter((words) => words !== null));
+    kept.replaceChildren(...[keptWords(data, picture, said)].filter((words) => words !== null));
     if (target && "node" in target && head) head(target.node);
     else pattern.hidden = true;
     table.renew();

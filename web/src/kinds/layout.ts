@@ -46,7 +46,7 @@ export function layout({ nodes, inputs }: Wiring, axis: Axis, width: number): La
   const scale = dense ? SMALL / 11 : 1;
   const padding = dense ? 5 : 12;
   // a column is as wide as the names of heads need, or else the picture scrolls; longer names are cut
-  const narrowest = Math.min(60, scale * usual(widths) + padding + 1);
+  const narrowest = Math.min(60, scale * usual(widths) + padding + 4);
   const column = Math.min(WIDE, Math.max(narrowest, room));
   const rows = axis.labels.length;
   const step = Math.min(62, Math.max(36, TALL / Math.max(1, rows)));

@@ -265,14 +265,15 @@ export function arrange(parts: HTMLElement, picture: Picture): void {
 }
 
 /** What is kept, in words, with a button that lets go of it. */
-export function keptWords(wiring: Wiring, picture: Picture): HTMLElement | null {
+export function keptWords(wiring: Wiring, picture: Picture, said: (target: Target) => string = () => ""): HTMLElement | null {
   const kept = picture.kept();
   if (!kept) return null;
   const name = "edge" in kept.target ? edgeWords(wiring, kept.target.edge) : visible(wiring.nodes.labels[kept.target.node] ?? "");
   const button = h("button", { type: "button", class: "unseen" }, "let go");
   button.addEventListener("click", () => picture.pin(null));
   const [count, all] = [kept.edges.size, picture.shown().length];
-  return h("p", {}, h("b", {}, name), ` is kept: ${count} of the ${all} edges that are seen lie on paths through it. `, button);
+  const more = said(kept.target);
+  return h("p", {}, h("b", {}, name), more && ` (${more})`, ` is kept: ${count} of the ${all} edges that are seen lie on paths through it. `, button);
 }
 
 export function same(one: Target, other: Target): boolean {
