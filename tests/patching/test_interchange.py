@@ -51,8 +51,8 @@ def test_the_whole_space_is_activation_patching(make):
     model = make()
     text = "The keys on the cabinet" if make is words else "When Lily and Tom went to the park, Tom gave a ball to"
     pair = sonde.tasks.counterfactuals(text, model).best.pair
-    task = sonde.tasks.siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=6)
-    for site in ("blocks.1.resid_pre", "blocks.0.mlp.out[pos=-1]", "blocks.1.attn.z[head=1]"):
+    task = sonde.tasks.siblings(pair.clean, pair.corrupt, pair.target, pair.foil, model, n=4)
+    for site in ("blocks.1.resid_pre[pos=-1]", "blocks.1.attn.z[head=1]"):
         result = interchange(model, task, site, draws=2)
         patched = activation_patching(model, task, [site], "noising").values[0]
         turned = interchange(model, task, site, Subspace.random(result.width, result.width), draws=2)

@@ -94,9 +94,9 @@ def test_the_planted_looks_carry_the_answer(seed):
 @pytest.mark.parametrize("control", ["distance", "keys"])
 def test_the_planted_look_holds_and_an_idle_one_does_not(control):
     model, _ = planted(0)
-    result = attention_knockout(model, family(model), [(-1, 3), (3, 2), (5, 4)])
-    fresh = family(model, n=24).select(range(12, 24))
-    verdicts = result.check(model, fresh, control=control)
+    task = family(model, n=20)
+    result, fresh = attention_knockout(model, task.select(range(4)), [(-1, 3), (3, 2), (5, 4)]), task.select(range(8, 20))
+    verdicts = result.check(model, fresh, control=control, draws=3)
     assert [verdict.holds for verdict in verdicts] == [True, True, False] and verdicts[0].n == 12
 
 

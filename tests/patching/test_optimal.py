@@ -60,14 +60,15 @@ def test_the_closed_form_on_a_linear_model(linear):
     assert float(found.search[0].mean()) == pytest.approx(float(least), rel=1e-5)
 
 
-@pytest.mark.parametrize("over", ["all", "position"])
-@pytest.mark.parametrize("site", ["blocks.1.mlp.out", "blocks.0.attn.z[head=1]", "blocks.2.mlp.out[pos=-1]"])
+@pytest.mark.parametrize(
+    ("site", "over"), [("blocks.1.mlp.out", "position"), ("blocks.0.attn.z[head=1]", "all"), ("blocks.2.mlp.out[pos=-1]", "position")]
+)
 def test_it_is_never_worse_than_mean_and_zero_where_it_was_searched(site, over):
     model = words()
-    task = sonde.tasks.load("ioi", model, n=40, seed=2)
+    task = sonde.tasks.load("ioi", model, n=16, seed=2)
     lengths = [len(row) for row in task.clean]
     task = task.select([i for i, n in enumerate(lengths) if n == max(set(lengths), key=lengths.count)])
-    for steps, lr in ((4, 0.1), (1, 100.0)):  # also where a step is far too long
+    for steps, lr in ((3, 0.1), (1, 100.0)):  # also where a step is far too long
         found = optimal_constant(model, task, site, over=over, steps=steps, lr=lr)
         assert float(found.search[0].mean()) <= float(found.search[1:].mean(1).min()) + 1e-6
     run = model.run(task.corrupt, read=site)
@@ -77,16 +78,14 @@ def test_it_is_never_worse_than_mean_and_zero_where_it_was_searched(site, over):
 def test_it_costs_less_on_other_prompts_and_the_weights_stay():
     model = words()
     before = model.hash
-    task = sonde.tasks.load("agreement", model, n=48)
-    found = optimal_constant(model, task, "blocks.1.mlp.out", steps=40)
-    assert model.hash == before and found.search.shape[1] + found.held_out.shape[1] == 48
+    task = sonde.tasks.load("agreement", model, n=32)
+    found = optimal_constant(model, task, "blocks.1.mlp.out", steps=12)
+    assert model.hash == before and found.search.shape[1] + found.held_out.shape[1] == 32
     assert float(found.costs[0]) < float(found.costs[1:].min())
     plain = sonde.tasks.KL(model.run(task.clean, logits="last").last_logits)(model.run(task.clean, edits=[found.edit]))
     assert float(plain.mean()) == pytest.approx(float(torch.cat([found.search[0], found.held_out[0]]).mean()), abs=1e-4)
     assert torch.allclose(found.intact, torch.zeros_like(found.intact), atol=1e-5)
     assert [verdict.n for verdict in found.check(model)] == [found.held_out.shape[1]] * 2
-    again = optimal_constant(model, task, "blocks.1.mlp.out", steps=40)
-    assert torch.equal(again.constant, found.constant)
 
 
 def test_ragged_prompts_and_grouped_keys():
@@ -102,11 +101,12 @@ def test_ragged_prompts_and_grouped_keys():
 
 def test_a_search_cut_short_is_told(tmp_path):
     model = words()
-    task = sonde.tasks.load("agreement", model, n=24)
-    short, long = (optimal_constant(model, task, "blocks.2.mlp.out", steps=steps, lr=0.02) for steps in (2, 60))
+    task = sonde.tasks.load("agreement", model, n=12)
+    short, again, long = (optimal_constant(model, task, "blocks.2.mlp.out", steps=steps, lr=0.02) for steps in (2, 2, 20))
+    assert torch.equal(short.constant, again.constant)
     assert not short.converged and "has not settled: give more steps" in short.drawing().note
-    assert long.search[0].mean() < short.search[0].mean() and len(long.curve) == 62
-    assert long.to_frame().height == 3 * 24
+    assert long.search[0].mean() < short.search[0].mean() and len(long.curve) == 22
+    assert long.to_frame().height == 3 * 12
     back = OptimalConstant.load(long.save(tmp_path / "constant"))
     assert torch.equal(back.constant, long.constant) and back.converged == long.converged
 

@@ -51,7 +51,7 @@ class OptimalConstant(Result):
     site: str
     over: Over
     constant: Float[Tensor, "1 *axis"]
-    search: Float[Tensor, "written example"]
+    search: Float[Tensor, "written searched"]
     held_out: Float[Tensor, "written example"]
     intact: Float[Tensor, " example"]
     curve: Float[Tensor, " step"]
