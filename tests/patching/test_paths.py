@@ -215,6 +215,7 @@ def test_tables_drawings_and_files(tmp_path):
         ({"receivers": ["logits", "blocks.1.attn.q[head=0]"]}, "'logits' holds what the other receivers do"),
         ({"receivers": ["blocks.1.resid_pre", "blocks.0.mlp.in"]}, "'blocks.1.resid_pre' holds what the other"),
         ({"senders": ["blocks.2.mlp.out"], "receivers": ["blocks.1.mlp.in"]}, "no sender comes before a receiver"),
+        ({"senders": ["blocks.1.mlp.out"], "receivers": ["blocks.1.attn.q[head=0]"]}, "no sender comes before a receiver"),
         ({"frozen": "mlps"}, "frozen='mlps': use 'none', 'heads', 'heads.mlps'"),
         ({"norm": "folded"}, "norm='folded'"),
         ({"direction": "up"}, "direction='up'"),
@@ -229,6 +230,19 @@ def test_refusals(arguments, message):
     given = {"senders": ["blocks.1.mlp.out"], "receivers": "logits"} | arguments
     with pytest.raises(sonde.results.SondeError, match=message):
         path_patching(words(), sonde.tasks.load("agreement", words(), n=2), **given)
+
+
+def test_modules_without_heads_name_what_is_frozen():
+    """Freezing the heads of a model that has none would freeze nothing."""
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Embedding(40, 8), torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 40)).double()
+    model, task = sonde.Model(layers), random_pairs()
+    inputs = [torch.tensor(rows) for rows in (task.clean, task.corrupt)]
+    task = type(task)(**{**vars(task), "clean": inputs[0], "corrupt": inputs[1], "metric": lambda run: run.logits[:, 4, 3]})
+    with pytest.raises(sonde.results.SiteUnavailable, match="has no stack of blocks whose heads sonde knows: give frozen="):
+        path_patching(model, task, ["0:out"], "3:in")
+    found = path_patching(model, task, ["0:out"], "3:in", ["2:out"])
+    assert not found.scores.any() and path_patching(model, task, ["0:out"], "3:in", "none").scores.any()
 
 
 def test_a_gap_of_nothing_is_refused():

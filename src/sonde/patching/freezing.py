@@ -26,11 +26,15 @@ def frozen_sites(model: Model, senders: Sequence[Site], frozen: Frozen | Sequenc
         norm: "live", or "frozen": the scales of all norms behind the senders are held, too.
 
     Raises:
-        InputError: an unknown kind. SiteUnavailable: a sender of which it is not known which parts are its own.
+        InputError: an unknown kind. SiteUnavailable: heads are meant, and the model has none that are known; a sender of which it is not known
+            which parts are its own.
     """
     if isinstance(frozen, str):
         if frozen not in KINDS:
             raise InputError(f"frozen={shown(frozen)}: use {', '.join(map(repr, KINDS))}, or a list of sites")
+        if KINDS[frozen] and "blocks.0.attn.z" not in model.architecture.sites:
+            why = model.architecture.why_not("blocks.0.attn.z") or f"{model.name} has no stack of blocks whose heads sonde knows"
+            raise SiteUnavailable(f"{why}: give frozen= the sites to be held, or 'none'")
         held = [site for kind in KINDS[frozen] for i in _behind(model, senders) for site in _others(model, i, kind, senders)]
     else:
         held = [site for one in frozen for site in (model.sites(one) if isinstance(one, str) and "*" in one else [Site.parse(one)])]

@@ -14,6 +14,7 @@ what is there instead). The senders go through the model stacked along the batch
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Literal
 
 from sonde.access import Edit, Model, Patch, Set, Site
@@ -118,8 +119,9 @@ def _refuse(model: Model, senders: list[list[Site]], receivers: list[Site], dire
         raise InputError(
             f"{stream[0]!r} holds what the other receivers do, too, and would overwrite it: give it alone, or name the edges to edge_patching"
         )
-    blocks = [model.locate(site.name).block for group in senders for site in group]
-    if max(model.locate(name).block for name in names) < min(blocks):
+    order = {name: i for i, name in enumerate(model.site_names) if name in model.architecture.sites or name in model.bases}
+    sending, receiving = ([model.locate(site.name).name for site in sites] for sites in (chain(*senders), receivers))
+    if all(name in order for name in (*sending, *receiving)) and max(order[name] for name in receiving) < min(order[name] for name in sending):
         raise InputError(f"no sender comes before a receiver: {senders[0][0]} can't reach {receivers[0]}; exchange them")
 
 
