@@ -5,6 +5,7 @@ import json
 import pytest
 from published import follows, schema
 
+import sonde
 from sonde.cli import main
 from sonde.cli.patch import ACTIONS
 
@@ -67,6 +68,22 @@ def test_knockout(capsys):
     assert first["windows"] == [[0, 3]] and len(second["change"]) == 1
 
 
+def test_interchange(capsys, tmp_path):
+    folder = sonde.bases.save(sonde.bases.Subspace.random(128, 3, seed=1), tmp_path / "plane")
+    asked = ["--task", "agreement", "-n", 9, "--site", "blocks.3.resid_post[pos=-1]", "--draws", 2]
+    data = told(capsys, "interchange", *asked, "--basis", folder)
+    assert (data["size"], data["width"]) == (3, 128) and 0 < data["differing"] <= 9 and len(data["swaps"]) == 5
+    assert data["swaps"][2]["accuracy"] == 1 and data["verdicts"][0]["holds"] is False
+    assert told(capsys, "interchange", *asked, "--dim", 0, "--dim", 5)["size"] == 2
+
+
+def test_constants(capsys):
+    data = told(capsys, "constant", "--task", "agreement", "-n", 12, "--site", "blocks.1.mlp.out", "--site", "blocks.9.mlp.out", "--steps", 2)
+    assert [one["site"] for one in data["constants"]] == ["blocks.1.mlp.out"] and len(data["verdicts"]) == 2
+    assert any(warning.startswith("blocks.9.mlp.out left out: ") for warning in data["warnings"])
+    assert any("has not settled" in warning for warning in data["warnings"])
+
+
 def test_trace(capsys, tmp_path):
     data = told(capsys, "trace", "The capital of France is", "The capital of Italy is", "No such", "--subject", "France", "--samples", 2)
     assert [one["answer"] for one in data["prompts"]] == [" Paris"] and len(data["warnings"]) == 2
@@ -99,6 +116,8 @@ def test_a_counterfactual_is_looked_for(capsys):
         (["edge", *PAIR, "--edge", "logits -> blocks.0.mlp.in"], "is no edge of this graph"),
         (["mediation", *PAIR, "--held", "resample"], "is no constant"),
         (["knockout", *PAIR, "--keys", "1", "--queries", "1", "--queries", "2"], "--queries is given 2 times"),
+        (["interchange", *PAIR, "--site", "embed", "--basis", "nowhere"], "nowhere"),
+        (["constant", *PAIR, "--site", "embed"], "can't be divided into some to search on"),
         (["trace", "--subject", "x"], "give the prompts"),
         (["trace", "The capital of France is"], "--subject is missing"),
         (["trace", "The capital of France is", "--subject", "France", "--check"], "give --task"),

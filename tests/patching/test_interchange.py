@@ -89,6 +89,14 @@ def test_examples_whose_answers_agree_say_nothing():
     assert verdict.holds is None and verdict.n == 6  # too few
 
 
+def test_without_answers_that_differ_there_is_no_accuracy():
+    model = words()
+    task = sonde.tasks.load("agreement", model, n=3)
+    result = interchange(model, Task(**{**vars(task), "corrupt": task.clean}), "blocks.1.mlp.out", dims=[0], draws=2)
+    assert result.accuracy.isnan().all() and result.drawing().data["values"] == [None] * 3
+    assert result.check(model)[0].holds is None
+
+
 def test_the_planted_induction_head_holds_it():
     model, truth = planted(0)
     pair = sonde.tasks.counterfactuals("dog lamp river road horse tree lamp", model).best.pair

@@ -85,8 +85,10 @@ class Interchange(Result):
 
     def drawing(self) -> Drawing:
         """The interchange accuracy of the coordinates, of the rest and of the whole site as bars, with that of random subspaces as a band."""
-        found, random = self.accuracy[:3], self.accuracy[3:]
-        band = Control(f"{len(random)} random subspaces of dimension {self.size}", float(random.mean()), (float(random.min()), float(random.max())))
+        accuracy = self.accuracy.tolist() if self.differs.any() else [None] * len(self.swaps)
+        found, random = accuracy[:3], [share for share in accuracy[3:] if share is not None]
+        label = f"{len(self.swaps) - 3} random subspaces of dimension {self.size}"
+        band = Control(label, sum(random) / len(random), (min(random), max(random))) if random else None
         changes = ", ".join(f"{name} {change:+.3g}" for name, change in zip(self.swaps[:3], self.change.tolist(), strict=False))
         note = f"{self.site}, {self.size} of {self.width} dimensions; {int(self.differs.sum())} examples; change in {self.unit}: {changes}."
         return bars(

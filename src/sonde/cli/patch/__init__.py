@@ -3,11 +3,13 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.patch import activation, edge, knockout, mediation, path, trace
+from sonde.cli.patch import activation, constant, edge, interchange, knockout, mediation, path, trace
 
 ACTIONS: tuple[ModuleType, ...] = (
     activation,
+    constant,
     edge,
+    interchange,
     knockout,
     mediation,
     path,
