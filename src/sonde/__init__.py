@@ -42,6 +42,7 @@ _PACKAGES = (
     "attribution",
     "bases",
     "behaviour",
+    "circuits",
     "evidence",
     "jobs",
     "lens",
