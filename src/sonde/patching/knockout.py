@@ -92,7 +92,8 @@ class Knockout(Result):
                 Series(look, self.change[i], None if low is None else low[i], None if high is None else high[i])
                 for i, look in enumerate(self.looks)
             ]  # fmt: skip
-            return lines(title, self.unit, "layers", windows, series, note=note)
+            places = [f"{first}" if first == last else f"{first}\u2013{last}" for first, last in self.windows]
+            return lines(title, self.unit, "layers", places, series, note=note)
         labels = [f"{look}, {window}" for look in self.looks for window in windows]
         intervals = None if ends is None else [(low, high) for low, high in ends.flatten(0, 1).tolist()]
         return bars(title, self.unit, labels, self.change.flatten(), intervals=intervals, note=note)
