@@ -1,5 +1,6 @@
 """Circuits alone, gone, and over their size, beside random ones."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -80,6 +81,9 @@ def test_a_useless_and_a_good_ranking(held_out):
     assert good.cmd < 0.1 < bad.cmd and good.cmd_log < bad.cmd_log and good.cpr_log > bad.cpr_log
     assert good.nominal == [1, 1, 2, 5, 10, 24, 48, 96, 240, 479] and all(a <= n for a, n in zip(good.actual, good.nominal, strict=True))
     assert (good.random_faithfulness[5:8] < 0.2).all() and good.faithfulness[6].value > 0.8 and good.seen == 0
+    axis = good.drawing().axes["x"]
+    assert axis["labels"] == ["1", "2", "5", "10", "24", "48", "96", "240", "479"]  # each size once, on a log axis
+    assert abs(axis["at"][3] - math.log(10) / math.log(479)) < 1e-9
     some = faithfulness_curve(model, scores, task, sizes=[10, 0.5], n_random=2, random_kind="edges")
     assert some.nominal == [10, 240] and some.fractions[0] == 10 / 479
     assert some.drawing().to_json()["kind"] == "lines" and len(some.to_frame()) == 2

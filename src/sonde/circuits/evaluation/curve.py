@@ -108,8 +108,9 @@ class FaithfulnessCurve(Result):
 
     def drawing(self) -> Drawing:
         """The faithfulness over the number of edges, with the band of the random circuits."""
-        found, random = self.faithfulness, self.random_faithfulness
-        labels = [f"{n:,}" for n in self.nominal]
+        kept = [i for i, n in enumerate(self.nominal) if n not in self.nominal[:i]]  # shares of a small graph may be one number of edges
+        estimated, random = self.faithfulness, self.random_faithfulness[kept]
+        sizes, found = [self.nominal[i] for i in kept], [estimated[i] for i in kept]
         series = [Series(self.method, [e.value for e in found], [e.low for e in found], [e.high for e in found])]
         what = "random connected circuits" if self.random_kind == "connected" else "random edges"
         band = Series(f"{what}, as many", random.mean(1), random.amin(1), random.amax(1)) if random.shape[1] else None
@@ -118,7 +119,7 @@ class FaithfulnessCurve(Result):
             f"CPR {self.cpr:.3f}, CMD {self.cmd:.3f}, over log size {self.cpr_log:.3f} and {self.cmd_log:.3f}; "
             f"{'signed' if self.signed else 'by absolute value'}; {self.conditions}{seen}"
         )
-        return lines("How many edges does it take?", "share of the gap", "edges", labels, series, control=band, note=note)
+        return lines("How many edges does it take?", "share of the gap", "edges", sizes, series, spacing="log", control=band, note=note)
 
     def _shares(self) -> Tensor:
         return shares(self.values, self.whole, self.nothing)
