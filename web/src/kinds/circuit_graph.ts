@@ -12,7 +12,7 @@ import { paintPattern } from "./attention.ts";
 import { drawDial } from "./dial.ts";
 import { edgeTable } from "./edge_table.ts";
 import { drawHead } from "./head.ts";
-import { arrange, drawWiring, edgeWords, endsOf, keptWords, type Target } from "./wiring.ts";
+import { arrange, drawWiring, edgeWords, endsOf, graphWords, keptWords, type Target } from "./wiring.ts";
 
 const FEW = 3;
 const WEIGHTS: Colours = { scale: "sequential", low: 0, high: 1, zero: "not looked at", clipped: 0, missing: 0 };
@@ -144,7 +144,6 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
   function key(): HTMLElement {
     const role = (name: string, place: number) =>
       h("span", { class: `item series-${place}` }, svg("svg", { width: 4, height: 12, "aria-hidden": "true" }, svg("rect", { class: "role-mark", width: 4, height: 12, rx: 2 })), h("span", { class: "words" }, visible(name)));
-    const ports = new Set(data.inputs.map(({ port }) => port).filter(Boolean));
     const left = data.total - stored;
     return h(
       "div",
@@ -156,10 +155,7 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
         ...(nodes.roles?.names ?? []).map(role),
         ...[
           nodes.values && effects.high > 0 && `fill of a node: its effect, up to ±${readable(effects.high)} ${visible(unit)}`,
-          ["q", "k", "v"].every((port) => ports.has(port)) && "inputs of a head, from left to right: q, k, v",
-          data.inputs.some(({ feeds }) => feeds.length > 1) && "an input between heads is shared by them",
-          "dots: nodes without an edge that is seen",
-          "a click on a node or an edge keeps the paths through it",
+          ...graphWords(data),
           left > 0 && `${left.toLocaleString("en")} of ${data.total.toLocaleString("en")} edges are left out: those ${bySize ? "of smallest score" : "that come last"}`,
         ].flatMap((words) => (words ? [h("span", {}, words)] : [])),
       ),

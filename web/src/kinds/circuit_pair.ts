@@ -6,7 +6,7 @@ import { exact } from "../numbers.ts";
 import { prose, proseText, visible } from "../text.ts";
 import type { CircuitPair, Value } from "../types.ts";
 import { edgeTable } from "./edge_table.ts";
-import { arrange, drawWiring, edgeWords, keptWords, type Target } from "./wiring.ts";
+import { arrange, drawWiring, edgeWords, graphWords, keptWords, type Target } from "./wiring.ts";
 
 const SIDES = [1, 0, 2] as const; // both first
 
@@ -45,7 +45,7 @@ export function drawCircuitPair(host: HTMLElement, drawing: CircuitPair): Stage 
     h(
       "p",
       { class: "key" },
-      ...["dots: nodes without an edge that is seen", "a click on a node or an edge keeps the paths through it", left > 0 && `${left.toLocaleString("en")} edges are left out`].flatMap((words) =>
+      ...[...graphWords(data), left > 0 && `${left.toLocaleString("en")} edges are left out`].flatMap((words) =>
         words ? [h("span", {}, words)] : [],
       ),
     ),

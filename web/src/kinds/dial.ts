@@ -47,7 +47,7 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
     dial.least ? h("label", {}, "|score| ≥ ", least, ` ${visible(unit)}`) : null,
   );
   const words = h("p", { class: "key" });
-  host.append(h("div", { class: "dial" }, fields, reading, plot, slider, words));
+  host.append(h("div", { class: "dial" }, fields, curve ? reading : null, plot, slider, words));
 
   const place = (size: number) => THUMB / 2 + x(size) * (width - THUMB);
   drawToWidth(plot, (next) => {

@@ -264,6 +264,16 @@ export function arrange(parts: HTMLElement, picture: Picture): void {
   });
 }
 
+/** What the marks of a picture mean. */
+export function graphWords({ inputs }: Wiring): string[] {
+  return [
+    ...(inputs.some(({ port }) => /^[qkv]$/u.test(port)) ? ["inputs of a head, from left to right: q, k, v"] : []),
+    ...(inputs.some(({ feeds }) => feeds.length > 1) ? ["an input between heads is shared by them"] : []),
+    "dots: nodes without an edge that is seen",
+    "a click on a node or an edge keeps the paths through it",
+  ];
+}
+
 /** What is kept, in words, with a button that lets go of it. */
 export function keptWords(wiring: Wiring, picture: Picture, said: (target: Target) => string = () => ""): HTMLElement | null {
   const kept = picture.kept();
