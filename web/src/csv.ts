@@ -144,7 +144,10 @@ function rowsOf(drawing: Drawing): Entry[][] {
     case "circuit_graph": {
       const { scores, curve, attention } = drawing.data;
       const unitOfScore = unit ? `score (${unit})` : "score";
-      const edges = [["sender", "receivers", "input", unitOfScore], ...wires(drawing.data).map((ends, edge) => [...ends, scores[edge] ?? null])];
+      const edges = [
+        ["sender", "receivers", "input", unitOfScore],
+        ...wires(drawing.data).map((ends, edge) => [...ends, scores[edge] ?? null]),
+      ];
       const measures = curve ? [["edges", "measure", "value", "low", "high"], ...sized(curve, curve.sizes)] : [];
       const random = curve?.control ? sized({ ...curve.control, name: `control: ${curve.control.name}` }, curve.sizes) : [];
       return [...edges, ...measures, ...random, ...(attention ? weights(attention) : [])];
@@ -155,7 +158,12 @@ function rowsOf(drawing: Drawing): Entry[][] {
       const heads = ["sender", "receivers", "input", "in", ...names.map((name) => `${name}, score${unit ? ` (${unit})` : ""}`)];
       return [
         heads,
-        ...wires(drawing.data).map((ends, edge) => [...ends, where[sides[edge] ?? 1] ?? "", scores[0][edge] ?? null, scores[1][edge] ?? null]),
+        ...wires(drawing.data).map((ends, edge) => [
+          ...ends,
+          where[sides[edge] ?? 1] ?? "",
+          scores[0][edge] ?? null,
+          scores[1][edge] ?? null,
+        ]),
       ];
     }
     case "table": {
@@ -163,7 +171,9 @@ function rowsOf(drawing: Drawing): Entry[][] {
       if (!intervals) return [columns, ...rows];
       return [
         columns.flatMap((name) => [name, `${name}, low`, `${name}, high`]),
-        ...rows.map((row, r) => row.flatMap((entry, c) => [entry, intervals[r]?.[c]?.[0] ?? null, intervals[r]?.[c]?.[1] ?? null])),
+        ...rows.map((row, r) =>
+          row.flatMap((entry, c) => [entry, intervals[r]?.[c]?.[0] ?? null, intervals[r]?.[c]?.[1] ?? null]),
+        ),
       ];
     }
     case "tabs":

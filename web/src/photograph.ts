@@ -53,7 +53,13 @@ function copy(element: Element, frame: DOMRect, picture: SVGElement): void {
   if (element instanceof HTMLInputElement) {
     // what is typed in a field stands at its right side
     const place = { x: x + box.width - 8, y: y + box.height / 2, "text-anchor": "end", "dominant-baseline": "central" };
-    picture.append(svg("text", { ...place, "font-family": style.fontFamily, "font-size": style.fontSize, fill: plain(style.color) }, element.value));
+    picture.append(
+      svg(
+        "text",
+        { ...place, "font-family": style.fontFamily, "font-size": style.fontSize, fill: plain(style.color) },
+        element.value,
+      ),
+    );
   }
   for (const child of element.childNodes) {
     if (child instanceof Element) copy(child, frame, picture);

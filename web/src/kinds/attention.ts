@@ -102,7 +102,14 @@ function grouped(names: string[]): { name: string; heads: number[] }[] {
 }
 
 /** A small pattern: each of its cells shows the largest weight that it stands for. */
-export function paintPattern(canvas: HTMLCanvasElement, head: number, patterns: Patterns, size: number, legend: Colours, named = paintOf(canvas)): void {
+export function paintPattern(
+  canvas: HTMLCanvasElement,
+  head: number,
+  patterns: Patterns,
+  size: number,
+  legend: Colours,
+  named = paintOf(canvas),
+): void {
   const pool = Math.ceil(size / SHARPEST);
   const cells = Math.ceil(size / pool);
   const context = canvas.getContext("2d");

@@ -12,7 +12,8 @@ import { paintPattern } from "./attention.ts";
 import { drawDial } from "./dial.ts";
 import { edgeTable } from "./edge_table.ts";
 import { drawHead } from "./head.ts";
-import { arrange, drawWiring, edgeWords, endsOf, graphWords, keptWords, type Target } from "./wiring.ts";
+import { arrange, drawWiring, type Target } from "./wiring.ts";
+import { edgeWords, endsOf, graphWords, keptWords } from "./wiring_words.ts";
 
 const FEW = 3;
 const WEIGHTS: Colours = { scale: "sequential", low: 0, high: 1, zero: "not looked at", clipped: 0, missing: 0 };
@@ -43,7 +44,11 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
     const score = scores[edge] ?? null;
     if (score === null) return { class: "edge", width: 1.2, opacity: 0.7 };
     const share = legend.high ? Math.min(1, Math.abs(score) / legend.high) : 0;
-    return { class: `edge ${score < 0 ? "negative" : "positive"}`, width: round(0.7 + 4.3 * share ** 0.75), opacity: round(0.3 + 0.65 * share ** 0.4) };
+    return {
+      class: `edge ${score < 0 ? "negative" : "positive"}`,
+      width: round(0.7 + 4.3 * share ** 0.75),
+      opacity: round(0.3 + 0.65 * share ** 0.4),
+    };
   }
 
   function fill(node: number): string {
@@ -56,7 +61,9 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
 
   function read(target: Target): Reading {
     if ("edge" in target) {
-      const place = bySize ? `number ${target.edge + 1} of ${data.total.toLocaleString("en")} by size` : `number ${target.edge + 1} of ${data.total.toLocaleString("en")}`;
+      const place = bySize
+        ? `number ${target.edge + 1} of ${data.total.toLocaleString("en")} by size`
+        : `number ${target.edge + 1} of ${data.total.toLocaleString("en")}`;
       const score = scores[target.edge] ?? null;
       return { head: [edgeWords(data, target.edge)], value: score === null ? "no score" : amount(score), lines: [place] };
     }
@@ -64,12 +71,19 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
     const role = nodes.roles?.names[nodes.roles.of[node] ?? -1];
     const around = neighbours(node);
     return {
-      head: [visible(nodes.labels[node] ?? ""), nodes.names[node] === nodes.labels[node] ? "" : ` · ${visible(nodes.names[node] ?? "")}`],
+      head: [
+        visible(nodes.labels[node] ?? ""),
+        nodes.names[node] === nodes.labels[node] ? "" : ` · ${visible(nodes.names[node] ?? "")}`,
+      ],
       value: nodes.values ? `effect ${amount(nodes.values[node] ?? null)}` : "",
       lines: [
         ...[role, nodes.details?.[node]].flatMap((words) => (words ? [visible(words)] : [])),
-        ...around.into.slice(0, FEW).map((edge): [string, string] => [`from ${endWords(edge, "from")}`, readable(scores[edge] ?? null, { signed: true })]),
-        ...around.from.slice(0, FEW).map((edge): [string, string] => [`to ${endWords(edge, "to")}`, readable(scores[edge] ?? null, { signed: true })]),
+        ...around.into
+          .slice(0, FEW)
+          .map((edge): [string, string] => [`from ${endWords(edge, "from")}`, readable(scores[edge] ?? null, { signed: true })]),
+        ...around.from
+          .slice(0, FEW)
+          .map((edge): [string, string] => [`to ${endWords(edge, "to")}`, readable(scores[edge] ?? null, { signed: true })]),
         counted(around),
         ...glance(node),
       ],
@@ -143,7 +157,16 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
 
   function key(): HTMLElement {
     const role = (name: string, place: number) =>
-      h("span", { class: `item series-${place}` }, svg("svg", { width: 4, height: 12, "aria-hidden": "true" }, svg("rect", { class: "role-mark", width: 4, height: 12, rx: 2 })), h("span", { class: "words" }, visible(name)));
+      h(
+        "span",
+        { class: `item series-${place}` },
+        svg(
+          "svg",
+          { width: 4, height: 12, "aria-hidden": "true" },
+          svg("rect", { class: "role-mark", width: 4, height: 12, rx: 2 }),
+        ),
+        h("span", { class: "words" }, visible(name)),
+      );
     const left = data.total - stored;
     return h(
       "div",
@@ -156,7 +179,8 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
         ...[
           nodes.values && effects.high > 0 && `fill of a node: its effect, up to ±${readable(effects.high)} ${visible(unit)}`,
           ...graphWords(data),
-          left > 0 && `${left.toLocaleString("en")} of ${data.total.toLocaleString("en")} edges are left out: those ${bySize ? "of smallest score" : "that come last"}`,
+          left > 0 &&
+            `${left.toLocaleString("en")} of ${data.total.toLocaleString("en")} edges are left out: those ${bySize ? "of smallest score" : "that come last"}`,
         ].flatMap((words) => (words ? [h("span", {}, words)] : [])),
       ),
     );
@@ -170,7 +194,10 @@ export function drawCircuitGraph(host: HTMLElement, drawing: CircuitGraph): Stag
     unit,
     ...(data.curve ? { curve: data.curve } : {}),
     ...(bySize && scores.some((score) => score !== null)
-      ? { least: (count: number) => scores[count - 1] ?? null, atLeast: (size: number) => sizes.filter((one) => one >= size).length }
+      ? {
+          least: (count: number) => scores[count - 1] ?? null,
+          atLeast: (size: number) => sizes.filter((one) => one >= size).length,
+        }
       : {}),
   };
   drawDial(top, dial, (count) => picture.show(Array.from({ length: count }, (_, edge) => edge)));

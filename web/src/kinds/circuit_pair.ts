@@ -6,7 +6,8 @@ import { exact } from "../numbers.ts";
 import { prose, proseText, visible } from "../text.ts";
 import type { CircuitPair, Value } from "../types.ts";
 import { edgeTable } from "./edge_table.ts";
-import { arrange, drawWiring, edgeWords, graphWords, keptWords, type Target } from "./wiring.ts";
+import { arrange, drawWiring, type Target } from "./wiring.ts";
+import { edgeWords, graphWords, keptWords } from "./wiring_words.ts";
 
 const SIDES = [1, 0, 2] as const; // both first
 
@@ -21,8 +22,18 @@ export function drawCircuitPair(host: HTMLElement, drawing: CircuitPair): Stage 
   const parts = h("div", { class: "circuit-parts" }, graph, list, kept);
 
   const toggles = SIDES.map((side) => {
-    const swatch = svg("svg", { width: 26, height: 8, "aria-hidden": "true" }, svg("path", { class: `edge side-${side}`, d: "M0,4H26", "stroke-width": 2.2 }));
-    const button = h("button", { type: "button", "aria-pressed": "true" }, swatch, h("span", {}, ...prose(names[side] ?? "")), ` ${data.counts[side].toLocaleString("en")}`);
+    const swatch = svg(
+      "svg",
+      { width: 26, height: 8, "aria-hidden": "true" },
+      svg("path", { class: `edge side-${side}`, d: "M0,4H26", "stroke-width": 2.2 }),
+    );
+    const button = h(
+      "button",
+      { type: "button", "aria-pressed": "true" },
+      swatch,
+      h("span", {}, ...prose(names[side] ?? "")),
+      ` ${data.counts[side].toLocaleString("en")}`,
+    );
     button.addEventListener("click", () => {
       if (!seen.delete(side)) seen.add(side);
       button.setAttribute("aria-pressed", String(seen.has(side)));
@@ -37,7 +48,9 @@ export function drawCircuitPair(host: HTMLElement, drawing: CircuitPair): Stage 
   const hasScores = scores.map((side) => side.some((score) => score !== null));
   const columns = [
     { name: "in", values: sides.map((side) => names[side] ?? "") },
-    ...data.names.flatMap((name, i) => (hasScores[i] ? [{ name: `${proseText(name)}${unit ? ` (${proseText(unit)})` : ""}`, values: scores[i] as Value[] }] : [])),
+    ...data.names.flatMap((name, i) =>
+      hasScores[i] ? [{ name: `${proseText(name)}${unit ? ` (${proseText(unit)})` : ""}`, values: scores[i] as Value[] }] : [],
+    ),
   ];
   const table = edgeTable(list, data, columns, picture);
   const left = data.counts.reduce((sum, count) => sum + count, 0) - sides.length;
@@ -60,11 +73,19 @@ export function drawCircuitPair(host: HTMLElement, drawing: CircuitPair): Stage 
       return { head: [edgeWords(data, target.edge)], value: `in ${proseText(names[sides[target.edge] ?? 1] ?? "")}`, lines };
     }
     const { node } = target;
-    const touching = picture.shown().filter((edge) => data.senders[edge] === node || data.inputs[data.receivers[edge] ?? 0]?.feeds.includes(node));
-    const lines = SIDES.map((side): [string, string] => [proseText(names[side] ?? ""), String(touching.filter((edge) => sides[edge] === side).length)]);
+    const touching = picture
+      .shown()
+      .filter((edge) => data.senders[edge] === node || data.inputs[data.receivers[edge] ?? 0]?.feeds.includes(node));
+    const lines = SIDES.map((side): [string, string] => [
+      proseText(names[side] ?? ""),
+      String(touching.filter((edge) => sides[edge] === side).length),
+    ]);
     const detail = nodes.details?.[node];
     return {
-      head: [visible(nodes.labels[node] ?? ""), nodes.names[node] === nodes.labels[node] ? "" : ` · ${visible(nodes.names[node] ?? "")}`],
+      head: [
+        visible(nodes.labels[node] ?? ""),
+        nodes.names[node] === nodes.labels[node] ? "" : ` · ${visible(nodes.names[node] ?? "")}`,
+      ],
       value: `${touching.length} ${touching.length === 1 ? "edge" : "edges"}`,
       lines: [...(detail ? [visible(detail)] : []), ...lines],
     };

@@ -33,7 +33,13 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
   const x = scaleLog([1, most], [0, 1]);
   const slider = h("input", { type: "range", min: 0, max: STEPS, "aria-label": "Number of edges", class: "dial-slider unseen" });
   const count = h("input", { type: "number", min: 1, max: total, "aria-label": "Number of edges", class: "figure" });
-  const least = h("input", { type: "number", min: 0, step: "any", "aria-label": `Smallest size of a score, ${visible(unit)}`, class: "figure" });
+  const least = h("input", {
+    type: "number",
+    min: 0,
+    step: "any",
+    "aria-label": `Smallest size of a score, ${visible(unit)}`,
+    class: "figure",
+  });
   const reading = h("output", { class: "dial-reading" });
   const plot = h("div", { class: "dial-curve" });
   const hand = svg("line", { class: "hand", y1: 0, y2: HEIGHT - FOOT });
@@ -65,7 +71,9 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
     if (from !== least && dial.least) least.value = dial.least(chosen) === null ? "" : String(Math.abs(dial.least(chosen) ?? 0));
     slider.setAttribute("aria-valuetext", `${chosen} edges`);
     words.replaceChildren(
-      ...(chosen > stored ? [h("span", {}, `The ${stored.toLocaleString("en")} first edges are drawn; the drawing leaves out the others.`)] : []),
+      ...(chosen > stored
+        ? [h("span", {}, `The ${stored.toLocaleString("en")} first edges are drawn; the drawing leaves out the others.`)]
+        : []),
     );
     reading.replaceChildren(...(curve ? said(curve) : []));
     follow();
@@ -88,12 +96,26 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
       h("b", { class: "figure" }, ` ${now.kind === "between" ? "≈ " : ""}${written(now.value, like)}`),
       ends(now, like),
       now.kind === "between" ? `, interpolated between ${now.words}` : "",
-      ...(control && control.kind !== "beyond" ? [h("div", { class: "aside" }, ...prose(curve.control?.name ?? ""), ` ${written(control.value, like)}`, ends(control, like))] : []),
+      ...(control && control.kind !== "beyond"
+        ? [
+            h(
+              "div",
+              { class: "aside" },
+              ...prose(curve.control?.name ?? ""),
+              ` ${written(control.value, like)}`,
+              ends(control, like),
+            ),
+          ]
+        : []),
     ];
   }
 
   function picture(curve: Curve): SVGElement {
-    const all = [curve, ...(curve.control ? [curve.control] : [])].flatMap(({ values, low, high }) => [...values, ...(low ?? []), ...(high ?? [])]);
+    const all = [curve, ...(curve.control ? [curve.control] : [])].flatMap(({ values, low, high }) => [
+      ...values,
+      ...(low ?? []),
+      ...(high ?? []),
+    ]);
     const known = all.filter((value) => value !== null);
     const [bottom, top] = [Math.min(0, ...known), Math.max(...known, 0)];
     const y = (value: number) => HEIGHT - FOOT - 4 - ((value - bottom) / (top - bottom || 1)) * (HEIGHT - FOOT - 12);
@@ -119,7 +141,9 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
     const group = svg("g", { class: "series-0" });
     if (curve.low) group.append(svg("path", { class: "interval", d: band(curve) }));
     group.append(svg("path", { class: "curve", d: path(curve) }));
-    curve.values.forEach((value, i) => value !== null && group.append(svg("circle", { cx: place(curve.sizes[i] ?? 1), cy: y(value), r: 2.5 })));
+    curve.values.forEach(
+      (value, i) => value !== null && group.append(svg("circle", { cx: place(curve.sizes[i] ?? 1), cy: y(value), r: 2.5 })),
+    );
     drawing.append(group, hand);
     let free = -Infinity;
     for (let ten = 1; ten <= most; ten *= 10) {
@@ -134,7 +158,14 @@ export function drawDial(host: HTMLElement, dial: Dial, changed: (count: number)
   slider.addEventListener("input", () => choose(x.invert(Number(slider.value) / STEPS), slider));
   slider.addEventListener("keydown", (event) => {
     // on a log scale a step of the slider is no edge or many: keys go by edges
-    const moves: Record<string, number> = { ArrowRight: chosen + 1, ArrowUp: chosen + 1, ArrowLeft: chosen - 1, ArrowDown: chosen - 1, PageUp: 2 * chosen, PageDown: chosen / 2 };
+    const moves: Record<string, number> = {
+      ArrowRight: chosen + 1,
+      ArrowUp: chosen + 1,
+      ArrowLeft: chosen - 1,
+      ArrowDown: chosen - 1,
+      PageUp: 2 * chosen,
+      PageDown: chosen / 2,
+    };
     const to = moves[event.key];
     if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     choose(to);
@@ -157,7 +188,8 @@ export function measured(sizes: number[], { values, low, high }: Series, size: n
   if (size < first || size > last) return { kind: "beyond", ...none, words };
   const above = sizes.findIndex((one) => one >= size);
   const upper = sizes[above] ?? last;
-  if (upper === size) return { kind: "at", value: values[above] ?? null, low: low?.[above] ?? null, high: high?.[above] ?? null, words: "" };
+  if (upper === size)
+    return { kind: "at", value: values[above] ?? null, low: low?.[above] ?? null, high: high?.[above] ?? null, words: "" };
   const lower = sizes[above - 1] ?? first;
   const share = Math.log(size / lower) / Math.log(upper / lower);
   const mix = (row?: Value[]): Value => {
@@ -165,7 +197,13 @@ export function measured(sizes: number[], { values, low, high }: Series, size: n
     return from === null || to === null ? null : from + share * (to - from);
   };
   const known = (i: number, at: number) => `${at.toLocaleString("en")} (${readable(values[i] ?? null)})`;
-  return { kind: "between", value: mix(values), low: mix(low), high: mix(high), words: `${known(above - 1, lower)} and ${known(above, upper)} edges` };
+  return {
+    kind: "between",
+    value: mix(values),
+    low: mix(low),
+    high: mix(high),
+    words: `${known(above - 1, lower)} and ${known(above, upper)} edges`,
+  };
 }
 
 function ends({ low, high }: Measured, like: number): string {

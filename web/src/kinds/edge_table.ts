@@ -3,13 +3,24 @@
 import { h } from "../dom.ts";
 import type { Entry, Value, Wiring } from "../types.ts";
 import { drawTable } from "./table.ts";
-import { endsOf, type Picture } from "./wiring.ts";
+import { type Picture } from "./wiring.ts";
+import { endsOf } from "./wiring_words.ts";
 
 const MOST = 12;
 
-export function edgeTable(host: HTMLElement, wiring: Wiring, figures: { name: string; values: Entry[] | Value[] }[], picture: Picture): { renew(): void } {
+export function edgeTable(
+  host: HTMLElement,
+  wiring: Wiring,
+  figures: { name: string; values: Entry[] | Value[] }[],
+  picture: Picture,
+): { renew(): void } {
   const { nodes, senders, receivers, inputs } = wiring;
-  const search = h("input", { type: "search", placeholder: "search by name", "aria-label": "Search nodes by name", class: "search" });
+  const search = h("input", {
+    type: "search",
+    placeholder: "search by name",
+    "aria-label": "Search nodes by name",
+    class: "search",
+  });
   host.append(h("div", { class: "choices unseen" }, search));
   const ported = inputs.some(({ port }) => port !== "");
   const columns = ["from", "to", ...(ported ? ["input"] : []), ...figures.map(({ name }) => name)];
@@ -34,7 +45,8 @@ export function edgeTable(host: HTMLElement, wiring: Wiring, figures: { name: st
     const kept = picture.kept();
     const seen = kept ? kept.edges : new Set(picture.shown());
     const matches = (node: number) => `${nodes.labels[node]}\n${nodes.names[node]}`.toLowerCase().includes(asked);
-    const isAsked = (edge: number) => !asked || [senders[edge] ?? 0, ...(inputs[receivers[edge] ?? 0]?.feeds ?? [])].some(matches);
+    const isAsked = (edge: number) =>
+      !asked || [senders[edge] ?? 0, ...(inputs[receivers[edge] ?? 0]?.feeds ?? [])].some(matches);
     let count = 0;
     table.keep((edge) => {
       const isListed = seen.has(edge) && isAsked(edge);
@@ -47,7 +59,13 @@ export function edgeTable(host: HTMLElement, wiring: Wiring, figures: { name: st
 
   search.addEventListener("input", () => {
     const asked = search.value.trim().toLowerCase();
-    picture.find(new Set(asked ? nodes.names.flatMap((name, node) => (`${nodes.labels[node]}\n${name}`.toLowerCase().includes(asked) ? [node] : [])) : []));
+    picture.find(
+      new Set(
+        asked
+          ? nodes.names.flatMap((name, node) => (`${nodes.labels[node]}\n${name}`.toLowerCase().includes(asked) ? [node] : []))
+          : [],
+      ),
+    );
     renew();
   });
   return { renew };

@@ -63,7 +63,10 @@ export function layout({ nodes, inputs }: Wiring, axis: Axis, width: number): La
       y: rowAt(nodes.rows[node] ?? 0),
       width: Math.max(Math.min(34, column - 3), Math.min(most, needed)),
       height,
-      label: needed > most ? shortened(name, Math.max(2, Math.floor(([...name].length * (most - padding)) / (needed - padding)) - 1)) : name,
+      label:
+        needed > most
+          ? shortened(name, Math.max(2, Math.floor(([...name].length * (most - padding)) / (needed - padding)) - 1))
+          : name,
     };
   });
   return {
@@ -126,7 +129,12 @@ export function sampled([x0 = 0, y0 = 0, x1 = 0, y1 = 0, x2 = 0, y2 = 0, x3 = 0,
 }
 
 /** Which of these edges comes nearest to a point, if any comes within reach. */
-export function nearest(courses: Float32Array[], edges: number[], { x, y }: { x: number; y: number }, reach: number): number | null {
+export function nearest(
+  courses: Float32Array[],
+  edges: number[],
+  { x, y }: { x: number; y: number },
+  reach: number,
+): number | null {
   let [best, least] = [null as number | null, reach];
   for (const edge of edges) {
     const points = courses[edge];

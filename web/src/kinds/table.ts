@@ -45,7 +45,11 @@ export function drawTable(host: HTMLElement, { data }: Pick<Table, "data">, most
   };
   const heads = data.columns.map((name, col) => {
     const words = proseText(name);
-    const head = h("th", { scope: "col", class: numeric[col] ? "figure" : "" }, rows.length > 1 ? h("button", { type: "button" }, words) : words);
+    const head = h(
+      "th",
+      { scope: "col", class: numeric[col] ? "figure" : "" },
+      rows.length > 1 ? h("button", { type: "button" }, words) : words,
+    );
     head.firstElementChild?.addEventListener("click", () => sortBy(col));
     return head;
   });

@@ -3,7 +3,6 @@
 
 import { drawToWidth, h, svg } from "../dom.ts";
 import type { Cell, Reading, Stage } from "../explore.ts";
-import { visible } from "../text.ts";
 import { along, course, layout, NOWHERE, nearest, rowName, sampled, type Layout } from "./layout.ts";
 import type { Axis, Wiring } from "../types.ts";
 
@@ -38,7 +37,14 @@ const ROOM = 360; // pixels that a list needs beside the picture
 const MANY = 500; // edges that are drawn fainter, so that nodes stay in view
 const REACH = 6; // pixels: an edge that is farther away is not pointed at
 
-export function drawWiring(host: HTMLElement, wiring: Wiring, axis: Axis, ink: Ink, read: (target: Target) => Reading, changed: () => void): Picture {
+export function drawWiring(
+  host: HTMLElement,
+  wiring: Wiring,
+  axis: Axis,
+  ink: Ink,
+  read: (target: Target) => Reading,
+  changed: () => void,
+): Picture {
   const { nodes, inputs, senders, receivers } = wiring;
   const scroller = h("div", { class: "circuit" });
   host.append(scroller);
@@ -50,7 +56,9 @@ export function drawWiring(host: HTMLElement, wiring: Wiring, axis: Axis, ink: I
 
   const levels = [...new Set(nodes.rows)].sort((a, b) => b - a);
   const byLevel = levels.map((level) =>
-    nodes.rows.flatMap((row, node) => (row === level ? [node] : [])).sort((a, b) => (nodes.columns[a] ?? 0) - (nodes.columns[b] ?? 0)),
+    nodes.rows
+      .flatMap((row, node) => (row === level ? [node] : []))
+      .sort((a, b) => (nodes.columns[a] ?? 0) - (nodes.columns[b] ?? 0)),
   );
   const feeds = (edge: number) => inputs[receivers[edge] ?? 0]?.feeds ?? [];
   let place: Layout = layout(wiring, axis, 0);
@@ -93,7 +101,9 @@ export function drawWiring(host: HTMLElement, wiring: Wiring, axis: Axis, ink: I
       "g",
       { class: "node" },
       rect,
-      role === null ? null : svg("rect", { class: `role-mark series-${role}`, x: x - width / 2, y: y - height / 2, width: 4, height, rx: 2 }),
+      role === null
+        ? null
+        : svg("rect", { class: `role-mark series-${role}`, x: x - width / 2, y: y - height / 2, width: 4, height, rx: 2 }),
       svg("text", { x: x + (role === null ? 0 : 2), y: y + 0.5, "text-anchor": "middle", "dominant-baseline": "central" }, label),
     );
   }
@@ -143,7 +153,11 @@ export function drawWiring(host: HTMLElement, wiring: Wiring, axis: Axis, ink: I
     const outOf = grouped(seen, (edge) => [senders[edge] ?? 0]);
     const [low, high] = "edge" in target ? [[senders[target.edge] ?? 0], feeds(target.edge)] : [[target.node], [target.node]];
     if ("edge" in target && !far) return lit;
-    walk(low, (node) => into.get(node) ?? [], (edge) => [senders[edge] ?? 0]);
+    walk(
+      low,
+      (node) => into.get(node) ?? [],
+      (edge) => [senders[edge] ?? 0],
+    );
     walk(high, (node) => outOf.get(node) ?? [], feeds);
     return lit;
   }
@@ -187,7 +201,9 @@ export function drawWiring(host: HTMLElement, wiring: Wiring, axis: Axis, ink: I
     at: (event) => {
       const frame = root.getBoundingClientRect();
       last = { x: event.clientX - frame.left, y: event.clientY - frame.top };
-      const node = place.boxes.findIndex(({ x, y, width, height }) => Math.abs(last.x - x) < width / 2 + 2 && Math.abs(last.y - y) < height / 2 + 2);
+      const node = place.boxes.findIndex(
+        ({ x, y, width, height }) => Math.abs(last.x - x) < width / 2 + 2 && Math.abs(last.y - y) < height / 2 + 2,
+      );
       if (node >= 0) return cellOf({ node });
       const lit = pinned ? together(pinned, true) : null;
       const edge = nearest(courses, lit ? seen.filter((one) => lit.has(one)) : seen, last, REACH);
@@ -264,43 +280,8 @@ export function arrange(parts: HTMLElement, picture: Picture): void {
   });
 }
 
-/** What the marks of a picture mean. */
-export function graphWords({ inputs }: Wiring): string[] {
-  return [
-    ...(inputs.some(({ port }) => /^[qkv]$/u.test(port)) ? ["inputs of a head, from left to right: q, k, v"] : []),
-    ...(inputs.some(({ feeds }) => feeds.length > 1) ? ["an input between heads is shared by them"] : []),
-    "dots: nodes without an edge that is seen",
-    "a click on a node or an edge keeps the paths through it",
-  ];
-}
-
-/** What is kept, in words, with a button that lets go of it. */
-export function keptWords(wiring: Wiring, picture: Picture, said: (target: Target) => string = () => ""): HTMLElement | null {
-  const kept = picture.kept();
-  if (!kept) return null;
-  const name = "edge" in kept.target ? edgeWords(wiring, kept.target.edge) : visible(wiring.nodes.labels[kept.target.node] ?? "");
-  const button = h("button", { type: "button", class: "unseen" }, "let go");
-  button.addEventListener("click", () => picture.pin(null));
-  const [count, all] = [kept.edges.size, picture.shown().length];
-  const more = said(kept.target);
-  return h("p", {}, h("b", {}, name), more && ` (${more})`, ` is kept: ${count} of the ${all} edges that are seen lie on paths through it. `, button);
-}
-
 export function same(one: Target, other: Target): boolean {
   return "node" in one ? "node" in other && one.node === other.node : "edge" in other && one.edge === other.edge;
-}
-
-/** An edge in words: its sender, and the receivers with the input that it feeds. */
-export function endsOf({ nodes, inputs, senders, receivers }: Wiring, edge: number): { from: string; to: string; port: string } {
-  const input = inputs[receivers[edge] ?? 0];
-  const names = (input?.feeds ?? []).map((node) => nodes.labels[node] ?? "");
-  const to = names.length > 1 ? `${names[0]} to ${names.at(-1)}` : (names[0] ?? "");
-  return { from: nodes.labels[senders[edge] ?? 0] ?? "", to, port: input?.port ?? "" };
-}
-
-export function edgeWords(wiring: Wiring, edge: number): string {
-  const { from, to, port } = endsOf(wiring, edge);
-  return visible(`${from} → ${to} ${port}`.trim());
 }
 
 function grouped(edges: number[], ends: (edge: number) => number[]): Map<number, number[]> {
