@@ -1,7 +1,9 @@
 """Circuits: which edges of a model compute an answer, and whether that is true."""
 
+from sonde.circuits import reference
 from sonde.circuits.acdc import Acdc, acdc
 from sonde.circuits.circuit import Circuit
+from sonde.circuits.comparison import Comparison, Overlap, Reuse, compare, reuse
 from sonde.circuits.conditions import Conditions
 from sonde.circuits.evaluation import (
     MIB_SIZES,
@@ -27,9 +29,18 @@ from sonde.circuits.evaluation import (
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
 from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations
+from sonde.circuits.two_stage import TwoStage, two_stage
 from sonde.circuits.visiting import visiting
 
 __all__ = [
+    "reference",
+    "two_stage",
+    "reuse",
+    "compare",
+    "TwoStage",
+    "Reuse",
+    "Overlap",
+    "Comparison",
     "Acdc",
     "Circuit",
     "Completeness",

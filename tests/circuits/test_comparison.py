@@ -1,0 +1,74 @@
+"""Two circuits side by side, parts that two tasks share, and an estimate verified."""
+
+import math
+
+import pytest
+import torch
+from circuits.examples import scored, small, words, words_scores
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonde.circuits import Circuit, compare, reuse, two_stage
+from sonde.results import InputError
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6))
+def test_by_chance_is_hypergeometric(seed):
+    model, graph = small()
+    generator = torch.Generator().manual_seed(seed)
+    edges = graph.edges()
+    a, b = ([edges[i] for i in torch.randperm(len(edges), generator=generator)[:n].tolist()] for n in (20, 30))
+    found = compare(Circuit.of(model, a, graph), Circuit.of(model, b, graph))
+    uniform, layers, degrees, *nodes = found.overlaps
+    shared = len(set(a) & set(b))
+    assert uniform.shared == layers.shared == degrees.shared == shared and uniform.jaccard == shared / (50 - shared)
+    n = len(edges)
+    expected = sum(math.comb(30, i) * math.comb(n - 30, 20 - i) for i in range(shared, 21)) / math.comb(n, 20)
+    assert uniform.p == pytest.approx(expected) and uniform.expected == pytest.approx(20 * 30 / n)
+    assert 0 < layers.p <= 1 + 1e-9 and {one.level for one in nodes} == {"nodes"}
+
+
+def test_layers_explain_what_layers_do():
+    """Two sets that fill the same layer share much, and no more than any two in that layer."""
+    model, graph, _ = words()
+    late = [edge for edge in graph.edges() if edge[0].startswith("blocks.2") and edge[1].startswith("blocks.3")]
+    a, b = Circuit.of(model, late[::2], graph), Circuit.of(model, [*late[: len(late) // 2]], graph)
+    found = compare(a, b, names=("a", "b"))
+    uniform, layers = found.overlaps[:2]
+    assert uniform.p < 1e-3 < 0.05 < layers.p
+    assert found.weighted is None and len(found.to_frame()) == 5
+    assert found.drawing().to_json()["kind"] == "circuit_pair" and len(found.table().data["rows"]) == 5
+    mine = words_scores()
+    assert compare(mine.top(30), mine.top(30)).weighted == pytest.approx(1)
+    assert 0 < compare(mine.top(30), mine.top(60)).weighted < 1
+
+
+def test_reuse():
+    model, _, _ = words()
+    scores = words_scores()
+    same = reuse(scores, scores, 40, n=20)
+    assert same.share == 1 and same.high == 1 and same.expected < 1 and not same.shared[1]
+    noise = scored(model, scores.graph, torch.randn(scores.per_example.shape, generator=torch.Generator().manual_seed(0)), scores.conditions)
+    other = reuse(scores, noise, 20, n=20)
+    assert other.share < 1 and other.low <= other.share + 0.3 and len(other.to_frame()) == 1 and other.drawing().data["labels"]
+
+
+def test_an_estimate_is_verified():
+    model, graph, task = words()
+    search, _ = task.split()
+    known = words_scores()
+    noisy = scored(model, graph, known.per_example + 0.05 * known.values.abs().max() * torch.randn(graph.n_edges, 1), known.conditions, "estimate")
+    found = two_stage(model, noisy, search, k=20, verify=60, sample=30, seed=1)
+    verified = found.exact.values.isfinite() & graph.real
+    assert int(verified.sum()) == 90 and found.exact.n_scored == 90 and int(found.sampled.sum()) == 30
+    torch.testing.assert_close(found.exact.values[verified], known.values[verified], rtol=1e-3, atol=1e-4)
+    assert found.circuit.nominal == 20 and 0 <= found.missed[0] <= found.missed[1] <= graph.n_edges - 90 and -1 <= found.agreement <= 1
+    true = known.strengths().flatten().sort(descending=True).values[19]
+    weakest = found.exact.values[found.exact.top(20, connected=False).mask].abs().min()
+    assert weakest <= true + 1e-4
+    whole = two_stage(model, noisy, search, k=20, verify=479, sample=10)
+    assert whole.missed == (0.0, 0.0) and whole.circuit.edges == known.top(20).edges  # nothing left to miss
+    assert found.drawing().to_json()["kind"] == "scatter" and len(found.to_frame()) == 90
+    with pytest.raises(InputError, match="verify at least as many"):
+        two_stage(model, noisy, search, k=20, verify=10)
