@@ -68,7 +68,8 @@ def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Te
         walking, readers = walking[on], readers[on]
         here = torch.multinomial(graph.feeds[readers].float(), 1, generator=generator)[:, 0] if len(readers) else readers
     edges = torch.cat(steps)
-    return [edges[edges[:, 0] == i, 1:] for i in range(n)]
+    edges = edges[edges[:, 0].argsort(stable=True)]
+    return list(edges[:, 1:].split(edges[:, 0].bincount(minlength=n).tolist()))
 
 
 def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
