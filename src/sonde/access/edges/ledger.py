@@ -20,6 +20,8 @@ from sonde.access.edits import Apply
 from sonde.access.sites import Site
 from sonde.access.writes import Write
 
+HEADS = ("q", "k", "v")
+
 
 class Ledger:
     """The books of one forward.
@@ -43,9 +45,10 @@ class Ledger:
         self.graded = torch.is_grad_enabled()
         # for gradients every part is kept by itself; else all lie side by side, so that readers sum them in one product
         size = 0 if self.graded else len(carried) - len(known)
-        self._current, self._filled = carried.new_zeros(self.masks, size, self.known.shape[1]), 0
+        self._current, self._filled = carried.new_empty(self.masks, size, self.known.shape[1]), 0
         self._parts: list[tuple[slice, Tensor]] = []
         self._stream: Tensor | None = None
+        self._heads: tuple[int, Tensor, Tensor, Tensor] | None = None
 
     def writes(self) -> list[Write]:
         """What is to be done at which site, in the order of the computation."""
@@ -59,7 +62,7 @@ class Ledger:
             at(f"blocks.{layer}.resid_pre", self._keep)
             reading = [i for i, part in enumerate(graph.receiving) if part.layer == layer]
             sending = [i for i, part in enumerate(graph.sending) if part.layer == layer]
-            for i in (i for i in reading if graph.receiving[i].kind in ("q", "k", "v", "attn")):
+            for i in (i for i in reading if graph.receiving[i].kind in (*HEADS, "attn")):
                 self._at_reader(at, i)
             attention = [i for i in sending if graph.sending[i].site.startswith(f"blocks.{layer}.attn.")]
             for i in attention:
@@ -104,6 +107,8 @@ class Ledger:
         """A receiver's site, with the entries of the nodes that read something else."""
         assert stream is not None
         part, rows = self.wiring.graph.receiving[i], self.wiring.reader_slices[i]
+        if part.kind in HEADS:
+            return self._projected(part.layer, site, rows, old, stream)
         new, b = old.clone(), self.shape[0]
         for m in range(self.masks):
             nodes = self.needed[m, rows].nonzero().squeeze(1)
@@ -112,13 +117,37 @@ class Ledger:
             here = slice(m * b, (m + 1) * b)
             streams = self._read(m, rows.start + nodes, stream[here])
             entries = dict(self.wiring.reads(part, streams, nodes.tolist()))[site]
-            if part.kind in ("q", "k", "v"):
-                new[here, :, nodes] = entries.permute(1, 2, 0, 3)
-            elif part.kind == "neuron":
+            if part.kind == "neuron":
                 new[here, :, nodes] = entries.permute(1, 2, 0)
             else:
                 new[here] = entries[0]
         return new
+
+    def _projected(self, layer: int, site: str, rows: slice, old: Tensor, stream: Tensor) -> Tensor:
+        """The queries, keys or values of a block, with those of the nodes that read something else."""
+        if self._heads is None or self._heads[0] != layer:
+            self._heads = layer, *self._head_inputs(layer, stream)
+        _, readers, masks, normed = self._heads
+        own = slice(*torch.searchsorted(readers, torch.tensor([rows.start, rows.stop], device=readers.device)).tolist())
+        nodes = readers[own] - rows.start
+        new = old.clone()
+        new.unflatten(0, (self.masks, -1))[masks[own], :, :, nodes] = self.wiring.entries(site, normed[own], nodes.tolist())
+        return new
+
+    def _head_inputs(self, layer: int, stream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the heads of a block read that is not the stream, through their norm: the readers in order, the mask of each, what it reads, b p d.
+
+        Queries, keys and values of all masks together: so what is summed is read from memory once, and each node's weights too.
+        """
+        parts = [i for i, part in enumerate(self.wiring.graph.receiving) if part.layer == layer and part.kind in HEADS]
+        start, stop = self.wiring.reader_slices[parts[0]].start, self.wiring.reader_slices[parts[-1]].stop
+        nodes, masks = self.needed[:, start:stop].T.nonzero().T
+        norm, streams = self.wiring.norm(self.wiring.graph.receiving[parts[0]]), stream.unflatten(0, (self.masks, -1))
+        normed = stream.new_empty(len(nodes), *self.shape)
+        for m in masks.unique().tolist():
+            asked = (masks == m).nonzero().squeeze(1)
+            normed[asked] = norm(self._read(m, start + nodes[asked], streams[m]))
+        return start + nodes, masks, normed
 
     def _read(self, m: int, readers: Tensor, stream: Tensor) -> Tensor:
         """What some readers read under one mask: r b p d."""
@@ -142,13 +171,15 @@ class Ledger:
     def _book(self, i: int, value: Tensor) -> Tensor:
         """Note what the nodes of a part add."""
         part, own = self.wiring.graph.sending[i], self.wiring.sender_slices[i]
-        if not self.graded and not bool(self.ablated[:, own].any()):
-            return value  # nobody reads another value of it; where all is intact there are slopes all the same
-        deltas = (self.carried[own][:, None] - self.wiring.adds(part, value).unflatten(1, (self.masks, -1))).transpose(0, 1)
         if self.graded:
-            self._parts.append((own, deltas.flatten(2)))
+            deltas = self.carried[own][:, None] - self.wiring.adds(part, value).unflatten(1, (self.masks, -1))
+            self._parts.append((own, deltas.transpose(0, 1).flatten(2)))
+            return value
+        place = self._current[:, own.start - len(self.known) : own.stop - len(self.known)].unflatten(2, self.shape)
+        if self.ablated[:, own].any():
+            added = self.wiring.adds(part, value).unflatten(1, (self.masks, -1)).transpose(0, 1)
+            torch.sub(self.carried[own], added, out=place)
         else:
-            start, end = own.start - len(self.known), own.stop - len(self.known)
-            self._current[:, start:end].unflatten(2, self.shape).copy_(deltas)
-            self._filled = max(self._filled, end)
+            place.zero_()  # nobody reads another value of it
+        self._filled = own.stop - len(self.known)
         return value

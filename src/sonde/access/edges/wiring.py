@@ -3,6 +3,7 @@
 Shape legend: n nodes of a part, b batch, p position, d d_model, e d_head.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ class Wiring:
         sites = [part.site]
         if part.kind == "neuron" and part.site.replace(".pre", ".gate") in self.model.architecture.sites:
             sites.append(part.site.replace(".pre", ".gate"))
-        return [(site, self._projected(site, normed, nodes)) for site in sites]
+        return [(site, self.entries(site, normed, nodes)) for site in sites]
 
     def norm(self, part: Part) -> nn.Module:
         """The norm through which the nodes of a part read."""
@@ -143,12 +144,24 @@ class Wiring:
                 self._rows[site] = None
         return self._rows[site]
 
-    def _projected(self, site: str, normed: Tensor, nodes: Sequence[int]) -> Tensor:
+    def entries(self, site: str, normed: Tensor, nodes: Sequence[int]) -> Tensor:
+        """What nodes have at a site that holds a projection: n b p e (of what has no heads n b p).
+
+        Arguments:
+            site: the site.
+            normed: what enters the projection for each of the nodes, n b p d.
+            nodes: which; one may come several times, side by side.
+        """
         known, index = self.rows(site), list(nodes)
         if known is None:  # an adapter, a quantised map: its own call for each node
             entries = [self.projected(site, one)[..., node, :] for one, node in zip(normed, index, strict=True)]
             return torch.stack(entries)
-        weight, bias = known[0][index], known[1][index]
+        runs = [(node, len(list(again))) for node, again in itertools.groupby(index)]
+        if len(runs) < len(index):  # one product for all that is asked of a node, under several masks
+            shares = normed.split([times for _, times in runs])
+            products = [torch.addmm(known[1][node], share.flatten(0, -2), known[0][node].T) for (node, _), share in zip(runs, shares, strict=True)]
+            return torch.cat(products).unflatten(0, normed.shape[:-1])
+        weight, bias = known if index == list(range(len(known[0]))) else (known[0][index], known[1][index])
         found: Tensor = torch.baddbmm(bias[:, None], normed.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, normed.shape[1:-1])
         if self.model.locate(site).axes[-1] == "d_mlp":
             found = found.squeeze(-1)
