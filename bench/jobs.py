@@ -101,8 +101,20 @@ JOBS = {
             ("plain", "sonde", "captum"), "grad_cam", 5, "plain", floor_of="plain", ahead=0.952,
         ),
         Job(
+            "eap", "edge attribution patching of 32,491 edges, 8 pairs of 15 tokens",
+            ("plain", "sonde", "auto-circuit", "transformer-lens"), "eap", 5, "plain", floor_of="plain", at_most=2.0, above_mb=600,
+        ),
+        Job(
+            "eap-ig", "edge attribution patching with integrated gradients, 5 steps, 8 pairs of 15 tokens",
+            ("plain", "sonde"), "eap_ig", 5, "plain", floor_of="plain", at_most=7,
+        ),
+        Job(
             "exact-edges", "what the ablation of each of 32,491 edges alone does to the logit difference, 4 pairs of 15 tokens",
             ("plain", "sonde", "auto-circuit"), "exact_edges", 1, "plain", flops=arithmetic.exact_edges(), at_most=1400,
+        ),
+        Job(
+            "acdc", "ACDC of 32,491 edges by divergence from the whole model, at .05 of what ablating everything costs, 4 pairs of 15 tokens",
+            ("plain", "sonde", "auto-circuit"), "acdc", 1, "plain", ahead=50,
         ),
         Job(
             "circuit-eval", "the logit difference of circuits of 10 sizes, 32 to 32,491 edges, all others ablated, 2 pairs of 15 tokens",

@@ -7,7 +7,10 @@ from typing import Any
 from bench.subjects import workload as w
 from bench.subjects.games import PLAYERS, QUICK, WHOLE, estimated
 from bench.subjects.processes import importing
+from bench.subjects.sonde_edges import acdc as acdc
 from bench.subjects.sonde_edges import circuit_eval as circuit_eval
+from bench.subjects.sonde_edges import eap as eap
+from bench.subjects.sonde_edges import eap_ig as eap_ig
 from bench.subjects.sonde_edges import exact_edges as exact_edges
 from bench.subjects.trial import Trial
 

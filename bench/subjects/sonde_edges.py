@@ -11,6 +11,30 @@ from bench.subjects.trial import Stratum, Trial
 TOGETHER, CALLS = 2, 2  # senders of which all edges into a block are timed in one call, and such calls
 
 
+def eap(device: str) -> Trial:
+    """`sonde.circuits.eap`."""
+    from sonde.circuits import eap as attribute
+
+    model, task = _task(device, e.EAP_PAIRS)
+    return Trial(lambda: attribute(model, task), lambda found: e.told(found.values))
+
+
+def eap_ig(device: str) -> Trial:
+    """`sonde.circuits.eap_ig`."""
+    from sonde.circuits import eap_ig as attribute
+
+    model, task = _task(device, e.EAP_PAIRS)
+    return Trial(lambda: attribute(model, task, steps=e.IG_STEPS), lambda found: e.told(found.values))
+
+
+def acdc(device: str) -> Trial:
+    """`sonde.circuits.acdc`, which decides on every edge."""
+    from sonde.circuits import acdc as search
+
+    model, task = _task(device, e.EXACT_PAIRS)
+    return Trial(lambda: search(model, task, e.THRESHOLD, metric="kl"), lambda found: e.decided(found.circuit.mask), note="all 32,491 decisions")
+
+
 def exact_edges(device: str) -> Trial:
     """`Rewiring.effects`, which does the edges of some senders into a block together."""
     import torch
@@ -47,6 +71,16 @@ def _rewired(device: str, rows: int) -> Any:
     model, (clean, corrupt) = sonde.load(w.model(device)), e.pairs(rows, device)
     graph = Graph.of(model)
     return lambda: Rewiring(model, graph, clean, outputs(model, graph, corrupt).values, LogitDifference(w.TARGET, w.FOIL))
+
+
+def _task(device: str, rows: int) -> Any:
+    """The model, and a task of the pairs."""
+    import sonde
+    from sonde.tasks import LogitDifference, Task
+
+    clean, corrupt = (tuple(map(tuple, ids.tolist())) for ids in e.pairs(rows, device))
+    answers, wrongs, texts = ((w.TARGET,),) * rows, ((w.FOIL,),) * rows, ("random tokens",) * rows
+    return sonde.load(w.model(device)), Task("pairs", clean, corrupt, answers, wrongs, LogitDifference(w.TARGET, w.FOIL), texts, texts)
 
 
 def _calls() -> tuple[Stratum, ...]:
