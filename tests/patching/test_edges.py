@@ -22,10 +22,10 @@ def test_an_edge_is_the_direct_path(family):
     model, task = sonde.Model(bare(family).double()), random_pairs()
     kv = "kv_head" if model.architecture.n_kv_heads < HEADS else "head"
     into = ["logits", "blocks.1.attn.q[head=2]", f"blocks.1.attn.k[{kv}=1]", f"blocks.1.attn.v[{kv}=0]", "blocks.1.mlp.in"]
-    for ablation in (Ablation(), Ablation("zero"), Ablation("mean")):
-        edges = [(sender, receiver) for receiver in into for sender in (HEAD, MLP)]
+    for ablation, receivers in ((Ablation(), into), (Ablation("mean"), into[:2])):
+        edges = [(sender, receiver) for receiver in receivers for sender in (HEAD, MLP)]
         found = edge_patching(model, task, edges, ablation)
-        for i, receiver in enumerate(into):
+        for i, receiver in enumerate(receivers):
             paths = path_patching(model, task, [HEAD, MLP], receiver, "heads+mlps", ablation=ablation)
             assert torch.allclose(found.patches.values[2 * i : 2 * i + 2], paths.patches.values, rtol=0, atol=EXACT), (receiver, ablation)
             assert torch.allclose(found.change[2 * i : 2 * i + 2], paths.scores.mean(1), rtol=0, atol=EXACT)

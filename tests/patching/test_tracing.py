@@ -127,20 +127,18 @@ def test_averages_leave_out_prompts_without_the_role():
 
 
 def test_the_claim_holds_on_other_facts_and_not_on_permuted_weights(facts, whole):
-    search, rest = whole, traced(facts, NAMES[3:11])
-    assert search.strongest() == ("last subject token", 0)
-    (verdict,) = search.check(facts, rest)
-    assert verdict.holds and verdict.measured == pytest.approx(1, abs=1e-5) and verdict.n == 8
-    lookup = traced(facts, restored="mlp", window=1)
-    assert lookup.strongest() == ("last subject token", LOOKUP)
-    assert lookup.check(facts, traced(facts, NAMES[3:11], restored="mlp", window=1))[0].holds
-    assert lookup.check(facts, rest)[0].reason == "the other prompts were traced in another way"
+    assert whole.strongest() == ("last subject token", 0)
+    found, other = (traced(facts, names, restored="mlp", window=1) for names in (NAMES[:2], NAMES[3:11]))
+    assert found.strongest() == ("last subject token", LOOKUP)
+    (verdict,) = found.check(facts, other)
+    assert verdict.holds and verdict.measured == pytest.approx(1, abs=0.05) and verdict.n == 8
+    assert whole.check(facts, other)[0].reason == "the other prompts were traced in another way"
     broken = sonde.Model(permuted(facts.module, 0), facts.tokenizer)
-    halves = [causal_tracing(broken, [prompt(n) for n in names], list(names), list(where), restored="mlp", window=1, samples=4, std=3.0)
-              for names, where in ((NAMES[:3], PLACES[:3]), (NAMES[3:11], PLACES[3:11]))]  # fmt: skip
+    halves = [causal_tracing(broken, [prompt(n) for n in names], list(names), list(where), restored="mlp", window=1, samples=2, std=3.0)
+              for names, where in ((NAMES[:2], PLACES[:2]), (NAMES[3:11], PLACES[3:11]))]  # fmt: skip
     assert not halves[0].check(broken, halves[1])[0].holds
     with pytest.raises(CheckRefused):
-        search.check(broken, rest)
+        found.check(broken, other)
 
 
 def test_a_prompt_that_cannot_be_traced_is_named_and_the_rest_goes_on():
@@ -149,9 +147,9 @@ def test_a_prompt_that_cannot_be_traced_is_named_and_the_rest_goes_on():
 
 
 def test_tasks_with_spans():
-    task = sonde.tasks.load("ioi", words(), n=3)
-    found = causal_tracing(words(), task, "giver", samples=2, metric=None)
-    assert found.unit == "logits" and len(found.texts) == 3 and found.answers == words().tokenizer.strings(task.targets.tolist())
+    task = sonde.tasks.load("ioi", words(), n=2)
+    found = causal_tracing(words(), task, "giver", samples=1, metric=None)
+    assert found.unit == "logits" and len(found.texts) == 2 and found.answers == words().tokenizer.strings(task.targets.tolist())
 
 
 def test_a_model_with_grouped_keys_and_another_tokenizer():

@@ -25,7 +25,7 @@ from sonde.patching.activation import COUNTERFACTUAL, refuse_choice
 from sonde.patching.freezing import Frozen, frozen_sites
 from sonde.patching.path_results import Norm, PathResult
 from sonde.patching.replacing import replacing
-from sonde.patching.results import Direction, PatchResult
+from sonde.patching.results import Direction, PatchResult, grouped, named
 from sonde.results import InputError, Recipe, shown
 from sonde.tasks import Ablation, Task
 from sonde.tasks.metrics import unit_of
@@ -69,7 +69,7 @@ def path_patching(
     torch.Size([4])
     """
     given = [senders] if isinstance(senders, str | Site) else senders
-    groups = [[Site.parse(one)] if isinstance(one, str | Site) else [Site.parse(site) for site in one] for one in given]
+    groups = grouped(given)
     into = [Site.parse(receivers)] if isinstance(receivers, str | Site) else [Site.parse(one) for one in receivers]
     _refuse(model, groups, into, direction, norm)
     held = [frozen_sites(model, group, frozen, positions, norm) for group in groups]
@@ -89,7 +89,7 @@ def path_patching(
     sweep = model.sweep(base, cells, task.metric, batch_size, spans=task.spans)
     ends = sweep.base.cpu(), task.metric(source).detach().cpu()
     clean, corrupt = ends if direction == "noising" else ends[::-1]
-    names, into_names = [" + ".join(map(str, group)) for group in groups], [str(site) for site in into]
+    names, into_names = named(groups), [str(site) for site in into]
     kinds = [frozen] if isinstance(frozen, str) else [str(site) for site in frozen]
     where = "" if positions is None else str(Site("blocks").at(pos=positions)).removeprefix("blocks[pos=").rstrip("]")
     asked = {"senders": names, "receivers": into_names, "frozen": kinds, "positions": where, "norm": norm, "direction": direction}
@@ -109,8 +109,6 @@ def _refuse(model: Model, senders: list[list[Site]], receivers: list[Site], dire
         raise InputError(f"direction={shown(direction)}: use 'noising' (corrupted into clean) or 'denoising' (clean into corrupted)")
     if norm not in ("live", "frozen"):
         raise InputError(f"norm={shown(norm)}: use 'live' or 'frozen'")
-    if not senders or not all(senders):
-        raise InputError("nothing to patch: give at least one sender, and at least one site in every group")
     if not receivers:
         raise InputError("the change can arrive nowhere: give at least one receiver, such as 'logits'")
     names = {site.name for site in receivers}

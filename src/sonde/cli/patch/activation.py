@@ -4,8 +4,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, opened, places, report
-from sonde.results import InputError
+from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, halves, opened, places, report
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     groups = places(arguments.sites or ["heads", "mlps"], model, task)
     found = activation_patching(model, task, groups, arguments.direction, ablation=kind)
     plain = entries(found)
-    verdicts = _checked(model, task, arguments.seed) if arguments.check else []
+    verdicts = _checked(arguments, model, task) if arguments.check else []
     if arguments.sites == ["residual"] and task.length:
         labels = list(task.labels or found.tokens or map(str, range(task.length)))
         numbered = [f"{i} {label}" for i, label in enumerate(labels)]
@@ -48,11 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     return report(arguments, start, model, "Which places carry the answer?", [drawing], verdicts, task.notes, **plain)
 
 
-def _checked(model: "Model", task: "Task", seed: int) -> "list[Verdict]":
+def _checked(arguments: argparse.Namespace, model: "Model", task: "Task") -> "list[Verdict]":
     from sonde.evidence import corrected
     from sonde.patching import find_components
 
-    if len(task) < 4:
-        raise InputError(f"--check finds on one half and tests on the other, and there are {len(task)} examples: give --task, and -n 16 or more")
-    search, evaluate = task.split(seed)
-    return corrected(find_components(model, search, seed).check(model, evaluate, seed))
+    search, evaluate = halves(arguments, task)
+    return corrected(find_components(model, search, arguments.seed).check(model, evaluate, arguments.seed))

@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import add_options, opened, report
+from sonde.cli.patch.shared import add_options, halves, opened, report
 from sonde.results import InputError
 
 
@@ -37,9 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.patching import attention_knockout
     from sonde.results.plain import json_ready
 
-    if arguments.check and len(task) < 4:
-        raise InputError(f"--check tests on half of the examples, and there are {len(task)}: give --task, and -n 16 or more")
-    search, judged = task.split(arguments.seed) if arguments.check else (task, task)
+    search, judged = halves(arguments, task) if arguments.check else (task, task)
     found = attention_knockout(model, search, list(zip(queries, arguments.keys, strict=True)), arguments.window or None, arguments.head)
     verdicts = corrected(found.check(model, judged, seed=arguments.seed)) if arguments.check else []
     return report(

@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, opened, places, report
+from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, halves, opened, places, report
 
 
 def add(actions: Any) -> None:
@@ -23,6 +23,7 @@ def add(actions: Any) -> None:
     action.add_argument("--norm", default="live", choices=("live", "frozen"), help="the norms behind the senders (default: %(default)s)")
     action.add_argument("--direction", default="noising", choices=("noising", "denoising"), help="(default: %(default)s)")
     action.add_argument("--ablation", default="counterfactual", metavar="KIND", help=f"what noising writes: {ABLATIONS} (default: %(default)s)")
+    action.add_argument("--check", action="store_true", help="find senders on half of the examples, and test them on the others")
     add_options(action)
     action.set_defaults(run=run)
 
@@ -39,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     given = arguments.frozen or ["heads"]
     frozen: Any = given[0] if given[0] in KINDS and len(given) == 1 else given
     positions: Any = None if arguments.positions is None else dict(Site.parse(f"blocks[pos={arguments.positions}]").select)["pos"]
+    search, judged = halves(arguments, task) if arguments.check else (task, task)
     found = path_patching(
-        model, task, places(arguments.senders or ["heads", "mlps"], model, task), arguments.receivers or ["logits"], frozen,
+        model, search, places(arguments.senders or ["heads", "mlps"], model, task), arguments.receivers or ["logits"], frozen,
         positions, arguments.norm, arguments.direction, kind,
     )  # fmt: skip
+    verdicts = found.check(model, judged, arguments.seed) if arguments.check else []
     settings = {"receivers": found.receivers, "frozen": found.frozen, "positions": found.positions, "norm": found.norm}
-    return report(arguments, start, model, "Along which paths?", [found.drawing()], (), task.notes, **entries(found.patches), **settings)
+    return report(arguments, start, model, "Along which paths?", [found.drawing()], verdicts, task.notes, **entries(found.patches), **settings)

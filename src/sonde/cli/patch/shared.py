@@ -55,6 +55,18 @@ def opened(arguments: argparse.Namespace) -> "tuple[Model, Task]":
     return model, task if arguments.metric is None else task.with_metric(arguments.metric)
 
 
+def halves(arguments: argparse.Namespace, task: "Task") -> "tuple[Task, Task]":
+    """Examples to choose on, and others to test on.
+
+    Arguments:
+        arguments: of the command.
+        task: all of them.
+    """
+    if len(task) < 4:
+        raise InputError(f"--check chooses on one half and tests on the other, and there are {len(task)} examples: give --task, and -n 16 or more")
+    return task.split(arguments.seed)
+
+
 def _pair(arguments: argparse.Namespace, model: "Model") -> "Task":
     from sonde.tasks import Task, counterfactuals
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import add_task_options, opened_task
-from sonde.cli.patch.shared import add_output, report
+from sonde.cli.patch.shared import add_output, halves, report
 from sonde.cli.printing import refuse_unwritable
 from sonde.results import InputError
 
@@ -82,6 +82,6 @@ def _traced(arguments: argparse.Namespace, model: "Model") -> "tuple[Trace, list
     task = opened_task(arguments, model)
     if not arguments.check:
         return traced(task, arguments.subject[0]), []
-    search, judged = task.split(arguments.seed)
+    search, judged = halves(arguments, task)
     found, other = traced(search, arguments.subject[0]), traced(judged, arguments.subject[0])
     return found, found.check(model, other, arguments.seed)
