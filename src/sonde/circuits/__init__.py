@@ -26,14 +26,25 @@ from sonde.circuits.evaluation import (
     stability,
     stability_of,
 )
+from sonde.circuits.node_scores import NodeScores
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
-from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations
+from sonde.circuits.scores import (
+    atp,
+    atp_star,
+    clean_corrupted,
+    eap,
+    eap_ig,
+    eap_ig_activations,
+    exact_edges,
+    exact_nodes,
+    relp,
+    relp_nodes,
+)
 from sonde.circuits.two_stage import TwoStage, two_stage
 from sonde.circuits.visiting import visiting
 
 __all__ = [
-    "MIB_SIZES",
     "Acdc",
     "Circuit",
     "Comparison",
@@ -42,7 +53,9 @@ __all__ = [
     "EdgeScores",
     "Evaluation",
     "FaithfulnessCurve",
+    "MIB_SIZES",
     "Minimality",
+    "NodeScores",
     "Overlap",
     "RandomTest",
     "Recovery",
@@ -51,6 +64,8 @@ __all__ = [
     "Stability",
     "TwoStage",
     "acdc",
+    "atp",
+    "atp_star",
     "clean_corrupted",
     "compare",
     "completeness",
@@ -58,12 +73,16 @@ __all__ = [
     "eap_ig",
     "eap_ig_activations",
     "evaluate",
+    "exact_edges",
+    "exact_nodes",
     "faithfulness",
     "faithfulness_curve",
     "minimality",
     "random_circuits",
     "random_test",
     "reference",
+    "relp",
+    "relp_nodes",
     "reuse",
     "rewire",
     "roc",

@@ -38,11 +38,11 @@ class Conditions:
     n_partners: int
 
     @staticmethod
-    def of(graph: Graph, task: Task, ablation: Ablation, partners: Task | None = None) -> "Conditions":
+    def of(graph: Graph | str, task: Task, ablation: Ablation, partners: Task | None = None) -> "Conditions":
         """The conditions of a measurement on a task.
 
         Arguments:
-            graph: whose edges are ablated.
+            graph: whose edges are ablated; or what is, in words.
             task: the examples and the metric.
             ablation: what ablated edges carry.
             partners: the task whose partners a mean is taken over, where that is another one.
@@ -55,8 +55,8 @@ class Conditions:
         """
         better: Literal["more", "less"] = "less" if sign_of(task.metric) < 0 else "more"
         return Conditions(
-            replace(ablation, groups=None), graph.summary, name_of(task.metric), unit_of(task.metric), better, task.name, fingerprints(task),
-            len(partners or task),
+            replace(ablation, groups=None), graph if isinstance(graph, str) else graph.summary, name_of(task.metric), unit_of(task.metric), better,
+            task.name, fingerprints(task), len(partners or task),
         )  # fmt: skip
 
     @property

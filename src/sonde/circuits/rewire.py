@@ -89,6 +89,11 @@ class Rewired:
             yield rows, rewiring
 
     @property
+    def n_chunks(self) -> int:
+        """In how many pieces the examples go through the model."""
+        return len(self._pieces)
+
+    @property
     def base(self) -> Float[Tensor, " example"]:
         """The metric with every edge intact."""
         return torch.cat([rewiring.base for _, rewiring in self.chunks()])

@@ -23,8 +23,10 @@ from sonde.access.edges.outputs import needed, taken
 from sonde.access.edges.spans import span_masks
 from sonde.access.engine.costs import free_bytes
 from sonde.access.engine.passes import checked
-from sonde.access.forward import evaluation, forward
+from sonde.access.forward import evaluation, forward, needs_recording
 from sonde.access.inputs import Inputs
+from sonde.access.linearising import frozen_norms
+from sonde.access.writes import Write
 from sonde.circuits.carried import Carried
 from sonde.circuits.scores.slopes import Norm, Slopes
 from sonde.tasks import Ablation, Task
@@ -61,23 +63,25 @@ def linear(
         legs: the runs.
         norm: "live", or "frozen": what norms divide by is a constant.
         batch_size: examples per pass.
-        rules: backward rules under which slopes are taken.
+        rules: backward rules under which slopes are taken; with frozen norms, all of them.
         accept: called with the first run's slopes of some examples; raises where these would mislead.
     """
     wiring = Wiring(model, graph)
+    rules = rules or (tuple(frozen_norms(model)) if norm == "frozen" else ())
+    record = needs_recording(model, [Write(rule.site, rule) for rule in rules])
     size = checked(batch_size)
     if size == "auto":
         size = _fitting(model, graph, task, max(len(leg.at) for leg in legs))
 
     def measure(rows: Sequence[Sequence[int]]) -> Tensor:
-        return _outputs(wiring, model.prepare(rows)).permute(1, 2, 0, 3)
+        return _outputs(wiring, model.prepare(rows), record).permute(1, 2, 0, 3)
 
     carried = Carried(task, ablation, measure, size)
     found = []
     for start in range(0, len(task), size):
         examples = range(start, min(start + size, len(task)))
         part = task if len(examples) == len(task) else task.select(examples)
-        asked = _Asked(wiring, part, model.prepare(part.clean), carried.of(examples), norm, rules)
+        asked = _Asked(wiring, part, model.prepare(part.clean), carried.of(examples), norm, rules, record)
         with evaluation(model.module):
             found.append(asked.scores(legs, accept))
     return torch.cat(found, 1)
@@ -93,6 +97,7 @@ class _Asked:
     carried: Tensor
     norm: Norm
     rules: Sequence[Edit]
+    record: bool
 
     def scores(self, legs: Sequence[Leg], accept: Callable[[Slopes, Task], None] | None) -> Tensor:
         """Edge example."""
@@ -100,7 +105,7 @@ class _Asked:
         found: Tensor | None = None
         deltas: Tensor | None = None
         if any(leg.moved for leg in legs):
-            deltas = self._deltas(_outputs(self.wiring, self.inputs))
+            deltas = self._deltas(_outputs(self.wiring, self.inputs, self.record))
         for leg in legs:
             first = min(graph.sending[i].step for i in leg.parts)
             parts = [(part, place) for part, place in zip(graph.receiving, self.wiring.reader_slices, strict=True) if part.step > first]
@@ -152,9 +157,9 @@ class _Asked:
         return deltas if mask is None or mask.all() else deltas * mask[..., None]
 
 
-def _outputs(wiring: Wiring, inputs: Inputs) -> Tensor:
-    """What every source adds: source b p d."""
-    run = forward(wiring.model, inputs, needed(wiring), (), logits=False)
+def _outputs(wiring: Wiring, inputs: Inputs, record: bool) -> Tensor:
+    """What every source adds, by the attention kernel that the slopes are taken with: source b p d."""
+    run = forward(wiring.model, inputs, needed(wiring), (), logits=False, record=record)
     with torch.no_grad():
         return taken(wiring, run)
 

@@ -21,7 +21,6 @@ from sonde.access.edits import Edit
 from sonde.access.edits.relevance import held_scale
 from sonde.access.forward import Metric, frozen, gradients
 from sonde.access.inputs import Inputs
-from sonde.access.linearising import frozen_norms
 from sonde.access.sites import Site
 from sonde.access.writes import Write
 
@@ -60,13 +59,13 @@ class Slopes:
             inputs: what is run.
             metric: what is differentiated.
             parts: the receivers that are wanted.
-            norm: "live", or "frozen": what norms divide by is a constant, on all of the way back.
-            edits: made first.
+            norm: "live", or "frozen": what norms divide by is a constant, where the receivers read.
+            edits: made first; the backward rules are among them.
             outputs: keep what every source adds.
         """
         sites = [Site(site) for part in parts for site in sites_of(wiring, part)]
         streams = dict.fromkeys(stream_of(wiring, part) for part in parts if part.kind != "logits")
-        writes = [Write(edit.site, edit) for edit in (*edits, *(frozen_norms(wiring.model) if norm == "frozen" else ()))]
+        writes = [Write(edit.site, edit) for edit in edits]
         read = [*(needed(wiring) if outputs else ()), *map(Site, streams)]
         found = gradients(wiring.model, inputs, metric, sites, writes, [site for site in dict.fromkeys(read) if site not in sites])
         with torch.no_grad():
@@ -87,7 +86,9 @@ class Slopes:
             return self.gradients[sites[0]][None]
         if part.kind in ("mlp", "attn"):
             return self._through_norm(part, self.gradients[sites[0]][None])
-        back = torch.stack([self._through_rows(part, site, nodes) for site in sites]).sum(0)
+        back = self._through_rows(part, sites[0], nodes)
+        for site in sites[1:]:
+            back = back + self._through_rows(part, site, nodes)
         return self._through_norm(part, back)
 
     def _through_rows(self, part: Part, site: str, nodes: range) -> Tensor:
@@ -118,7 +119,7 @@ class Slopes:
         if isinstance(module, torch.nn.Identity):
             return gradients
         stream = self.streams[stream_of(self.wiring, part)]
-        with frozen(self.wiring.model.module), torch.enable_grad():
+        with torch.enable_grad():
             x = stream.expand_as(gradients).clone().requires_grad_()
             out = module.forward(x)
             out = held_scale(module, x, out) if self.norm == "frozen" else out
