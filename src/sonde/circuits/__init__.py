@@ -2,6 +2,7 @@
 
 from sonde.circuits import reference
 from sonde.circuits.acdc import Acdc, acdc
+from sonde.circuits.backwards import Backwards, Step, backwards
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.comparison import Comparison, Overlap, Reuse, compare, reuse
 from sonde.circuits.conditions import Conditions
@@ -27,6 +28,8 @@ from sonde.circuits.evaluation import (
     stability_of,
 )
 from sonde.circuits.node_scores import NodeScores
+from sonde.circuits.masks import LearntMask, edge_pruning, subnetwork_probing
+from sonde.circuits.optimal import OptimalConstants, optimal_constants
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
 from sonde.circuits.scores import (
@@ -45,7 +48,9 @@ from sonde.circuits.two_stage import TwoStage, two_stage
 from sonde.circuits.visiting import visiting
 
 __all__ = [
+    "MIB_SIZES",
     "Acdc",
+    "Backwards",
     "Circuit",
     "Comparison",
     "Completeness",
@@ -53,31 +58,36 @@ __all__ = [
     "EdgeScores",
     "Evaluation",
     "FaithfulnessCurve",
-    "MIB_SIZES",
+    "LearntMask",
     "Minimality",
     "NodeScores",
+    "OptimalConstants",
     "Overlap",
     "RandomTest",
     "Recovery",
     "Reuse",
     "Rewired",
     "Stability",
+    "Step",
     "TwoStage",
     "acdc",
     "atp",
     "atp_star",
+    "backwards",
     "clean_corrupted",
     "compare",
     "completeness",
     "eap",
     "eap_ig",
     "eap_ig_activations",
+    "edge_pruning",
     "evaluate",
     "exact_edges",
     "exact_nodes",
     "faithfulness",
     "faithfulness_curve",
     "minimality",
+    "optimal_constants",
     "random_circuits",
     "random_test",
     "reference",
@@ -89,6 +99,7 @@ __all__ = [
     "roc_of",
     "stability",
     "stability_of",
+    "subnetwork_probing",
     "two_stage",
     "visiting",
 ]
