@@ -5,7 +5,7 @@ import torch
 
 import sonde
 from sonde.access import Graph
-from sonde.circuits import Circuit, optimal_constants, rewire
+from sonde.circuits import Circuit, acdc, optimal_constants, rewire
 from sonde.results import InputError
 from sonde.tasks import Ablation, Task
 from sonde.tasks.pair import Pair
@@ -59,6 +59,9 @@ def test_the_best_constant_of_a_linear_model():
     expected = ((last - last.mean(0)) @ model.module.unembed.weight.detach().T).square().sum(-1).mean()
     assert found.learnt == pytest.approx(float(expected), rel=1e-3) and found.learnt < found.zero
     assert found.converged
+    # and a search takes them for what dropped edges carry
+    searched = acdc(model, task, 1e-6, graph, Ablation("optimal"), constants=found.values)
+    assert ("blocks.0.resid_pre", "logits") in searched.circuit.edges and searched.circuit.conditions.ablation.kind == "optimal"
 
 
 def test_constants_for_any_circuit(sentences):

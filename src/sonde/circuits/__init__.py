@@ -27,8 +27,8 @@ from sonde.circuits.evaluation import (
     stability,
     stability_of,
 )
-from sonde.circuits.node_scores import NodeScores
 from sonde.circuits.masks import LearntMask, edge_pruning, subnetwork_probing
+from sonde.circuits.node_scores import NodeScores
 from sonde.circuits.optimal import OptimalConstants, optimal_constants
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire

@@ -136,7 +136,7 @@ def acdc(
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> found = acdc(model, sonde.tasks.load("agreement", model, n=2), threshold=1.0)
+    >>> found = acdc(model, sonde.tasks.load("agreement", model, n=2), threshold=0.1)
     >>> 0 < found.circuit.n_edges < 40, found.states < 479
     (True, True)
     """

@@ -82,7 +82,7 @@ class Backwards:
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> search = Backwards(model, sonde.tasks.load("agreement", model, n=2), threshold=1.0)
+    >>> search = Backwards(model, sonde.tasks.load("agreement", model, n=2), threshold=0.1)
     >>> search.receivers
     ('logits',)
     >>> step = search.step()
@@ -212,7 +212,7 @@ def backwards(
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
-    >>> backwards(model, sonde.tasks.load("agreement", model, n=2), threshold=1.0).edges[0][1]
-    'blocks.0.attn.v[head=1]'
+    >>> backwards(model, sonde.tasks.load("agreement", model, n=2), threshold=0.1).edges[-1][1]
+    'logits'
     """
     return Backwards(model, task, threshold, share, measure, graph, ablation, metric, batch_size).run()
