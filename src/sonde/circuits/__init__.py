@@ -6,6 +6,7 @@ from sonde.circuits.backwards import Backwards, Step, backwards
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.comparison import Comparison, Overlap, Reuse, compare, reuse
 from sonde.circuits.conditions import Conditions
+from sonde.circuits.discovery import Discovery, discover
 from sonde.circuits.evaluation import (
     MIB_SIZES,
     Completeness,
@@ -55,6 +56,7 @@ __all__ = [
     "Comparison",
     "Completeness",
     "Conditions",
+    "Discovery",
     "EdgeScores",
     "Evaluation",
     "FaithfulnessCurve",
@@ -77,6 +79,7 @@ __all__ = [
     "clean_corrupted",
     "compare",
     "completeness",
+    "discover",
     "eap",
     "eap_ig",
     "eap_ig_activations",

@@ -16,6 +16,7 @@ from sonde.circuits.nodes import reached
 from sonde.results import InputError, shown
 
 Draw = Literal["connected", "edges"]
+TRIES = 50  # draws of a connected circuit before it is given up
 
 
 def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw = "connected") -> Bool[Tensor, "draw sender receiver"]:
@@ -73,6 +74,15 @@ def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Te
 
 
 def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
+    for _ in range(TRIES):  # the first paths may leave room that no other fills, such as one edge beside the direct one
+        mask = _filled(graph, size, generator)
+        if int(mask.sum()) == size:
+            return mask
+    raise InputError(f"no connected circuit of {size} edges was found in {TRIES} draws: ask for another size")
+
+
+def _filled(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
+    """Random paths, and edges between their nodes, of as many edges as wanted, or fewer where no more fit."""
     mask = torch.zeros_like(graph.real)
     missing, fruitless = size, 0
     while missing and fruitless < 3:
@@ -88,7 +98,7 @@ def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
         open_ = graph.real & ~mask & reached(graph, mask)[:, None] & graph.live(mask)[1][None]
         taken = min(missing, int(open_.sum()))
         if not taken:
-            raise InputError(f"no connected circuit of {size} edges was found: it has room for {size - missing}; ask for another size")
+            return mask
         mask |= _chosen(open_, taken, generator)
         missing -= taken
     return mask

@@ -2,6 +2,7 @@
 
 from sonde.report.chapters.attribution import attribution
 from sonde.report.chapters.base import Chapter
+from sonde.report.chapters.circuit import circuit
 from sonde.report.chapters.contributions import contributions
 from sonde.report.chapters.heads import heads
 from sonde.report.chapters.lens import lens
@@ -20,6 +21,7 @@ CHAPTERS = {
     "heads": heads,
     "lens": lens,
     "patching": patching,
+    "circuit": circuit,
     "verification": verification,
 }
 
