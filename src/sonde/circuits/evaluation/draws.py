@@ -17,6 +17,7 @@ from sonde.results import InputError, shown
 
 Draw = Literal["connected", "edges"]
 TRIES = 50  # draws of a connected circuit before it is given up
+ROUNDS, MOST_PATHS = 6, 1000  # of drawing paths, before edges between nodes on them are drawn as well; and paths in each
 
 
 def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw = "connected") -> Bool[Tensor, "draw sender receiver"]:
@@ -47,7 +48,7 @@ def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw =
     return torch.stack(drawn) if drawn else torch.zeros(0, *graph.real.shape, dtype=torch.bool)
 
 
-def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Tensor, "edge 2"]]:
+def random_paths(graph: Graph, n: int, generator: torch.Generator) -> Int[Tensor, "edge 3"]:
     """Random paths from an embedding to the logits: at each node any later receiver, then any of the parts that it is an input of.
 
     Arguments:
@@ -56,7 +57,7 @@ def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Te
         generator: of the draws.
 
     Returns:
-        The edges of each path, (sender, receiver).
+        The edges of all paths, one path after the other: (path, sender, receiver).
     """
     starts = (graph.sender_layer < 0).nonzero()[:, 0]
     here = starts[torch.randint(len(starts), (n,), generator=generator)]
@@ -69,8 +70,7 @@ def random_path(graph: Graph, n: int, generator: torch.Generator) -> list[Int[Te
         walking, readers = walking[on], readers[on]
         here = torch.multinomial(graph.feeds[readers].float(), 1, generator=generator)[:, 0] if len(readers) else readers
     edges = torch.cat(steps)
-    edges = edges[edges[:, 0].argsort(stable=True)]
-    return list(edges[:, 1:].split(edges[:, 0].bincount(minlength=n).tolist()))
+    return edges[edges[:, 0].argsort(stable=True)]
 
 
 def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
@@ -84,24 +84,26 @@ def _connected(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
 def _filled(graph: Graph, size: int, generator: torch.Generator) -> Tensor:
     """Random paths, and edges between their nodes, of as many edges as wanted, or fewer where no more fit."""
     mask = torch.zeros_like(graph.real)
-    missing, fruitless = size, 0
-    while missing and fruitless < 3:
-        before = missing
-        for path in random_path(graph, max(8, missing // 4), generator):
-            new = path[~mask[path[:, 0], path[:, 1]]]
-            if len(new) <= missing:
-                mask[new[:, 0], new[:, 1]] = True
-                missing -= len(new)
-        fruitless = fruitless + 1 if missing == before else 0
-    # what no further path fits into: edges between nodes that are on paths already
-    while missing:
-        open_ = graph.real & ~mask & reached(graph, mask)[:, None] & graph.live(mask)[1][None]
-        taken = min(missing, int(open_.sum()))
-        if not taken:
-            return mask
-        mask |= _chosen(open_, taken, generator)
-        missing -= taken
+    for round_ in range(4 * ROUNDS):
+        missing = size - int(mask.sum())
+        if not missing:
+            break
+        mask.view(-1)[_fitting(mask, random_paths(graph, min(MOST_PATHS, max(8, missing // 2)), generator), missing)] = True
+        if round_ >= ROUNDS:
+            open_ = graph.real & ~mask & reached(graph, mask)[:, None] & graph.live(mask)[1][None]
+            mask |= _chosen(open_, size - int(mask.sum()), generator)
     return mask
+
+
+def _fitting(mask: Tensor, paths: Tensor, missing: int) -> Int[Tensor, " edge"]:
+    """The new edges of the first paths, as many as fit."""
+    paths = paths[~mask[paths[:, 1], paths[:, 2]]]
+    paths = paths[paths[:, 0].bincount()[paths[:, 0]] <= missing]
+    places, owners = paths[:, 1] * mask.shape[1] + paths[:, 2], paths[:, 0]
+    # an edge of several paths belongs to the first of them
+    found, which = places.unique(return_inverse=True)
+    owner = torch.full_like(found, MOST_PATHS).scatter_reduce(0, which, owners, "amin")
+    return found[(owner.bincount().cumsum(0) <= missing)[owner]]
 
 
 def _chosen(among: Tensor, k: int, generator: torch.Generator) -> Tensor:

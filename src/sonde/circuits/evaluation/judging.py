@@ -17,7 +17,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.conditions import Conditions
-from sonde.circuits.evaluation.draws import random_circuits, random_path
+from sonde.circuits.evaluation.draws import random_circuits, random_paths
 from sonde.circuits.evaluation.measuring import Measured, rewired_for, seen, shares, without_gap
 from sonde.circuits.rewire import Rewired
 from sonde.evidence import compare, necessity, sufficiency, untestable
@@ -206,10 +206,11 @@ def _one_less(mask: Tensor, generator: torch.Generator) -> Bool[Tensor, "member 
 def _inflated(circuit: Circuit, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A circuit with a random path added, and that without one edge of the path which is new; as it is where no path adds anything."""
     full, less = (circuit.mask.expand(n, -1, -1).clone() for _ in range(2))
-    for i, path in enumerate(random_path(circuit.graph, n, generator)):
-        full[i, path[:, 0], path[:, 1]] = True
+    paths = random_paths(circuit.graph, n, generator)
+    full[paths[:, 0], paths[:, 1], paths[:, 2]] = True
+    for i in range(n):
         less[i] = full[i]
-        new = path[~circuit.mask[path[:, 0], path[:, 1]]]
+        new = (full[i] & ~circuit.mask).nonzero()
         if len(new):
             s, r = new[int(torch.randint(len(new), (), generator=generator))].tolist()
             less[i, s, r] = False
