@@ -27,6 +27,8 @@ def test_by_chance_is_hypergeometric(seed):
     expected = sum(math.comb(30, i) * math.comb(n - 30, 20 - i) for i in range(shared, 21)) / math.comb(n, 20)
     assert uniform.p == pytest.approx(expected) and uniform.expected == pytest.approx(20 * 30 / n)
     assert 0 < layers.p <= 1 + 1e-9 and {one.level for one in nodes} == {"nodes"}
+    # among random sets degrees explain little more than size does, and the draws differ from one another
+    assert 0.5 < degrees.expected / uniform.expected < 4 and degrees.expected % 1 > 0
 
 
 def test_layers_explain_what_layers_do():

@@ -17,7 +17,7 @@ from sonde.results import CheckRefused, InputError, Verdict
 from sonde.specimens import compiled
 from tests.report.conftest import GIFT, KEYS
 
-SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "verification"]
+SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "circuit", "verification"]
 
 
 def verdict(holds: bool | None) -> Verdict:

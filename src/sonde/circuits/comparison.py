@@ -214,7 +214,7 @@ def _by_degree(graph: Graph, one: Tensor, other: Tensor, seed: int) -> Overlap:
     shared = torch.zeros(DRAWS)
     for i in range(DRAWS if b else 0):
         # the largest of log chance plus Gumbel noise are a draw without replacement
-        noise = -torch.rand(len(chances), generator=generator).clamp(min=1e-20).log().clamp(min=1e-20).log()
+        noise = -(-torch.rand(len(chances), generator=generator).clamp(min=1e-20).log()).log()
         drawn = (chances.log() + noise).topk(b).indices
         shared[i] = mine[drawn].sum()
     found = int((one & other).sum())
