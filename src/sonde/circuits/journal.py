@@ -31,7 +31,7 @@ class Journal:
         try:
             lines = [json.loads(line) for line in whole.splitlines()]
             found = lines[0]["search"] if lines else key
-            self.done = [Wave(**{k: tuple(v) if isinstance(v, list) else v for k, v in line.items()}) for line in lines[1:]]
+            self.done = [Wave(**{**line, "changes": tuple(line["changes"]), "dropped": tuple(line["dropped"])}) for line in lines[1:]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LoadError(f"{self.file} cannot be read ({error}): delete it, and the search starts anew") from None
         if found != key:

@@ -9,7 +9,8 @@ where the target t rises to the wanted sparsity during the warm-up. The gradient
 no score of single edges does; the answer is one of many, so compare seeds.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -226,7 +227,7 @@ def edge_pruning(
 
 
 def _learnt(
-    model: Model, task: Task, method: str, arguments: dict[str, object], over: Over, graph: Graph | None, ablation: Ablation,
+    model: Model, task: Task, method: str, arguments: Mapping[str, object], over: Over, graph: Graph | None, ablation: Ablation,
     metric: str | Metric | None, steps: int, rate: float, seed: int, batch_size: int | Literal["auto"], show: bool,
     price: Callable[[int, Tensor], Tensor], ascending: list[Tensor],
 ) -> LearntMask:  # fmt: skip
@@ -257,7 +258,7 @@ def _learnt(
             value = -sign * rewiring.soft(kept).double().sum() / len(task)
             value.backward(retain_graph=True)
             cost += float(value.detach())
-        if not torch.isfinite(torch.tensor(cost)) or not torch.isfinite(location.grad).all():
+        if not math.isfinite(cost) or location.grad is None or not torch.isfinite(location.grad).all():
             raise SondeError(f"the {rewired.conditions.metric} or its gradient is {cost} at step {step + 1}: take another metric, or a smaller rate")
         down.step()
         if up is not None:
@@ -274,7 +275,7 @@ def _learnt(
         final = torch.where(graph.real, nodes[:, None], final)
     recipe = Recipe.of(
         f"sonde.circuits.{'edge_pruning' if ascending else 'subnetwork_probing'}",
-        arguments | {"graph": graph.summary, "ablation": vars(rewired.ablation)}, model_hash=model.hash, inputs=task.content, seed=seed,
+        {**arguments, "graph": graph.summary, "ablation": vars(rewired.ablation)}, model_hash=model.hash, inputs=task.content, seed=seed,
     )  # fmt: skip
     return LearntMask(graph, final, over, method, rewired.conditions, torch.tensor(costs), torch.tensor(shares), recipe=recipe)
 

@@ -3,7 +3,6 @@
 Means and the examples that are swapped are those of the whole task, however it is divided: no number depends on the size of a piece.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from sonde.access import Graph, Model
 from sonde.access.edges import Rewiring, outputs
 from sonde.access.engine.costs import free_bytes
+from sonde.circuits.carried import Carried
 from sonde.circuits.conditions import Conditions
 from sonde.results import InputError, shown
 from sonde.tasks import Ablation, Task
@@ -139,45 +139,16 @@ def _carrier(
         )  # fmt: skip
     if constants is not None:
         return lambda rows: constants
-    source = partners or task
-    real = _real(source)
-    # what cannot be made is refused here, before anything runs: the numbers of the examples stand for their values
-    numbers = torch.arange(len(source))[:, None, None].expand(*real.shape, 1).float()
-    chosen = ablation.of(numbers, real)[:, 0, 0].long().tolist()
     if partners is not None and ablation.over == "position" and task.length != partners.length:
         raise InputError(
             f"a mean position by position needs one length; {task.name!r} has {task.length or 'several'} tokens and {partners.name!r} "
             f"{partners.length or 'several'}: use over='all'"
         )
-    if ablation.kind in ("counterfactual", "resample"):
-        others = chosen if ablation.kind == "resample" else range(len(task))
-        return lambda rows: outputs(model, graph, [task.corrupt[others[i]] for i in rows]).values
+
+    def measure(rows: Sequence[Sequence[int]]) -> Tensor:
+        return outputs(model, graph, rows).values.permute(1, 2, 0, 3)
+
+    carried = Carried(task, ablation, measure, size, partners)
     if ablation.kind == "zero":
         return lambda rows: torch.zeros(len(graph.sources), 1, 1, model.d_model, device=model.device)
-    groups = ablation.groups if ablation.over == "template" else (0,) * len(source)
-    assert groups is not None
-    means = _means(model, graph, source, groups, size, over_all=ablation.over == "all")
-    mine = groups if partners is None else (0,) * len(task)
-    return lambda rows: torch.stack([means[mine[i]] for i in rows], 1)
-
-
-def _real(task: Task) -> Bool[Tensor, "example pos"]:
-    """Where the examples have tokens, as if they were padded on the right."""
-    lengths = torch.tensor([len(row) for row in task.corrupt])
-    return torch.arange(int(lengths.max()))[None] < lengths[:, None]
-
-
-def _means(model: Model, graph: Graph, task: Task, groups: Sequence[int], size: int, over_all: bool) -> dict[int, Tensor]:
-    """The mean outputs in the partners of each group: source pos d_model, or with one position where it is over all tokens."""
-    totals, counts = dict[int, Tensor](), defaultdict[int, int](int)
-    for group in dict.fromkeys(groups):
-        members = [i for i, one in enumerate(groups) if one == group]
-        for rows in (members[i : i + size] for i in range(0, len(members), size)):
-            found = outputs(model, graph, [task.corrupt[i] for i in rows])
-            values = found.values.to(torch.promote_types(found.values.dtype, torch.float32))  # half precision is too coarse to sum
-            if over_all:
-                real = torch.ones(values.shape[1:3], dtype=torch.bool) if found.run.mask is None else found.run.mask
-                values = values[:, real.to(values.device)][:, :, None]
-            counts[group] += values.shape[1]
-            totals[group] = totals[group] + values.sum(1) if group in totals else values.sum(1)
-    return {group: total / counts[group] for group, total in totals.items()}
+    return lambda rows: carried.of(rows).permute(2, 0, 1, 3)

@@ -160,7 +160,8 @@ class Wiring:
         if len(runs) < len(index):  # one product for all that is asked of a node, under several masks
             shares = normed.split([times for _, times in runs])
             products = [torch.addmm(known[1][node], share.flatten(0, -2), known[0][node].T) for (node, _), share in zip(runs, shares, strict=True)]
-            return torch.cat(products).unflatten(0, normed.shape[:-1])
+            together: Tensor = torch.cat(products).unflatten(0, normed.shape[:-1])
+            return together
         weight, bias = known if index == list(range(len(known[0]))) else (known[0][index], known[1][index])
         found: Tensor = torch.baddbmm(bias[:, None], normed.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, normed.shape[1:-1])
         if self.model.locate(site).axes[-1] == "d_mlp":
