@@ -39,7 +39,7 @@ def exact_edges(device: str) -> Trial:
     """`Rewiring.effects`, which does the edges of some senders into a block together."""
     import torch
 
-    prepare = _rewired(device, e.EXACT_PAIRS)
+    prepare = prepared(device, e.EXACT_PAIRS)
     rewiring = prepare()
 
     def run(edges: tuple[e.Edge, ...]) -> Any:
@@ -58,11 +58,11 @@ def exact_edges(device: str) -> Trial:
 
 def circuit_eval(device: str) -> Trial:
     """`Rewiring.values` of all sizes."""
-    prepare, circuits = _rewired(device, e.EVALUATED_PAIRS), e.kept(ranking(device))
+    prepare, circuits = prepared(device, e.EVALUATED_PAIRS), e.kept(ranking(device))
     return Trial(lambda: prepare().values(circuits), lambda found: {"sizes": found})
 
 
-def _rewired(device: str, rows: int) -> Any:
+def prepared(device: str, rows: int) -> Any:
     """What makes the pairs ready: a forward of each of their prompts."""
     import sonde
     from sonde.access.edges import Graph, Rewiring, outputs

@@ -115,8 +115,8 @@ class _Asked:
                     accept(runs[0], self.task)
                 deltas = self._deltas(runs[0].outputs) if deltas is None else deltas
                 found = deltas.new_zeros(self.inputs.batch, len(graph.senders), len(graph.receivers))
-            for part, place in parts:
-                self._add(found, leg, part, place, deltas, runs)
+            for pieces in _pieces(parts, max(1, PULLED // deltas[0].numel())):
+                self._add(found, leg, pieces, deltas, runs)
         assert found is not None
         return found[:, graph.real.to(found.device)].T.cpu()
 
@@ -130,23 +130,19 @@ class _Asked:
             part = self.wiring.graph.sending[i]
             yield added_at(part), deltas[self.wiring.sender_slices[i]].sum(0)
 
-    def _add(self, found: Tensor, leg: Leg, part: Part, place: slice, deltas: Tensor, runs: Sequence[Slopes]) -> None:
-        """Contract a part's slopes with the changes of what was added before it."""
+    def _add(self, found: Tensor, leg: Leg, pieces: "Sequence[_Piece]", deltas: Tensor, runs: Sequence[Slopes]) -> None:
+        """Contract the slopes of nodes that read at the same step with the changes of what was added before them."""
         graph = self.wiring.graph
         spans = span_masks(graph, self.inputs, self.task.spans)
-        sending = [i for i in leg.parts if graph.sending[i].step < part.step]
+        sending = [i for i in leg.parts if graph.sending[i].step < pieces[0].part.step]
         own = slice(self.wiring.sender_slices[sending[0]].start, self.wiring.sender_slices[sending[-1]].stop)
-        size = max(1, PULLED // deltas[0].numel())
-        for start in range(0, len(part), size):
-            nodes = range(start, min(start + size, len(part)))
-            slopes = runs[0].of(part, nodes) * leg.weights[0]
-            for weight, run in zip(leg.weights[1:], runs[1:], strict=True):
-                slopes = slopes.add_(run.of(part, nodes), alpha=weight)
-            for k in range(graph.n_spans):
-                there = slopes if spans is None else slopes * spans[k][..., None]
-                scores = torch.bmm(deltas[own].flatten(2).transpose(0, 1), there.flatten(2).permute(1, 2, 0))
-                columns = slice((place.start + nodes.start) * graph.n_spans + k, (place.start + nodes.stop) * graph.n_spans, graph.n_spans)
-                found[:, own.start * graph.n_spans + k : own.stop * graph.n_spans : graph.n_spans, columns] += scores
+        slopes = torch.cat([_mean_slope(piece, leg, runs) for piece in pieces])
+        first = pieces[0].place
+        for k in range(graph.n_spans):
+            there = slopes if spans is None else slopes * spans[k][..., None]
+            scores = torch.bmm(deltas[own].flatten(2).transpose(0, 1), there.flatten(2).permute(1, 2, 0))
+            columns = slice(first * graph.n_spans + k, (first + len(slopes)) * graph.n_spans, graph.n_spans)
+            found[:, own.start * graph.n_spans + k : own.stop * graph.n_spans : graph.n_spans, columns] += scores
 
     def _deltas(self, current: Tensor | None) -> Tensor:
         """Carried less current; nothing where padding is."""
@@ -155,6 +151,36 @@ class _Asked:
         deltas = carried.to(current) - current
         mask = self.inputs.mask
         return deltas if mask is None or mask.all() else deltas * mask[..., None]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some nodes of a part of the receivers, and the place of the first of them among all."""
+
+    part: Part
+    nodes: range
+    place: int
+
+
+def _pieces(parts: Sequence[tuple[Part, slice]], size: int) -> Iterator[list[_Piece]]:
+    """The parts in pieces of at most so many nodes; neighbours that read at the same step together, so that what they read is read once."""
+    together: list[_Piece] = []
+    for part, place in parts:
+        for start in range(0, len(part), size):
+            piece = _Piece(part, range(start, min(start + size, len(part))), place.start + start)
+            if together and (together[0].part.step != part.step or sum(len(one.nodes) for one in (*together, piece)) > size):
+                yield together
+                together = []
+            together.append(piece)
+    yield together
+
+
+def _mean_slope(piece: _Piece, leg: Leg, runs: Sequence[Slopes]) -> Tensor:
+    """The slope of each node, over the runs of a leg: n b p d."""
+    found = runs[0].of(piece.part, piece.nodes) * leg.weights[0]
+    for weight, run in zip(leg.weights[1:], runs[1:], strict=True):
+        found = found.add_(run.of(piece.part, piece.nodes), alpha=weight)
+    return found
 
 
 def _outputs(wiring: Wiring, inputs: Inputs, record: bool) -> Tensor:
