@@ -34,6 +34,7 @@ from sonde.circuits.optimal import OptimalConstants, optimal_constants
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import Rewired, rewire
 from sonde.circuits.scores import (
+    Missed,
     atp,
     atp_star,
     clean_corrupted,
@@ -42,6 +43,7 @@ from sonde.circuits.scores import (
     eap_ig_activations,
     exact_edges,
     exact_nodes,
+    missed,
     relp,
     relp_nodes,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "FaithfulnessCurve",
     "LearntMask",
     "Minimality",
+    "Missed",
     "NodeScores",
     "OptimalConstants",
     "Overlap",
@@ -90,6 +93,7 @@ __all__ = [
     "faithfulness",
     "faithfulness_curve",
     "minimality",
+    "missed",
     "optimal_constants",
     "random_circuits",
     "random_test",

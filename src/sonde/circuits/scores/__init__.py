@@ -5,5 +5,19 @@ from sonde.circuits.scores.atp_star import atp_star
 from sonde.circuits.scores.eap import clean_corrupted, eap, eap_ig, eap_ig_activations
 from sonde.circuits.scores.exact import exact_edges, exact_nodes
 from sonde.circuits.scores.relp import relp, relp_nodes
+from sonde.circuits.scores.subsets import Missed, missed
 
-__all__ = ["atp", "atp_star", "clean_corrupted", "eap", "eap_ig", "eap_ig_activations", "exact_edges", "exact_nodes", "relp", "relp_nodes"]
+__all__ = [
+    "Missed",
+    "atp",
+    "atp_star",
+    "clean_corrupted",
+    "eap",
+    "eap_ig",
+    "eap_ig_activations",
+    "exact_edges",
+    "exact_nodes",
+    "missed",
+    "relp",
+    "relp_nodes",
+]

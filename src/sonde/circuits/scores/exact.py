@@ -6,7 +6,7 @@ What other scores estimate. It is not what an edge is worth in a circuit: of two
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -118,8 +118,22 @@ def exact_nodes(
     """
     checked(batch_size)
     nodes = Nodes.of(model, task, parts, positions)
+    found = []
+    for part, edits in ablating(model, task, nodes, ablation):
+        sweep = model.sweep(part.clean, edits, part.metric, batch_size)
+        found.append((sweep.values - sweep.base).cpu())
+    return scored_nodes("exact effects", "exact_nodes", model, task, nodes, ablation, torch.cat(found, 1))
+
+
+def ablating(model: Model, task: Task, nodes: Nodes, ablation: Ablation) -> Iterator[tuple[Task, list[Edit]]]:
+    """Some examples of a task with the edit that ablates each node in them, piece by piece.
+
+    Arguments:
+        model, task, nodes: what is ablated.
+        ablation: what takes the place of a node's output.
+    """
     size = fitting(model, task)
-    values, found = Values(model, task, ablation, nodes, size), []
+    values = Values(model, task, ablation, nodes, size)
     for start in range(0, len(task), size):
         examples = range(start, min(start + size, len(task)))
         part, carried = task.select(examples), values.carried(examples)
@@ -129,12 +143,8 @@ def exact_nodes(
         for i, name in enumerate(nodes.sites):
             old = run[name]
             new = carried[i].to(old).expand_as(old)
-            for node in range(nodes.sizes[i]):
-                for mask in masks:
-                    edits.append(_written(name, nodes.axes[i], node, old, new, mask))
-        sweep = model.sweep(part.clean, edits, part.metric, batch_size)
-        found.append((sweep.values - sweep.base).cpu())
-    return scored_nodes("exact effects", "exact_nodes", model, task, nodes, ablation, torch.cat(found, 1))
+            edits += [_written(name, nodes.axes[i], node, old, new, mask) for node in range(nodes.sizes[i]) for mask in masks]
+        yield part, edits
 
 
 def _written(site: str, axis: str, node: int, old: Tensor, new: Tensor, mask: Tensor) -> Edit:
