@@ -3,11 +3,12 @@
     python -m bench.circuits [STUDY ...] [--stories FOLDER]
 
 The studies are `tasks`, `reuse`, `choices`, `programs`, `induction` and `stories`; all of them by default, together some minutes of one core. Their
-figures are kept in `bench/results/circuits.json`, `docs/methods/circuit-studies.md` is made of them, and `tasks` writes whole reports to `docs/circuits`.
+figures are kept in `bench/results/circuits.json`, `docs/methods/circuit-studies.md` is made of them, and `tasks` writes reports to `docs/circuits`.
 `stories` needs the folder that `python -m bench.stories260k` makes, and is left out where it is not given.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import time
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import sonde
+from bench.circuits_page import written
 from bench.table import RESULTS
 from sonde.access import Graph, Model
-from sonde.circuits import Circuit, Discovery, compare, discover, eap, eap_ig, exact_edges, roc
+from sonde.circuits import Circuit, Discovery, EdgeScores, compare, discover, eap, eap_ig, rewire, roc
+from sonde.circuits.discovery import exact
 from sonde.cli.circuit.find import document
 from sonde.results import InputError, Verdict
 from sonde.specimens import compiled
@@ -32,8 +35,8 @@ TASKS = ("ioi", "greater_than", "agreement", "successor")
 CHOICES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "ablation: another example's partner": {"ablation": Ablation("resample")},
-    "ablation: mean over all tokens": {"ablation": Ablation("mean", over="all")},
-    "ablation: zero": {"ablation": Ablation("zero")},
+    "ablation: mean over all tokens, exactly": {"ablation": Ablation("mean", over="all"), "method": "exact"},
+    "ablation: zero, exactly": {"ablation": Ablation("zero"), "method": "exact"},
     "metric: probability difference": {"metric": "probability_difference"},
     "metric: divergence": {"metric": "kl"},
     "method: EAP": {"method": "eap"},
@@ -42,7 +45,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "other examples (seed 1)": {"seed": 1},
     "other examples (seed 2)": {"seed": 2},
 }
-SCORES: dict[str, Callable[..., Any]] = {"EAP": eap, "EAP-IG": eap_ig, "exact": exact_edges}
+SCORES: dict[str, Callable[..., EdgeScores]] = {
+    "EAP": eap, "EAP-IG": eap_ig, "exact": lambda model, task, graph, ablation: exact(rewire(model, graph, task, ablation)),
+}  # fmt: skip
 FRAMES = ("{} was tired, so", "{} went home because", "{} was happy because", "{} was sad because", "{} ran and ran until", "{} was very proud and")
 NAMES = (("Lily", "Tim"), ("Mia", "Max"), ("Sue", "Max"))  # as many tokens each
 
@@ -69,12 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
         kept["sonde_version"] = sonde.__version__
         file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         print(f"{name}: {len(rows)} rows, {kept['studies'][name]['seconds']} s", flush=True)
-    from bench.circuits_page import written
-
     (DOCS / "methods" / "circuit-studies.md").write_text(written(kept["studies"]), encoding="utf-8")
 
 
-def tasks(model: Model | None = None, names: Sequence[str] = TASKS, n: int = 64, reports: Path | None = DOCS / "circuits") -> list[Row]:
+def tasks(model: Model | None = None, names: Sequence[str] = TASKS, n: int = 32, reports: Path | None = DOCS / "circuits") -> list[Row]:
     """The circuits of several tasks in one model, and their reports.
 
     Arguments:
@@ -83,31 +86,29 @@ def tasks(model: Model | None = None, names: Sequence[str] = TASKS, n: int = 64,
         n: examples of each.
         reports: where pages are written; `None` writes none.
     """
-    model = model or sonde.load("specimen:words")
+    model = model or words()
     rows = []
     for name in names:
-        task = load_task(name, model, n=n)
-        start = time.process_time()
-        found = discover(model, task)
-        rows.append({"task": name, "gap": found.gap.gap, "seconds": time.process_time() - start, **of(found)})
+        found = discovered(model, name, n)
+        rows.append({"task": name, "gap": found.gap.gap, **of(found)})
         if reports is not None:
             reports.mkdir(exist_ok=True)
-            (reports / f"{name}.html").write_text(page(document(model, task, found)), encoding="utf-8")
+            (reports / f"{name}.html").write_text(page(document(model, load_task(name, model, n=n), found)), encoding="utf-8")
     return rows
 
 
-def reuse(model: Model | None = None, names: Sequence[str] = TASKS, n: int = 64) -> list[Row]:
+def reuse(model: Model | None = None, names: Sequence[str] = TASKS, n: int = 32) -> list[Row]:
     """How much the circuits of two tasks share, beside what chance would.
 
     Arguments:
         model, names, n: as for `tasks`.
     """
-    model = model or sonde.load("specimen:words")
-    found = {name: discover(model, load_task(name, model, n=n)).circuit for name in names}
+    model = model or words()
+    found = {name: discovered(model, name, n).circuit for name in names}
     return [{"one": one, "other": other, **shared(found[one], found[other])} for one, other in itertools.combinations(names, 2)]
 
 
-def choices(model: Model | None = None, name: str = "ioi", n: int = 64, made: dict[str, dict[str, Any]] | None = None) -> list[Row]:
+def choices(model: Model | None = None, name: str = "ioi", n: int = 32, made: dict[str, dict[str, Any]] | None = None) -> list[Row]:
     """How far the circuit depends on what was chosen: another ablation, metric, method, other examples.
 
     Arguments:
@@ -116,7 +117,7 @@ def choices(model: Model | None = None, name: str = "ioi", n: int = 64, made: di
         n: examples.
         made: the choices, by what they are called; the first is the one that the others are compared with.
     """
-    model = model or sonde.load("specimen:words")
+    model = model or words()
     rows: list[Row] = []
     first: Circuit | None = None
     for label, given in (made or CHOICES).items():
@@ -133,7 +134,7 @@ def choices(model: Model | None = None, name: str = "ioi", n: int = 64, made: di
     return rows
 
 
-def programs(names: Iterable[str] | None = None, seeds: Sequence[int] = (0, 1, 2), n: int = 16) -> list[Row]:
+def programs(names: Iterable[str] | None = None, seeds: Sequence[int] = (0, 1), n: int = 16) -> list[Row]:
     """Scores of programs whose circuit is known, for each kind of ablation that its truth is known for.
 
     Arguments:
@@ -163,7 +164,7 @@ def programs(names: Iterable[str] | None = None, seeds: Sequence[int] = (0, 1, 2
     return rows
 
 
-def induction(n: int = 64) -> list[Row]:
+def induction(n: int = 32) -> list[Row]:
     """Whether the heads that the card of the specimen `induction` names are those of the circuit.
 
     Arguments:
@@ -178,8 +179,9 @@ def induction(n: int = 64) -> list[Row]:
     heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
     strength = [float(best[found.scores.graph.senders.index(f"blocks.{layer}.attn.z[head={head}]")]) for layer, head in heads]
     known = [place in named["previous token"] + named["induction"] for place in heads]
-    own = {"heads of the circuit": [f"{a}.{b}" for a, b in found.circuit.heads], **{role: [f"{a}.{b}" for a, b in places] for role, places in named.items()}}
-    return [{"auc": float(roc_auc_score(known, strength)), **own, **of(found)}]
+    own = {"heads of the circuit": found.circuit.heads, **named}
+    said = {role: [f"{layer}.{head}" for layer, head in places] for role, places in own.items()}
+    return [{"auc": float(roc_auc_score(known, strength)), **said, **of(found)}]
 
 
 def stories(model: Model) -> list[Row]:
@@ -203,6 +205,22 @@ def pronouns(model: Model) -> Task:
         (frame.format(names[i]), frame.format(names[1 - i]), answers[i], answers[1 - i]) for frame in FRAMES for names in NAMES for i in (0, 1)
     ]  # fmt: skip
     return Task.from_pairs(model, list(dict.fromkeys(pairs)), "pronouns of stories")
+
+
+@functools.cache
+def words() -> Model:
+    """The specimen."""
+    return sonde.load("specimen:words")
+
+
+@functools.cache
+def discovered(model: Model, name: str, n: int) -> Discovery:
+    """What is found with the default settings; found once.
+
+    Arguments:
+        model, name, n: the model, its task, and how many examples.
+    """
+    return discover(model, load_task(name, model, n=n))
 
 
 def of(found: Discovery) -> Row:
