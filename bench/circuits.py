@@ -20,8 +20,7 @@ import sonde
 from bench.circuits_page import written
 from bench.table import RESULTS
 from sonde.access import Graph, Model
-from sonde.circuits import Circuit, Discovery, EdgeScores, compare, discover, eap, eap_ig, rewire, roc
-from sonde.circuits.discovery import exact
+from sonde.circuits import Circuit, Discovery, EdgeScores, compare, discover, eap, eap_ig, exact_edges, roc
 from sonde.cli.circuit.find import document
 from sonde.results import InputError, Verdict
 from sonde.specimens import compiled
@@ -46,7 +45,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "other examples (seed 2)": {"seed": 2},
 }
 SCORES: dict[str, Callable[..., EdgeScores]] = {
-    "EAP": eap, "EAP-IG": eap_ig, "exact": lambda model, task, graph, ablation: exact(rewire(model, graph, task, ablation)),
+    "EAP": eap, "EAP-IG": eap_ig, "exact": exact_edges,
 }  # fmt: skip
 FRAMES = ("{} was tired, so", "{} went home because", "{} was happy because", "{} was sad because", "{} ran and ran until", "{} was very proud and")
 NAMES = (("Lily", "Tim"), ("Mia", "Max"), ("Sue", "Max"))  # as many tokens each

@@ -23,7 +23,7 @@ from sonde.circuits.pictures import ranked_graph
 from sonde.circuits.ranking import strongest
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import COUNTERFACTUAL, Rewired, rewire
-from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations
+from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations, exact_edges
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import Curve, Series
 from sonde.tasks import Ablation, Task, TaskCheck, check
@@ -229,26 +229,12 @@ def drawn_curve(curve: FaithfulnessCurve) -> Curve:
     return Curve("faithfulness", curve.nominal, [e.value for e in found], [e.low for e in found], [e.high for e in found], band)
 
 
-def exact(rewired: Rewired, show: bool = False) -> EdgeScores:
-    """The effect of every edge alone.
-
-    Arguments:
-        rewired: a task.
-        show: show progress.
-    """
-    graph, effects = rewired.graph, rewired.effects(show=show).cpu()
-    values = torch.zeros(graph.real.shape, dtype=effects.dtype)
-    values[graph.real] = effects.mean(1)
-    recipe = Recipe.of("sonde.circuits.discover", {"method": "exact"}, model_hash=rewired.model.hash, inputs=rewired.task.content)
-    return EdgeScores(graph, values, "exact effects", rewired.conditions, effects, recipe=recipe)
-
-
 def _scores(
     model: Model, rewired: Rewired, search: Task, method: str, verify: int, steps: int, show: bool
 ) -> tuple[EdgeScores, int]:  # fmt: skip
     graph, ablation = rewired.graph, rewired.ablation
     if method == "exact":
-        return exact(rewired, show), graph.n_edges
+        return exact_edges(model, search, graph, ablation), graph.n_edges
     given: dict[str, Any] = {} if method in ("eap", "clean_corrupted") else {"steps": steps}
     estimated = RANKINGS[method](model, search, graph, ablation, **given)
     if not verify:
