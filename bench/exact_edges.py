@@ -2,7 +2,7 @@
 
     python -m bench.exact_edges [--json bench/results/exact_edges.json]
 
-Block by block, one thread; interrupted, it goes on with the first block that is not in the file. Takes about 25 minutes.
+Block by block, one thread; interrupted, it goes on with the first block that is not in the file. Takes half an hour or so.
 """
 
 import argparse

@@ -16,13 +16,14 @@ Every claim of speed, measured beside the libraries that people use, in one run.
 
 ```sh
 python -m bench list              # the jobs
-python -m bench run all           # measure, keep the results, write this page: about 12 minutes
+python -m bench run all           # measure, keep the results, write this page; acdc and exact-edges take long, ask for IDs one by one
 python -m bench run ID --quick    # few repeats, nothing kept
 ```
 
 - **The network** is a GPT-2 small with random weights from transformers, float32, one thread: the figures are about machinery, not about a model.
 - **Peers** (`bench/peers.toml`) are used in their documented way, each in an environment of its own that is made from PyPI at its first use.
-  A peer that makes one forward for each cell of a sweep is timed on some cells and multiplied; its row says so. sonde always does the whole job.
+  A peer that makes one forward for each cell of a sweep is timed on some cells and multiplied; its row says so. sonde does the whole
+  job, but for exact-edges, of which `python -m bench.exact_edges` does all.
 - **Before it is timed** each subject's numbers are compared with those of hooks written by hand; *difference* is the largest one.
   A subject whose numbers are others is not timed.
 - **Time** is processor seconds, which other programs on the machine disturb little: the median over repeats that take turns, in brackets the
