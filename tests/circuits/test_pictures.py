@@ -53,7 +53,7 @@ def test_the_picture_holds_the_edges_in_their_order_with_what_heads_look_at():
     patterns = {name: torch.eye(3) for name in scores.graph.senders if "attn" in name}
     curve = Curve("faithfulness", [1, 30], [0.0, 0.9])
     data = ranked_graph("Which?", scores.graph, "logits", ranked, 12, curve, patterns, ["a", "b", "c"]).data
-    assert (data["shown"], data["order"], data["curve"]["sizes"]) == (12, "given", [1, 30])
+    assert (data["shown"], data["order"], data["curve"]["sizes"]) == (12, "size", [1, 30])  # the strongest first is the order of size
     assert data["scores"] == pytest.approx([score for _, _, score in ranked]) and data["attention"]
     assert data["nodes"]["names"][data["senders"][0]] == scores.graph.senders[ranked[0][0]]
 

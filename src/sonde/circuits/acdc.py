@@ -98,6 +98,7 @@ class Acdc(Result):
             model: the model that was searched.
             *args, **kwargs: as for `Circuit.check`: a task of other examples first.
         """
+        self.refuse_other(model)
         return self.circuit.check(model, *args, **kwargs)
 
 

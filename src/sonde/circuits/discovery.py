@@ -87,6 +87,7 @@ class Discovery(Result):
             model: the model that was searched.
             *args, **kwargs: as for `Circuit.check`: a task of other examples first.
         """
+        self.refuse_other(model)
         return self.circuit.check(model, *args, **kwargs)
 
 

@@ -56,7 +56,7 @@ def eap(
     >>> model = sonde.load("specimen:words")
     >>> scores = eap(model, sonde.tasks.load("agreement", model, n=4))
     >>> scores.method, scores.unit, scores.n_scored
-    ('EAP', 'logits', 479)
+    ('EAP', 'probability', 479)
     """
     graph = graph or Graph.of(model)
     found = linear(model, graph, task, ablation, [Leg(_all(graph))], norm, batch_size, accept=_refuse_flat)
