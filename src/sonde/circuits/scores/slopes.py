@@ -118,13 +118,14 @@ class Slopes:
         module = self.wiring.norm(part)
         if isinstance(module, torch.nn.Identity):
             return gradients
-        stream = self.streams[stream_of(self.wiring, part)]
         with torch.enable_grad():
-            x = stream.expand_as(gradients).clone().requires_grad_()
+            x = self.streams[stream_of(self.wiring, part)].detach().requires_grad_()
             out = module.forward(x)
             out = held_scale(module, x, out) if self.norm == "frozen" else out
-            # of a number: told where to begin, torch imports what it traces shapes with, which takes longer than all of this
-            return torch.autograd.grad((out * gradients).sum(), x)[0]
+            if len(gradients) == 1:
+                # of a number: told where to begin, torch imports what it traces shapes with, which takes longer than all of this
+                return torch.autograd.grad((out * gradients[0]).sum(), x)[0][None]
+            return torch.autograd.grad(out, x, gradients, is_grads_batched=True)[0]
 
 
 def sites_of(wiring: Wiring, part: Part) -> list[str]:
