@@ -1,0 +1,88 @@
+"""Which latents of a dictionary are active: from what the encoder gives to sparse codes.
+
+| name | kept |
+| --- | --- |
+| `relu` | every z above 0 |
+| `topk` | the k largest z of a row, those above 0 |
+| `abstopk` | the k largest abs(z) of a row, with their signs |
+| `groupmax` | the largest z of each of k groups of neighbours, if above 0 |
+| `jumprelu` | every z above its latent's threshold, as it is |
+| `gated` | where a gate is open, a second linear reading of the same z, if above 0 |
+
+Shape legend: N rows, F latents.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sonde.bases import Codes
+from sonde.results import InputError, shown
+
+Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+COUNTED: tuple[Activation, ...] = ("topk", "abstopk", "groupmax")
+"""Those that keep a number k of latents."""
+
+
+def select(
+    z: Float[Tensor, "rows size"], activation: Activation, k: int | None = None, threshold: Float[Tensor, " size"] | None = None,
+) -> Codes:  # fmt: skip
+    """The active latents of each row; a gate's are made by `gated`.
+
+    Arguments:
+        z: what the encoder gives.
+        activation: its name.
+        k: how many are kept, of those that count.
+        threshold: of each latent, for `jumprelu`.
+    """
+    if activation in COUNTED:
+        latents, values = _counted(z, activation, k or 0)
+        offsets = torch.arange(0, latents.numel(), latents.shape[1], device=z.device)
+        return Codes(values.reshape(-1), latents.reshape(-1), offsets, z.shape[1]).without_zeros()
+    if activation == "relu":
+        return kept(z, z > 0)
+    if activation == "jumprelu" and threshold is not None:
+        return kept(z, z > threshold)
+    raise InputError(f"activation={shown(activation)} can't be used here: choose from {', '.join(ACTIVATIONS)}, with what it needs")
+
+
+def gated(
+    pi: Float[Tensor, "rows size"], gate_bias: Float[Tensor, " size"], log_scale: Float[Tensor, " size"], bias: Float[Tensor, " size"],
+) -> Codes:  # fmt: skip
+    """H(pi + gate_bias) ReLU(exp(log_scale) pi + bias): Rajamanoharan et al. (2024), equations 4 to 6.
+
+    Arguments:
+        pi: the encoder's directions with the input, no bias.
+        gate_bias: of the gates.
+        log_scale: of the magnitudes.
+        bias: of the magnitudes.
+    """
+    value = (pi * log_scale.exp() + bias).relu_()
+    return kept(value, (pi + gate_bias > 0) & (value > 0))
+
+
+def kept(z: Float[Tensor, "rows size"], mask: Tensor) -> Codes:
+    """The entries under a mask.
+
+    Arguments:
+        z: a table.
+        mask: of its shape.
+    """
+    rows, latents = mask.nonzero(as_tuple=True)
+    counts = torch.bincount(rows, minlength=len(z))
+    return Codes(z[rows, latents], latents, counts.cumsum(0) - counts, z.shape[1])
+
+
+def _counted(z: Tensor, activation: Activation, k: int) -> tuple[Tensor, Tensor]:
+    """Latents and values, row by row: N k each."""
+    if activation == "topk":
+        found = z.topk(k, dim=-1, sorted=False)
+        return found.indices, found.values.relu_()
+    if activation == "abstopk":
+        latents = z.abs().topk(k, dim=-1, sorted=False).indices
+        return latents, z.gather(-1, latents)
+    best = z.view(len(z), k, -1).max(dim=-1)
+    return best.indices + torch.arange(k, device=z.device) * (z.shape[1] // k), best.values.relu_()
