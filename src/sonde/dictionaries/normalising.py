@@ -36,7 +36,7 @@ class Normaliser:
 
         Arguments:
             x: the sample.
-            kind: `none`; `mean`: centred; `sqrt_width`: the mean length of an activation becomes the square root of its width (Anthropic, April 2024);
+            kind: `none`; `mean`: centred; `sqrt_width`: an activation has on average the length sqrt(width) (Anthropic, April 2024);
                 `unit_variance`: centred, and the mean square of an entry becomes 1.
             parts: widths of what lies side by side (the sites of a crosscoder), each with a scale of its own; one part by default.
 
