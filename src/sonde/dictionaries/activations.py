@@ -39,7 +39,7 @@ def select(
         threshold: of each latent, for `jumprelu`.
     """
     if activation in COUNTED:
-        latents, values = _counted(z, activation, k or 0)
+        latents, values = counted(z, activation, k or 0)
         offsets = torch.arange(0, latents.numel(), latents.shape[1], device=z.device)
         return Codes(values.reshape(-1), latents.reshape(-1), offsets, z.shape[1]).without_zeros()
     if activation == "relu":
@@ -76,8 +76,14 @@ def kept(z: Float[Tensor, "rows size"], mask: Tensor) -> Codes:
     return Codes(z[rows, latents], latents, counts.cumsum(0) - counts, z.shape[1])
 
 
-def _counted(z: Tensor, activation: Activation, k: int) -> tuple[Tensor, Tensor]:
-    """Latents and values, row by row: N k each."""
+def counted(z: Tensor, activation: str, k: int) -> tuple[Tensor, Tensor]:
+    """Of each row the latents that an activation with a number keeps, and their values; those that are not above 0 have the value 0.
+
+    Arguments:
+        z: what the encoder gives.
+        activation: one of `COUNTED`.
+        k: how many a row.
+    """
     if activation == "topk":
         found = z.topk(k, dim=-1, sorted=False)
         return found.indices, found.values.relu_()

@@ -20,7 +20,13 @@ def came(source):
 
 @pytest.mark.parametrize(
     "given",
-    [rows, lambda: list(rows().split(3)), lambda: iter(rows().split(3)), lambda: lambda: iter(rows().split(3)), lambda: lambda: (r for r in [rows()])],
+    [
+        rows,
+        lambda: list(rows().split(3)),
+        lambda: iter(rows().split(3)),
+        lambda: lambda: iter(rows().split(3)),
+        lambda: lambda: (r for r in [rows()]),
+    ],
     ids=["tensor", "list", "iterator", "function", "function of a generator"],
 )
 def test_every_form(given):
