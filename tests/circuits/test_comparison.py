@@ -1,4 +1,4 @@
-"""Two circuits side by side, parts that two tasks share, and an estimate verified."""
+"""Two circuits side by side, and parts that two tasks share."""
 
 import math
 
@@ -8,8 +8,7 @@ from circuits.examples import scored, small, words, words_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonde.circuits import Circuit, compare, reuse, two_stage
-from sonde.results import InputError
+from sonde.circuits import Circuit, compare, reuse
 
 
 @settings(max_examples=8, deadline=None)
@@ -54,23 +53,3 @@ def test_reuse():
     noise = scored(model, scores.graph, torch.randn(scores.per_example.shape, generator=torch.Generator().manual_seed(0)), scores.conditions)
     other = reuse(scores, noise, 20, n=20)
     assert other.share < 1 and other.low <= other.share + 0.3 and len(other.to_frame()) == 1 and other.drawing().data["labels"]
-
-
-def test_an_estimate_is_verified():
-    model, graph, task = words()
-    search, _ = task.split()
-    known = words_scores()
-    noisy = scored(model, graph, known.per_example + 0.05 * known.values.abs().max() * torch.randn(graph.n_edges, 1), known.conditions, "estimate")
-    found = two_stage(model, noisy, search, k=20, verify=60, sample=30, seed=1)
-    verified = found.exact.values.isfinite() & graph.real
-    assert int(verified.sum()) == 90 and found.exact.n_scored == 90 and int(found.sampled.sum()) == 30
-    torch.testing.assert_close(found.exact.values[verified], known.values[verified], rtol=1e-3, atol=1e-4)
-    assert found.circuit.nominal == 20 and 0 <= found.missed[0] <= found.missed[1] <= graph.n_edges - 90 and -1 <= found.agreement <= 1
-    true = known.strengths().flatten().sort(descending=True).values[19]
-    weakest = found.exact.values[found.exact.top(20, connected=False).mask].abs().min()
-    assert weakest <= true + 1e-4
-    whole = two_stage(model, noisy, search, k=20, verify=479, sample=10)
-    assert whole.missed == (0.0, 0.0) and whole.circuit.edges == known.top(20).edges  # nothing left to miss
-    assert found.drawing().to_json()["kind"] == "scatter" and len(found.to_frame()) == 90
-    with pytest.raises(InputError, match="verify at least as many"):
-        two_stage(model, noisy, search, k=20, verify=10)

@@ -85,11 +85,10 @@ class Acdc(Result):
 
     def drawing(self) -> Drawing:
         """The metric of what is left, as edge after edge goes."""
-        unit = "" if self.circuit.conditions is None else self.circuit.conditions.unit
         steps = torch.linspace(0, len(self.visits) - 1, min(DRAWN, len(self.visits))).long()
         note = f"{self.circuit.n_edges:,} of {len(self.visits):,} edges are kept: {self.circuit.method}; {self.states:,} states were evaluated"
         series = [Series("what is left", self.metric[steps].tolist())]
-        return lines("What does the search give up?", unit, "edges visited", (steps + 1).tolist(), series, note=note)
+        return lines("What does the search give up?", self.circuit.unit, "edges visited", (steps + 1).tolist(), series, note=note)
 
     def check(self, model: Model, *args: Any, **kwargs: Any) -> list[Verdict]:
         """Test the circuit; see `Circuit.check`.

@@ -16,6 +16,7 @@ from sonde.access import Graph, Metric, Model
 from sonde.access.edges import Edge
 from sonde.circuits.asking import asking
 from sonde.circuits.circuit import Circuit
+from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import COUNTERFACTUAL, Rewired
 from sonde.results import InputError, Recipe, shown
 from sonde.tasks import Ablation, Task
@@ -76,6 +77,7 @@ class Backwards:
         ablation: what ablated edges carry.
         metric: `None` for the task's own, "kl", or another.
         batch_size: examples that go through the model together.
+        show: show progress.
 
     Raises:
         InputError: not one of threshold and share, or one that is none.
@@ -93,7 +95,7 @@ class Backwards:
     def __init__(
         self, model: Model, task: Task, threshold: float | None = None, share: float | None = None, measure: Measure = "edges",
         graph: Graph | None = None, ablation: Ablation = COUNTERFACTUAL, metric: str | Metric | None = None,
-        batch_size: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto", show: bool = False,
     ):  # fmt: skip
         if (threshold is None) == (share is None):
             raise InputError("give either threshold= (in the unit of the metric) or share= (of the candidates of each step)")
@@ -101,12 +103,12 @@ class Backwards:
             raise InputError(f"threshold={shown(threshold)}, share={shown(share)}: a threshold is above zero, a share between 0 and 1")
         if measure not in ("edges", "together"):
             raise InputError(f"measure={shown(measure)}: use 'edges' or 'together'")
-        self.model, self.task, self.threshold, self.share, self.measure = model, task, threshold, share, measure
+        self.model, self.task, self.threshold, self.share, self.measure, self.show = model, task, threshold, share, measure, show
         self.graph = graph or Graph.of(model)
         self.rewired = Rewired(model, self.graph, asking(model, task, metric), ablation, None, None, batch_size)
         self.steps: list[Step] = []
         self.mask = torch.zeros_like(self.graph.real)
-        self.weights = torch.zeros(self.graph.real.shape, dtype=torch.float64)
+        self.weights = torch.zeros(self.graph.real.shape, dtype=torch.float64).masked_fill(self.graph.real, torch.nan)
         self._frontier = self.graph.receiver_layer == self.graph.receiver_layer.max()
         self._visited = torch.zeros_like(self._frontier)
 
@@ -130,9 +132,10 @@ class Backwards:
         effects, groups = self._effects(candidates)
         chosen = self._chosen(effects, groups, keep)
         kept = torch.zeros_like(candidates)
+        for group, effect in zip(groups, effects, strict=True):
+            self.weights[group] = effect
         for number in chosen:
             kept |= groups[number]
-            self.weights[groups[number]] = effects[number]
         senders, receivers = self.graph.senders, self.graph.receivers
         names = []
         for group in groups:
@@ -160,14 +163,27 @@ class Backwards:
         if not self.mask.any():
             most = f"; the largest effect was {float(self.steps[0].effects.abs().max()):.3g}" if self.steps else ": step first"
             raise InputError(f"nothing is kept{most} {self.rewired.conditions.unit}, give a smaller threshold")
+        return Circuit(self.graph, self.mask.clone(), self.method, self.rewired.conditions, self.weights.clone(), recipe=self._recipe)
+
+    @property
+    def method(self) -> str:
+        """How the circuit was found so far, in words."""
         rule = f"{self.threshold:g} {self.rewired.conditions.unit}" if self.threshold is not None else f"the top {self.share:.0%}"
+        together = ", a sender's edges together" if self.measure == "together" else ""
+        return f"{len(self.steps)} steps backwards from the logits{together}, {rule} at each"
+
+    @property
+    def scores(self) -> EdgeScores:
+        """The effects of all candidates so far; what no step has asked for has no score."""
+        return EdgeScores(self.graph, self.weights.clone(), self.method, self.rewired.conditions, recipe=self._recipe)
+
+    @property
+    def _recipe(self) -> Recipe:
         arguments = {
             "threshold": self.threshold, "share": self.share, "measure": self.measure, "graph": self.graph.summary,
             "ablation": vars(self.rewired.ablation), "kept": [list(map(list, step.kept)) for step in self.steps],
         }  # fmt: skip
-        recipe = Recipe.of("sonde.circuits.Backwards", arguments, model_hash=self.model.hash, inputs=self.task.content)
-        method = f"{len(self.steps)} steps backwards from the logits, {rule} at each"
-        return Circuit(self.graph, self.mask.clone(), method, self.rewired.conditions, self.weights.clone(), recipe=recipe)
+        return Recipe.of("sonde.circuits.Backwards", arguments, model_hash=self.model.hash, inputs=self.task.content)
 
     def _effects(self, candidates: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What each ablation changes, and which edges it ablates."""
@@ -176,7 +192,7 @@ class Backwards:
             for s, r in candidates.nonzero().tolist():
                 groups.append(torch.zeros_like(candidates))
                 groups[-1][s, r] = True
-            return self.rewired.effects(candidates).double().mean(1).cpu(), groups
+            return self.rewired.effects(candidates, self.show).double().mean(1).cpu(), groups
         groups = []
         for s in candidates.any(1).nonzero().squeeze(1).tolist():
             groups.append(torch.zeros_like(candidates))
@@ -200,12 +216,12 @@ class Backwards:
 
 def backwards(
     model: Model, task: Task, threshold: float | None = None, share: float | None = None, measure: Measure = "edges", graph: Graph | None = None,
-    ablation: Ablation = COUNTERFACTUAL, metric: str | Metric | None = None, batch_size: int | Literal["auto"] = "auto",
+    ablation: Ablation = COUNTERFACTUAL, metric: str | Metric | None = None, batch_size: int | Literal["auto"] = "auto", show: bool = False,
 ) -> Circuit:  # fmt: skip
     """Find a circuit from the logits backwards, in one go.
 
     Arguments:
-        model, task, threshold, share, measure, graph, ablation, metric, batch_size: as for `Backwards`, which does it step by step.
+        model, task, threshold, share, measure, graph, ablation, metric, batch_size, show: as for `Backwards`, which does it step by step.
 
     Raises:
         InputError: as there, and a threshold that keeps nothing.
@@ -215,4 +231,4 @@ def backwards(
     >>> backwards(model, sonde.tasks.load("agreement", model, n=2), threshold=0.1).edges[-1][1]
     'logits'
     """
-    return Backwards(model, task, threshold, share, measure, graph, ablation, metric, batch_size).run()
+    return Backwards(model, task, threshold, share, measure, graph, ablation, metric, batch_size, show).run()

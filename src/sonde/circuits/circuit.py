@@ -34,6 +34,7 @@ class Circuit(Result):
         conditions: those of the search; `None` where nothing was measured.
         weights: the edges' scores, where they have some.
         nominal: how many edges were asked for, before those that lead nowhere were left out.
+        meaning: what the scores are where they are sizes without a sign; empty for changes of the metric by the ablation.
     """
 
     graph: Graph
@@ -42,6 +43,7 @@ class Circuit(Result):
     conditions: Conditions | None = None
     weights: Float[Tensor, "sender receiver"] | None = None
     nominal: int | None = None
+    meaning: str = ""
 
     @staticmethod
     def of(model: Model, edges: Sequence[Edge], graph: Graph | None = None, method: str = "given") -> "Circuit":
@@ -68,6 +70,11 @@ class Circuit(Result):
 
     def __len__(self) -> int:
         return self.n_edges
+
+    @property
+    def unit(self) -> str:
+        """The unit of the edges' scores; empty where nothing was measured."""
+        return self.meaning or ("" if self.conditions is None else self.conditions.unit)
 
     @property
     def n_edges(self) -> int:
@@ -210,7 +217,9 @@ class Circuit(Result):
             InputError: a graph that MIB has not, or another ending. CheckRefused: another model.
         """
         self.refuse_other(model)
-        worse = None if self.weights is None else -self.weights * (self.conditions.sign if self.conditions else 1)
+        # without the metric nobody knows which sign is worse, and the edges of the circuit count alike
+        change = None if self.weights is None or self.conditions is None else -self.weights * self.conditions.sign
+        worse = self.weights if self.meaning else change
         return documents.write_mib(self.graph, worse, self.mask, model.d_model, file)
 
     def _mask_of(self, other: "Circuit") -> Tensor:
@@ -224,7 +233,7 @@ class Circuit(Result):
             "sonde.circuits.Circuit", {"method": method}, model_hash=one.model_hash if one.model_hash == two.model_hash else "",
             inputs=[one.inputs_hash, two.inputs_hash],
         )  # fmt: skip
-        return Circuit(self.graph, mask, method, _both(self.conditions, other.conditions), self.weights, recipe=recipe)
+        return Circuit(self.graph, mask, method, _both(self.conditions, other.conditions), self.weights, meaning=self.meaning, recipe=recipe)
 
 
 def same_graph(one: Graph, other: Graph) -> None:

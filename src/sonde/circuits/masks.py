@@ -23,6 +23,7 @@ from sonde.circuits.asking import asking
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.concrete import draw, located, open_probability, settled
 from sonde.circuits.conditions import Conditions
+from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import COUNTERFACTUAL, Rewired
 from sonde.jobs import track
 from sonde.results import Drawing, InputError, Recipe, Result, SondeError, shown
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 Over = Literal["edges", "nodes"]
+OPEN = "probability of being open"
 START = 0.9  # the probability with which everything is open at first
 
 
@@ -61,7 +63,12 @@ class LearntMask(Result):
     @property
     def open(self) -> Float[Tensor, "sender receiver"]:
         """The probability that an edge carries anything of its own value."""
-        return open_probability(self.locations)
+        return open_probability(self.locations.double())  # in single precision what is surely open would be all alike
+
+    @property
+    def scores(self) -> EdgeScores:
+        """The probabilities as scores of edges: they rank, and are no changes of the metric."""
+        return EdgeScores(self.graph, self.open, self.method, self.conditions, meaning=OPEN, recipe=self.recipe)
 
     @property
     def amounts(self) -> Float[Tensor, "sender receiver"]:
@@ -104,7 +111,7 @@ class LearntMask(Result):
             order = self.locations[real].argsort(descending=True, stable=True)[:k]
             mask[tuple(real.nonzero()[order].T)] = True
         told = f"{self.method}, the {k:,} most open" if k is not None else self.method
-        whole = Circuit(self.graph, mask, told, self.conditions, self.open.double(), nominal=int(mask.sum()), recipe=self.recipe)
+        whole = Circuit(self.graph, mask, told, self.conditions, self.open, int(mask.sum()), OPEN, recipe=self.recipe)
         left = whole.prune() if connected else whole
         if not left.n_edges:
             raise InputError(

@@ -16,9 +16,11 @@ from sonde.results.drawing import Curve, Edge, Node, circuit_graph, circuit_pair
 
 if TYPE_CHECKING:
     from sonde.circuits.circuit import Circuit
+    from sonde.circuits.results import EdgeScores
 
 MOST_NODES = 200  # up to which components without an edge are drawn, too
 ZERO = "ablating it changes nothing"
+CLOSED = "surely closed"  # of a mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ def _label(part: Part, i: int) -> str:
 
 def ranked_graph(
     title: str, graph: Graph, unit: str, ranked: Sequence[tuple[int, int, float]], shown: int, curve: Curve | None = None,
-    patterns: Mapping[str, Float[Tensor, "query key"]] | None = None, tokens: Sequence[str] | None = None, note: str = "",
+    patterns: Mapping[str, Float[Tensor, "query key"]] | None = None, tokens: Sequence[str] | None = None, note: str = "", zero: str = ZERO,
 ) -> Drawing:  # fmt: skip
     """Draw ranked edges; the reader chooses how many of them are seen.
 
@@ -103,6 +105,7 @@ def ranked_graph(
         patterns: where heads look, by their sites as senders.
         tokens: the tokens that they look at.
         note: one sentence under the drawing.
+        zero: what a score of zero means.
     """
     picture = Picture(graph)
     edges = [picture.edge(*one) for one in ranked]
@@ -110,7 +113,7 @@ def ranked_graph(
     seen = None if patterns is None else {node.name: patterns[node.name] for node in nodes if node.name in patterns}
     return circuit_graph(
         title, unit, nodes, edges, rows=picture.rows, order="given", shown=shown, curve=curve, patterns=seen or None, tokens=tokens if seen else None,
-        zero=ZERO, note=note,
+        zero=zero, note=note,
     )  # fmt: skip
 
 
@@ -125,8 +128,18 @@ def drawn(circuit: "Circuit", title: str = "Which edges are the circuit?", note:
     picture = Picture(circuit.graph)
     edges = _edges(picture, circuit)
     said = f"{circuit.n_edges:,} of {circuit.graph.n_edges:,} edges, {circuit.method}{f'; {note}' if note else ''}"
-    unit = "" if circuit.conditions is None else circuit.conditions.unit
-    return circuit_graph(title, unit, picture.nodes(edges), edges, rows=picture.rows, shown=len(edges) or None, zero=ZERO, note=said)
+    return circuit_graph(
+        title, circuit.unit, picture.nodes(edges), edges, rows=picture.rows, shown=len(edges) or None, zero=zero_of(circuit), note=said
+    )
+
+
+def zero_of(scored: "Circuit | EdgeScores") -> str:
+    """What a score of zero means, in words.
+
+    Arguments:
+        scored: edges with scores.
+    """
+    return CLOSED if scored.meaning else ZERO
 
 
 def pair(
@@ -142,8 +155,7 @@ def pair(
     picture = Picture(first[1].graph)
     sides = [(name, _edges(picture, circuit)) for name, circuit in (first, second)]
     nodes = picture.nodes([*sides[0][1], *sides[1][1]])
-    conditions = first[1].conditions or second[1].conditions
-    return circuit_pair(title, "" if conditions is None else conditions.unit, nodes, *sides, rows=picture.rows, note=note)
+    return circuit_pair(title, first[1].unit or second[1].unit, nodes, *sides, rows=picture.rows, note=note)
 
 
 def _edges(picture: Picture, circuit: "Circuit") -> list[Edge]:

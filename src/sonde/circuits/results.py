@@ -1,7 +1,7 @@
 """Scores of edges: what each of them is worth, by whatever method, in one unit.
 
 A score is in the unit of the metric and means the change of its mean over the examples when the edge is ablated: ablated minus intact. Under a metric
-of which more is better, edges that carry the answer have negative scores.
+of which more is better, edges that carry the answer have negative scores. What a mask has learnt is no such change but a size, and says so.
 """
 
 from dataclasses import dataclass, replace
@@ -38,6 +38,7 @@ class EdgeScores(Result):
         per_example: the scores of each example, edges in the order of `graph.real.nonzero()`; `None` where they were not kept.
         norm: whether the scale of the norms moves with what is ablated, or is held.
         steps: of an integral along a path; `None` for other methods.
+        meaning: what the scores are where they are sizes without a sign, such as how open a mask is; empty for changes of the metric.
     """
 
     graph: Graph
@@ -47,11 +48,12 @@ class EdgeScores(Result):
     per_example: Float[Tensor, "edge example"] | None = None
     norm: Literal["live", "frozen"] = "live"
     steps: int | None = None
+    meaning: str = ""
 
     @property
     def unit(self) -> str:
         """The unit of the scores."""
-        return self.conditions.unit
+        return self.meaning or self.conditions.unit
 
     @property
     def n(self) -> int:
@@ -108,7 +110,7 @@ class EdgeScores(Result):
         Arguments:
             signed: whether edges that stand against the answer are the weakest.
         """
-        return strengths(self.graph, self.values, signed, self.conditions.sign)
+        return strengths(self.graph, self.values, signed and not self.meaning, self.conditions.sign)
 
     def resampled(self, n: int, seed: int = 0) -> Float[Tensor, "draw sender receiver"]:
         """The scores over examples drawn again with replacement.
@@ -147,7 +149,9 @@ class EdgeScores(Result):
         """The strongest edges as ranked bars."""
         frame = self.to_frame().drop_nulls().head(DRAWN)
         labels = [f"{sender} -> {receiver}" for sender, receiver in zip(frame["sender"], frame["receiver"], strict=True)]
-        note = f"{self.method}: change when the edge is ablated; {self.conditions}; the {len(frame)} strongest of {self.n_scored:,}"
+        note = (
+            f"{self.method}: {self.meaning or 'change when the edge is ablated'}; {self.conditions}; the {len(frame)} strongest of {self.n_scored:,}"
+        )
         return bars("What is each edge worth?", self.unit, labels, frame["score"].to_list(), note=note)
 
     def to_mib(self, model: Model, file: str | Path) -> Path:
@@ -161,10 +165,11 @@ class EdgeScores(Result):
             InputError: a graph that MIB has not, or another ending. CheckRefused: another model.
         """
         self.refuse_other(model)
-        return documents.write_mib(self.graph, -self.values * self.conditions.sign, None, model.d_model, file)
+        worse = self.values if self.meaning else -self.values * self.conditions.sign
+        return documents.write_mib(self.graph, worse, None, model.d_model, file)
 
     def _circuit(self, mask: Tensor, what: str, signed: bool, connected: bool) -> Circuit:
         method = f"{what} by {self.method}{', signed' if signed else ''}"
         recipe = replace(self.recipe, arguments=self.recipe.arguments | {"chosen": what, "signed": signed, "connected": connected})
-        circuit = Circuit(self.graph, mask, method, self.conditions, self.values, nominal=int(mask.sum()), recipe=recipe)
+        circuit = Circuit(self.graph, mask, method, self.conditions, self.values, int(mask.sum()), self.meaning, recipe=recipe)
         return circuit.prune() if connected else circuit

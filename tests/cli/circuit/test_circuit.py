@@ -30,10 +30,34 @@ def test_a_template_becomes_a_page(capsys, tmp_path):
     found = follows(
         json.loads(run(capsys, "find", "--template", "ioi", "--method", "eap", "--verify", 20, "--share", 0.8, *FEW, "--out", page, "--json").out)
     )
-    assert found["gap"]["holds"] and found["verified"] == 20 and found["edges"][0]["receiver"] == "blocks.0.mlp.in"
+    assert (
+        found["gap"]["holds"]
+        and found["verified"] == 120
+        and found["missed"][0] == 0
+        and found["unit"] == "logits"
+        and found["edges"][0]["receiver"] == "blocks.0.mlp.in"
+    )
     assert [verdict["n"] for verdict in found["verdicts"]] == [6, 6, 6] and found["curve"][-1]["faithfulness"] == pytest.approx(1)
     text = page.read_text(encoding="utf-8")
+    assert "Does the estimate hold?" in text
     assert "Which edges of specimen:words compute ioi?" in text and "circuit_graph" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "unit"),
+    [
+        ("edge_pruning", ["--sparsity", 0.9, "--edges", 60, "--steps", 4], "probability of being open"),
+        ("subnetwork_probing", ["--weight", 1, "--over", "nodes", "--steps", 3], "probability of being open"),
+        ("backwards", ["--threshold", 1, "--measure", "together"], "logits"),
+        ("acdc", ["--threshold", 2], "logits"),
+    ],
+)
+def test_searches_for_a_set(capsys, tmp_path, method, given, unit):
+    asked = ["find", "--task", "ioi", "--method", method, *given, *FEW, "--out", tmp_path / "page.html", "--json"]
+    found = follows(json.loads(run(capsys, *asked).out))
+    mask = unit.startswith("probability")
+    assert found["unit"] == unit and found["missed"] is None and (found["settled"] is None) != mask and found["edges"]
+    assert ("Has the search settled?" in (tmp_path / "page.html").read_text(encoding="utf-8")) == mask
 
 
 def test_what_was_kept_is_judged_under_several_ablations(capsys, kept):
@@ -62,6 +86,11 @@ def test_two_circuits_are_compared_and_drawn(capsys, kept, tmp_path):
         (["find", "--task", "ioi", "-n", 8, "--ablation", "mean"], "use over='all' with a mean"),
         (["find", "--task", "ioi", "-n", 8, "--save", "/nowhere/x.json"], "can't be kept in /nowhere/x.json"),
         (["find", "--task", "ioi", "-n", 8, "--method", "magic"], "choose eap_ig"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "edge_pruning"], "method='edge_pruning' needs sparsity=: the share"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "edge_pruning", "--sparsity", 2], "give the share of the edges to be closed"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "subnetwork_probing", "--weight", 1, "--over", "all"], "use 'edges' or 'nodes'"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "backwards", "--threshold", 1, "--measure", "all"], "use 'edges' or 'together'"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "acdc", "--threshold", 1, "--edges", 9], "k=9 is not for method='acdc'"),
         (["draw", "missing.json"], "is no circuit in JSON"),
         (["draw", "{kept}/names.json", "--attention", "layers"], "give the same arguments to Graph.of"),
         (["compare", "{kept}/names.json", "{kept}/all", "--model", "specimen:induction"], "give the same arguments to Graph.of"),

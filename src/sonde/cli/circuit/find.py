@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sonde.results.document import Document
     from sonde.tasks import Task
 
+OPTIONS = ("threshold", "share", "verify", "sample", "sparsity", "weight", "over", "measure", "steps")  # of a method, under their own names
 LEAD = "Half of the examples were searched; what follows was measured on the others."
 
 
@@ -29,22 +30,28 @@ def add(actions: Any) -> None:
     action = actions.add_parser(
         "find",
         help="find the edges that compute a task's answers, and judge them",
-        description="Score the edges of a model on half of a task's examples, ablate the strongest one by one, keep the fewest that do the task, and "
-        "judge them on the other examples against random circuits.",
+        description="Score the edges of a model on half of a task's examples, ablate the strongest one by one, and keep the fewest that do the task; "
+        "or search for a set of them. Judge it on the other examples against random circuits.",
     )
     add_options(action, n=64)
     action.add_argument(
-        "--method", default="eap_ig", metavar="NAME", help="eap_ig (default), eap, eap_ig_activations, clean_corrupted, exact or acdc"
-    )
-    action.add_argument("--steps", type=int, default=5, metavar="N", help="of methods that integrate (default: %(default)s)")
+        "--method", default="eap_ig", metavar="NAME",
+        help="rank edges: eap_ig (default), eap, eap_ig_activations, clean_corrupted, exact; or search for a set: acdc, backwards, edge_pruning, "
+        "subnetwork_probing",
+    )  # fmt: skip
     action.add_argument("--ablation", default="counterfactual", metavar="KIND", help=f"what ablated edges carry: {ABLATIONS} (default: %(default)s)")
-    size = action.add_mutually_exclusive_group()
-    size.add_argument("--edges", type=int, metavar="K", help="how many edges (default: the fewest that keep --share)")
-    size.add_argument("--threshold", type=float, metavar="T", help="instead: what an edge must be worth at least, in the metric's unit")
-    action.add_argument("--share", type=float, default=0.9, metavar="S", help="of the gap that the circuit is to keep (default: %(default)s)")
-    action.add_argument(
-        "--verify", type=int, default=200, metavar="N", help="how many of the strongest edges are ablated one by one (default: %(default)s)"
-    )
+    size = action.add_argument_group("how large the circuit is")
+    size.add_argument("--edges", type=int, metavar="K", help="rankings, masks: how many edges (default: the fewest that keep --share)")
+    size.add_argument("--threshold", type=float, metavar="T", help="rankings, acdc, backwards: what an edge must be worth, in the metric's unit")
+    size.add_argument("--share", type=float, metavar="S", help="rankings: of the gap that the circuit is to keep (default: 0.9)")
+    size.add_argument("--sparsity", type=float, metavar="S", help="edge_pruning: the share of the edges to be closed")
+    size.add_argument("--weight", type=float, metavar="W", help="subnetwork_probing: the price of leaving all open, in the metric's unit")
+    search = action.add_argument_group("how it is looked for")
+    search.add_argument("--verify", type=int, metavar="N", help="estimates: how many of the strongest edges are ablated one by one (default: 200)")
+    search.add_argument("--sample", type=int, metavar="N", help="estimates: how many of the others are, to tell what was missed (default: 100)")
+    search.add_argument("--steps", type=int, metavar="N", help="of methods that integrate (default: 5), of masks (default: hundreds)")
+    search.add_argument("--over", metavar="WHAT", help="masks: edges or nodes (default: as the method says)")
+    search.add_argument("--measure", metavar="HOW", help="backwards: edges one by one (edges, default), or a sender's together (together)")
     action.add_argument("--random", type=int, default=10, metavar="N", help="random circuits of each size (default: %(default)s)")
     action.add_argument("--save", metavar="PLACE", help="keep the circuit: names in a file that ends in .json, or everything in a new folder")
     action.set_defaults(run=run)
@@ -62,9 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     task = opened_task(arguments, model)
     ablation = ablation_of(arguments.ablation, arguments.seed)
+    options = {name: getattr(arguments, name) for name in OPTIONS}
     found = discover(
-        model, task, arguments.method, graph_of(arguments, model), ablation, arguments.edges, arguments.threshold, arguments.share, arguments.verify,
-        arguments.metric, arguments.random, arguments.seed, arguments.steps, show=not arguments.json,
+        model, task, arguments.method, graph_of(arguments, model), ablation, arguments.edges, metric=arguments.metric, n_random=arguments.random,
+        seed=arguments.seed, show=not arguments.json, **options,
     )  # fmt: skip
     if arguments.save and arguments.save.endswith(".json"):
         found.circuit.to_json(arguments.save)
@@ -88,6 +96,7 @@ def document(model: "Model", task: "Task", found: "Discovery") -> "Document":
 
     first = task.clean[0]
     patterns, tokens = _looks(model, first), model.tokenizer.strings(first) if model.tokenizer else None
+    estimate = found.estimate_drawing()
     facts = [
         ("model", f"{model.name} ({model.hash[:8]})"),
         ("task", f"{task.name}, {len(task)} examples"),
@@ -98,6 +107,8 @@ def document(model: "Model", task: "Task", found: "Discovery") -> "Document":
     sections = [
         Section("gap", "Is there anything to explain?", drawings=[found.gap.drawing()]),
         Section("circuit", "The circuit", "", [found.graph_drawing(patterns, tokens if patterns else None)]),
+        *([] if estimate is None else [Section("estimate", "Does the estimate hold?", drawings=[estimate])]),
+        *([] if found.mask is None else [Section("mask", "Has the search settled?", drawings=[found.mask.drawing()])]),
         Section("faithfulness", "Is it enough?", LEAD, [found.curve.drawing()]),
         Section("evidence", "Is it true?", LEAD, sentences=[Sentence(verdict.claim, verdict) for verdict in found.verdicts]),
     ]
@@ -127,5 +138,7 @@ def _plain(found: "Discovery") -> dict[str, Any]:
     return {
         "graph": found.circuit.graph.summary, "method": found.circuit.method, "conditions": str(found.circuit.conditions),
         "gap": {"mean": gap.gap, "low": low, "high": high, "unit": gap.unit, "holds": gap.holds}, "verified": found.verified,
-        "edges": plain_edges(found.circuit), "curve": rows, "verdicts": [plain_verdict(verdict) for verdict in found.verdicts],
+        "missed": None if found.missed is None else list(found.missed), "settled": None if found.mask is None else found.mask.converged,
+        "unit": found.scores.unit, "edges": plain_edges(found.circuit), "curve": rows,
+        "verdicts": [plain_verdict(verdict) for verdict in found.verdicts],
     }  # fmt: skip

@@ -2,9 +2,11 @@
 
 from sonde.access import Graph
 from sonde.circuits import EdgeScores, FaithfulnessCurve, eap_ig, faithfulness_curve, rewire
-from sonde.circuits.discovery import drawn_curve, fewest, ranked, verified
+from sonde.circuits.discovery import drawn_curve, ranked
 from sonde.circuits.evaluation.judging import ENOUGH
 from sonde.circuits.pictures import ranked_graph
+from sonde.circuits.searching import fewest
+from sonde.circuits.two_stage import verified
 from sonde.evidence import sufficiency, untestable
 from sonde.evidence.parts import HALF, HALF_SOURCE
 from sonde.report.chapters.base import Chapter
@@ -56,7 +58,7 @@ def _found(material: Material) -> tuple[EdgeScores, int, FaithfulnessCurve]:
     model, graph = material.model, Graph.of(material.model)
     search = material.search.select(range(min(SEARCHED, len(material.search))))
     rewired = rewire(model, graph, search)
-    scores = verified(rewired, eap_ig(model, search, graph), MOST)
+    scores = verified(rewired, eap_ig(model, search, graph), MOST).scores
     k = fewest(rewired, scores, SHARE, MOST)
     sizes = sorted({size for size in (*SIZES, k) if size <= scores.n_scored})
     return scores, k, faithfulness_curve(model, scores, material.evaluate, sizes, n_random=DRAWS, seed=material.seed)
