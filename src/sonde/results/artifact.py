@@ -80,15 +80,7 @@ class Artifact:
             save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.tensors.items()}, folder / TENSORS)
         for name, frame in self.frames.items():
             frame.write_parquet(folder / f"{name}.parquet")
-        manifest = {
-            "kind": self.kind,
-            "schema": SCHEMA,
-            "configuration": self.configuration,
-            "provenance": self.provenance,
-            "checksums": {path.name: _checksum(path) for path in sorted(folder.iterdir())},
-        }
-        text = json.dumps({**manifest, "checksum": content_hash(manifest)}, indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(folder, self.kind, self.configuration, self.provenance)
         folder.chmod(0o777 & ~_umask())  # mkdtemp's folders are closed to others
 
     @classmethod
@@ -103,14 +95,14 @@ class Artifact:
             LoadError: where there is none, it is of another kind, written by a newer sonde, incomplete or changed since it was written.
         """
         place = Path(folder)
-        manifest = _manifest(place)
+        manifest = read_manifest(place)
         if kind is not None and manifest["kind"] != kind:
             raise LoadError(f"{place} keeps a {manifest['kind']}, not a {kind}")
-        for name, checksum in manifest["checksums"].items():
+        for name, written in manifest["checksums"].items():
             path = place / name
             if Path(name).name != name or not path.is_file():
                 raise LoadError(f"{place} lacks its file {name!r}; restore it, or make the result again")
-            if _checksum(path) != checksum:
+            if checksum(path) != written:
                 raise LoadError(f"{path} was changed after it was written (its checksum differs); restore it, or make the result again")
         tensors: dict[str, Tensor] = {}
         if TENSORS in manifest["checksums"]:
@@ -126,20 +118,47 @@ class Artifact:
         return cls(manifest["kind"], manifest["configuration"], manifest["provenance"], tensors, frames)
 
 
-def _manifest(place: Path) -> dict[str, Any]:
-    """The checked content of `artifact.json`."""
+def write_manifest(folder: Path, kind: str, configuration: dict[str, Any], provenance: dict[str, Any]) -> None:
+    """Write `artifact.json` beside the parts that a folder holds already.
+
+    Arguments:
+        folder: holds them.
+        kind: what it is.
+        configuration: plain JSON data.
+        provenance: plain JSON data: where it comes from.
+    """
+    manifest = {
+        "kind": kind,
+        "schema": SCHEMA,
+        "configuration": configuration,
+        "provenance": provenance,
+        "checksums": {path.name: checksum(path) for path in sorted(folder.iterdir())},
+    }
+    text = json.dumps({**manifest, "checksum": content_hash(manifest)}, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(place: Path) -> dict[str, Any]:
+    """The checked content of `artifact.json`; the parts beside it are not looked at.
+
+    Arguments:
+        place: the folder.
+
+    Raises:
+        LoadError: where there is none, it is written by a newer sonde, or changed since it was written.
+    """
     path = place / MANIFEST
     if not path.is_file():
         raise LoadError(f"{place} is no artifact: there is no {MANIFEST} in it")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        schema, checksum = manifest["schema"], manifest.pop("checksum")
+        schema, written = manifest["schema"], manifest.pop("checksum")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LoadError(f"{path} cannot be read as an artifact ({type(error).__name__}: {error}); make the result again") from error
     # before the checksum: a newer sonde may reckon it otherwise
     if not isinstance(schema, int) or schema > SCHEMA:
         raise LoadError(f"{place} was written with schema {schema}, and this sonde reads up to {SCHEMA}; install a newer sonde")
-    if content_hash(manifest) != checksum:
+    if content_hash(manifest) != written:
         raise LoadError(f"{path} was changed after it was written (its checksum differs); restore it, or make the result again")
     return dict(manifest)
 
@@ -155,7 +174,8 @@ def _move_in(fresh: Path, place: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
