@@ -127,7 +127,8 @@ class Tokenizer:
 
     def strings(self, ids: Sequence[int]) -> list[str]:
         """The text of each token by itself, with its leading space; bytes that are no whole character come as the replacement sign."""
-        return [self._string(int(i)) for i in ids]
+        spelt = self._spelt
+        return [spelt[i] if i in spelt else spelt.setdefault(i, self._string(i)) for i in map(int, ids)]
 
     def single(self, text: str) -> int:
         """The one token that a text is, as it stands inside a sentence (`" Mary"` with its space).
@@ -212,6 +213,11 @@ class Tokenizer:
     def _added(self) -> set[str]:
         """Their texts: they are spelt as they are."""
         return {token.content for token in self._beside.values()}
+
+    @functools.cached_property
+    def _spelt(self) -> dict[int, str]:
+        """The text of the tokens met so far: the same few thousand come in every batch."""
+        return {}
 
     def _string(self, i: int) -> str:
         piece: str | None = self.backend.id_to_token(i) if self._fast else self.backend.convert_ids_to_tokens(i)

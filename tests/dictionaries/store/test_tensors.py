@@ -18,17 +18,16 @@ def came(source):
     return sorted(torch.cat(list(source.batches(6)))[:, 0].tolist())
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        rows,
-        lambda: list(rows().split(3)),
-        lambda: iter(rows().split(3)),
-        lambda: lambda: iter(rows().split(3)),
-        lambda: lambda: (r for r in [rows()]),
-    ],
-    ids=["tensor", "list", "iterator", "function", "function of a generator"],
-)
+FORMS = {
+    "tensor": rows,
+    "list": lambda: list(rows().split(3)),
+    "iterator": lambda: iter(rows().split(3)),
+    "function": lambda: lambda: iter(rows().split(3)),
+    "function of a generator": lambda: lambda: (piece for piece in [rows()]),
+}
+
+
+@pytest.mark.parametrize("given", FORMS.values(), ids=FORMS)
 def test_every_form(given):
     assert came(Tensors(given(), buffer=8)) == rows()[:, 0].tolist()
 

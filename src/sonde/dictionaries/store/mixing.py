@@ -108,7 +108,6 @@ class Mixed:
     """
 
     parts: tuple[Part, ...]
-    notes: tuple[str, ...] = ()
 
     def __init__(
         self, parts: Sequence[Part], rows: int | None, buffer: int | None, seed: int, dtype: torch.dtype = torch.float32,
@@ -119,6 +118,7 @@ class Mixed:
                 raise InputError(f"{name}={shown(value)}: give a number of rows, 1 or more, or leave it out")
         self.parts, self.rows, self.seed = tuple(parts), rows, seed
         self._capacity, self._dtype, self._kept, self._device = buffer, dtype, kept, torch.device(device)
+        self._decided: tuple[str, ...] = ()
         self._buffer: Tensor | None = None  # made and filled when the first batch is asked for
         self._reached = Reached(0, 0, Mark(self.beginning(0), 0, 0, ""))
 
@@ -141,6 +141,11 @@ class Mixed:
         """Called with each block of the stream: the place where it begins, and the number of its first row."""
 
     # the face of a source
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided or left out."""
+        return self._decided
 
     def batches(self, size: int) -> Iterator[Float[Tensor, "row width"]]:
         """The batches that are still to come.
@@ -237,7 +242,7 @@ class Mixed:
         while rows * row > free * SHARE and rows > size:
             rows = max(rows // 2, size)
         if rows < wanted:
-            self.notes += (f"the mixing buffer holds {rows:,} rows, not {wanted:,}: more would take over a quarter of the free memory",)
+            self._decided = (f"the mixing buffer holds {rows:,} rows, not {wanted:,}: more would take over a quarter of the free memory",)
         return rows if self.rows is None else max(min(rows, self.rows), size)
 
     def _turn(self) -> None:
