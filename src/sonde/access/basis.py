@@ -48,6 +48,11 @@ class Basis(Protocol):
         ...
 
 
+def transcodes(basis: Basis) -> bool:
+    """Whether what a basis decodes to is something else than what it encodes: x - decode(encode(x)) then means nothing."""
+    return bool(getattr(basis, "transcodes", False))
+
+
 def moved(basis: Basis, x: Tensor, old: Tensor, new: Tensor) -> Tensor:
     """An activation with its coordinates changed from `old` to `new`, and its error kept."""
     return x + (basis.decode(new) - basis.decode(old)).to(x.dtype)

@@ -235,7 +235,7 @@ class Model:
             yield self
         tape.finish()
 
-    def attach(self, site: str | Site, basis: Basis, name: str) -> "Model":
+    def attach(self, site: str | Site, basis: Basis, name: str, reads: str | Sequence[str] | None = None) -> "Model":
         """A new handle on the same module, on which the coordinates of a site in a basis are sites too.
 
         The coordinates are called `site.name`, with an axis `feature`, and what they leave out `site.name.error`. They are read, edited, swept and
@@ -245,6 +245,8 @@ class Model:
             site: where; a whole site.
             basis: coordinates of the site's last axis, or of its channels.
             name: what the coordinates are called.
+            reads: the sites whose values are encoded, side by side, where these are others than the one that is written, as a transcoder's are;
+                a basis that says itself what it reads needs no word.
 
         Returns:
             The handle; this one stays as it is.
@@ -263,7 +265,7 @@ class Model:
         if len(found) != 1:
             raise InputError(f"{str(site)!r}: a basis is attached to one whole site of the model itself; select among the coordinates afterwards")
         other = copy.copy(self)
-        other._places, other.verified = self._places.with_basis(found[0], basis, name), set()
+        other._places, other.verified = self._places.with_basis(found[0], basis, name, reads), set()
         return other
 
     # places

@@ -18,6 +18,7 @@ class AtPoint:
     leaves: list[tuple[SiteSpec, Site]] = field(default_factory=list)
     reads: list[tuple[SiteSpec, Site]] = field(default_factory=list)
     block: str = ""  # this is where the hidden state enters this block, which other views need
+    needed: dict[str, SiteSpec] = field(default_factory=dict)  # by name, sites whose values here views at later points need
 
     @property
     def sites(self) -> list[Site]:
@@ -32,18 +33,16 @@ class Passing:
     Arguments:
         raw: the tensor as the module will go on with it.
         firing: what else is at hand.
-        remembered: values that were written and that their view can't see in `raw`.
         coordinates: the coordinates and the error that were written last; those of other bases are computed anew.
     """
 
     raw: Tensor
     firing: Firing
-    remembered: dict[str, Tensor] = field(default_factory=dict)
     coordinates: dict[str, Tensor] = field(default_factory=dict)
 
     def value(self, spec: SiteSpec) -> Tensor:
         """The site's value as it is now."""
-        for known in (self.coordinates, self.remembered):
+        for known in (self.coordinates, self.firing.written):
             if spec.name in known:
                 return known[spec.name]
         return spec.view.get(self.raw if spec.base is None else self.value(spec.base), self.firing)
@@ -55,10 +54,12 @@ class Passing:
             kept = {name: self.coordinates[name] if name in self.coordinates else view.get(x, self.firing) for name, view in spec.beside.items()}
             self.change(spec.base, x, spec.view.put(x, old, new, self.firing))
             self.coordinates = {spec.name: new, **kept}
+            if not spec.view.sees_changes:
+                self.firing.written[spec.name] = new
             return
         packed = spec.view.put(self.raw, old, new, self.firing)
         # what the model reads next may rely on the memory layout it is used to
         self.raw = packed.contiguous() if self.raw.is_contiguous() else packed
         self.coordinates = {}
         if not spec.view.sees_changes:
-            self.remembered[spec.name] = new
+            self.firing.written[spec.name] = new

@@ -2,16 +2,18 @@
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
 from sonde.access.architectures import Architecture, Point, SiteSpec
-from sonde.access.attachments import Coordinates, attachment
+from sonde.access.attachments import attachment
 from sonde.access.basis import Basis
+from sonde.access.coordinates import Coordinates
 from sonde.access.layouts import layout
 from sonde.access.sites import Site, expand, nearest
 from sonde.access.table import Place, Sites
+from sonde.access.transcoding import TranscodedCoordinates, sites_read
 from sonde.access.translation import foreign_names, is_foreign, translated
 from sonde.results import InputError, SiteUnavailable, UnknownSite, shown
 
@@ -37,9 +39,9 @@ class Places:
         return [name for own in (*self.architecture.sites, *paths) for name in (own, *self._coordinates_of(own))]
 
     @property
-    def bases(self) -> dict[str, Coordinates]:
+    def bases(self) -> dict[str, Coordinates | TranscodedCoordinates]:
         """What is attached: the coordinates, by the names of their sites."""
-        return {name: spec.view for name, spec in self.attached.items() if isinstance(spec.view, Coordinates)}
+        return {name: spec.view for name, spec in self.attached.items() if isinstance(spec.view, Coordinates | TranscodedCoordinates)}
 
     def expand(self, where: Where) -> list[Site]:
         """The sites that are meant, globs replaced by the names that match; raises `UnknownSite` or `SiteUnavailable` for a glob without any."""
@@ -50,11 +52,14 @@ class Places:
         vocabulary = [name for own in self.architecture.sites for name in (own, *self._coordinates_of(own))]
         return Sites(map(Site, vocabulary or self.names) if sites is None else sites, self._place)
 
-    def with_basis(self, site: Site, basis: Basis, name: str) -> "Places":
+    def with_basis(self, site: Site, basis: Basis, name: str, reads: str | Sequence[str] | None = None) -> "Places":
         """The same places and the coordinates of a site in a basis; see `Model.attach`."""
         if site.select or site.name in self.attached:
             raise InputError(f"{str(site)!r}: a basis is attached to one whole site of the model itself; select among the coordinates afterwards")
-        more = {spec.name: spec for spec in attachment(self.locate(site.name), basis, name, self.architecture, len(self.attached))}
+        read = tuple(self.locate(one) for one in sites_read(basis, reads))
+        if taken := next((spec.name for spec in read if spec.base is not None), None):
+            raise InputError(f"reads={taken!r}: a basis reads sites of the model itself, not coordinates")
+        more = {spec.name: spec for spec in attachment(self.locate(site.name), basis, name, self.architecture, len(self.attached), read)}
         for taken in more:
             if taken in self.names:
                 raise InputError(f"{taken!r} is a site already: choose another name= for the basis")

@@ -86,6 +86,7 @@ class Tape:
         self._points: dict[Point, AtPoint] = {}
         self._fired: set[Point] = set()
         self._blocks: dict[str, Tensor] = {}
+        self._earlier: dict[str, Tensor] = {}
         self._paths: dict[int, str] = {}
         self._thread = threading.get_ident()
 
@@ -231,7 +232,8 @@ class Tape:
             )
         hidden = next((self._blocks[spec.view.block] for spec in self._specs(at) if spec.view.block), None)
         of_tokens = self.rows is not None and all(spec.of_tokens for spec in self._specs(at))
-        passing = Passing(raw, Firing(module, entering, hidden, len(self.rows.lengths) if self.rows and of_tokens else self.batch))
+        batch = len(self.rows.lengths) if self.rows and of_tokens else self.batch
+        passing = Passing(raw, Firing(module, entering, hidden, batch, self._earlier))
         for spec, writes in sorted(at.writes.values(), key=lambda entry: entry[0].rank):
             self._write(spec, writes, passing)
         for spec, site in sorted(at.leaves, key=lambda entry: entry[0].rank):
@@ -240,6 +242,8 @@ class Tape:
             self._read(spec, site, passing)
         if at.block:
             self._blocks[at.block] = passing.raw
+        for spec in at.needed.values():
+            self._earlier[spec.name] = passing.value(spec)
         if self.stop and len(self._fired) == len(self._points):
             raise Stop
         return passing.raw
@@ -272,7 +276,7 @@ class Tape:
             passing.raw = passing.raw.clone()
 
     def _read(self, spec: SiteSpec, site: Site, passing: Passing) -> None:
-        if isinstance(spec.view, HeadResults) and not site.select and spec.name not in passing.remembered:
+        if isinstance(spec.view, HeadResults) and not site.select and spec.name not in passing.firing.written:
             z_bphe = spec.view.z(passing.firing)
             kept = z_bphe.clone() if self.copy else z_bphe
             self.held[site] = Held(kept, spec.axes, spec.view.weight(passing.firing.module), spec.of_tokens)
@@ -294,11 +298,14 @@ class Tape:
         spec = self.locate(site.name)
         if spec.view.block:
             self._at(Point(spec.view.block, "in")).block = spec.view.block
+        for need in spec.needs:
+            self._at(need.point).needed[need.name] = self._spec(Site(need.name))
         return spec
 
     def _specs(self, at: AtPoint) -> Iterator[SiteSpec]:
         yield from (spec for spec, _ in at.writes.values())
         yield from (spec for spec, _ in at.leaves + at.reads)
+        yield from at.needed.values()
 
     def _at(self, point: Point) -> AtPoint:
         return self._points.setdefault(point, AtPoint())

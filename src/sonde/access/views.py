@@ -7,7 +7,8 @@ reshapes, so that reading q costs no memory. With `old = get(raw)`, `put(raw, ol
 Shape legend: b batch, p position, h head, d d_model, e d_head.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import torch
@@ -25,12 +26,16 @@ class Firing:
         entering: the first tensor that entered the module; for the attention pattern the scores it comes from.
         block: the hidden state that entered the block around it, where the view asked for it.
         batch: the number of rows of the inputs, where it is known.
+        earlier: the values of sites that a view here needs, as this forward had them where it passed them.
+        written: values that were written here and that their view can't see in the raw tensor.
     """
 
     module: nn.Module
     entering: Tensor | None
     block: Tensor | None
     batch: int | None
+    earlier: Mapping[str, Tensor] = field(default_factory=dict)
+    written: dict[str, Tensor] = field(default_factory=dict)
 
 
 class View(Protocol):

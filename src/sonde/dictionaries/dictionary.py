@@ -176,6 +176,37 @@ class Dictionary:
             y = y + self._read(x) @ self.skip.T
         return y if self.target is None else self.target.undo(y)
 
+    def skipped(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows out"]:
+        """What a skip connection adds to what the latents of activations decode to; zeros without one.
+
+        Arguments:
+            x: activations.
+        """
+        if self.skip is None:
+            return x.new_zeros(*x.shape[:-1], self.decoder.shape[1])
+        y = self._read(x) @ self.skip.T
+        return y if self.target is None else y / self.target.scale.to(y)
+
+    def writing(self, site: str) -> "Dictionary":
+        """The same latents, writing one of the sites only: what a crosscoder is at that site.
+
+        Arguments:
+            site: one of those in `writes`.
+
+        Raises:
+            InputError: it writes no such site.
+        """
+        names = [part.site for part in self.writes]
+        if names.count(site) != 1:
+            raise InputError(f"site={shown(site)}: {self!r} writes {', '.join(map(repr, names))}")
+        folded, i = self.folded(), names.index(site)
+        start = sum(part.width for part in self.writes[:i])
+        own = slice(start, start + self.writes[i].width)
+        return replace(
+            folded, decoder=folded.decoder[:, own], decoder_bias=folded.decoder_bias[own],
+            skip=None if folded.skip is None else folded.skip[own], writes=(self.writes[i],),
+        )  # fmt: skip
+
     def with_unit_directions(self) -> "Dictionary":
         """The same function, each direction of length 1 and its length moved to the latent's activation.
 

@@ -78,6 +78,7 @@ class SiteSpec:
         beside: the site's counterpart, coordinates or their error: by name, how it is computed; a change of the one keeps the other.
         of_tokens: whether positions there are those of the rows of tokens (if the inputs have any), and not those of an image.
         seen: where the model goes on with the site's own tensor, if that is not `point`: reads happen there and compute nothing.
+        needs: other sites, passed earlier in a forward, whose values the view is computed from; for coordinates of what is read elsewhere.
     """
 
     name: str
@@ -92,6 +93,7 @@ class SiteSpec:
     beside: Mapping[str, View] = field(default_factory=dict)
     of_tokens: bool = True
     seen: Point | None = None
+    needs: "tuple[SiteSpec, ...]" = ()
 
     def axes_of(self, value: Tensor, batch: int | None) -> tuple[str, ...]:
         """The names of the axes of the site's tensor, in a forward over so many rows (where that is known)."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sonde.access.basis import transcodes
 from sonde.access.edges.graph import REST, Graph, Part
 from sonde.results import InputError, SiteUnavailable, shown
 
@@ -109,6 +110,11 @@ class Granularity:
             if not places:
                 raise InputError(f"features={shown(name)}: no basis was attached under this name; model.attach(site, basis, name) does it")
             for site in places:
+                if transcodes(model.bases[site]):
+                    raise InputError(
+                        f"{site!r} are features of what another site holds: a graph divides what a component adds into features of that, so attach "
+                        "an autoencoder of 'attn.out' or 'mlp.out'"
+                    )
                 if not site.removesuffix(f".{name}").endswith((".attn.out", ".mlp.out")):
                     raise InputError(
                         f"{site!r}: features are nodes where a component adds to the residual stream; attach the basis at 'attn.out' or 'mlp.out'"

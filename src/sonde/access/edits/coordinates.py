@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sonde.access.basis import Basis, moved
+from sonde.access.basis import Basis, moved, transcodes
 from sonde.access.edits.base import Place, SiteEdit, Value, checked, fit
 from sonde.access.selection import POSITION_AXES
 from sonde.access.sites import Site
@@ -112,7 +112,9 @@ def chosen(dims: Sequence[int] | None, basis: Basis | int | None, edit: SiteEdit
 
 
 def encoded(basis: Basis, x: Tensor, edit: SiteEdit) -> Tensor:
-    """The coordinates of the selected part; raises `EditError` where its width is another."""
+    """The coordinates of the selected part; raises `EditError` where its width is another, or the basis reads another site."""
+    if transcodes(basis):
+        raise EditError(f"{edit}: this basis reads something else than what it writes; attach it (model.attach) and edit its coordinates")
     if not x.ndim or x.shape[-1] != basis.width:
         raise EditError(f"{edit}: the basis takes {basis.width} entries and the site's last axis has {x.shape[-1] if x.ndim else 'none'} here")
     if not x.is_floating_point():

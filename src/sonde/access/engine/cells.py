@@ -61,7 +61,9 @@ def enter(model: "Model", index: int, writes: Sequence[Write], replayable: bool)
             others.append(write)
             # what reads the logits is no part of a replay; RoBERTa keeps its final norm in there
             read_out = spec.point.module == "" or f"{spec.point.module}.".startswith(f"{arch.unembed}.")
-            blocks.append(PLAIN if read_out else spec.block)
+            # cells that enter between what is read and what is written would have no value of what is read
+            apart = any(need.block != spec.block for need in spec.needs)
+            blocks.append(PLAIN if read_out or apart else spec.block)
     entry = min(blocks) if replayable else PLAIN
     # what is written on leaving a block comes before what is written on entering the next
     return Cell(index, writes, writes if entry == PLAIN else [*moved, *others], entry, max(blocks))
