@@ -1,6 +1,27 @@
 """The features of a dictionary, browsed, described and used: a database, pages, descriptions, steering and guards."""
 
+from sonde.features.activity import Activity, activity
 from sonde.features.collecting import collect
 from sonde.features.database import Features
+from sonde.features.dose_response import DoseResponse, dose_response
+from sonde.features.losses import losses
+from sonde.features.properties import TextProperty, TokenSet, matching, share_of
+from sonde.features.pushes import Push
+from sonde.features.steering import Steered, steer
 
-__all__ = ["Features", "collect"]
+__all__ = [
+    "Activity",
+    "DoseResponse",
+    "Features",
+    "Push",
+    "Steered",
+    "TextProperty",
+    "TokenSet",
+    "activity",
+    "collect",
+    "dose_response",
+    "losses",
+    "matching",
+    "share_of",
+    "steer",
+]
