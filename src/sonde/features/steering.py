@@ -45,7 +45,7 @@ class Steered(Result):
 
     site: str
     pushes: tuple[Push, ...]
-    when: str
+    when: When
     prompts: list[str]
     plain: list[list[str]]
     steered: list[list[str]]
@@ -177,7 +177,7 @@ def steer(
 
 
 def written(
-    model: Model, prompts: Sequence[str], edits: Sequence[Edit], when: str, samples: int, max_new_tokens: int, temperature: float, seed: int
+    model: Model, prompts: Sequence[str], edits: Sequence[Edit], when: When, samples: int, max_new_tokens: int, temperature: float, seed: int
 ) -> list[list[str]]:  # fmt: skip
     """The samples of each prompt; the same seeds give the same draws whatever the edits.
 
@@ -188,6 +188,6 @@ def written(
     """
     rows = [prompt for prompt in prompts for _ in range(samples)]
     texts: list[str] = model.generate(
-        rows, edits=list(edits), when=when if edits else "all", max_new_tokens=max_new_tokens, temperature=temperature, seed=seed  # type: ignore[arg-type]
+        rows, edits=list(edits), when=when if edits else "all", max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
     )  # fmt: skip
     return [texts[start : start + samples] for start in range(0, len(rows), samples)]
