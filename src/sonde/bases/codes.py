@@ -83,6 +83,18 @@ class Codes:
             return self
         return Codes(self.values[kept], self.latents[kept], _offsets(torch.bincount(self.rows[kept], minlength=len(self))), self.size)
 
+    def take(self, rows: Int[Tensor, " taken"]) -> "Codes":
+        """Some of the rows.
+
+        Arguments:
+            rows: their numbers, in the order wanted; one may be named twice.
+        """
+        counts = self.counts[rows]
+        starts = _offsets(counts)
+        within = torch.arange(int(counts.sum()), device=counts.device) - starts.repeat_interleave(counts)
+        entries = self.offsets[rows].repeat_interleave(counts) + within
+        return Codes(self.values[entries], self.latents[entries], starts, self.size)
+
     def decode(self, directions: Float[Tensor, "size width"]) -> Float[Tensor, "rows width"]:
         """The sum of the directions, each times its coordinate.
 

@@ -171,7 +171,16 @@ class Dictionary:
         Arguments:
             x: activations, one a row.
         """
-        y = self.codes(x).decode(self.decoder) + self.decoder_bias
+        return self.written(self.codes(x), x)
+
+    def written(self, codes: Codes, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows out"]:
+        """The same where the codes are known, or others are wanted.
+
+        Arguments:
+            codes: one row for each activation.
+            x: the activations, which a skip connection reads.
+        """
+        y = codes.decode(self.decoder) + self.decoder_bias
         if self.skip is not None:
             y = y + self._read(x) @ self.skip.T
         return y if self.target is None else self.target.undo(y)
