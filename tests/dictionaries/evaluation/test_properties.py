@@ -75,7 +75,7 @@ def test_a_text_lies_in_one_half():
 
 
 def test_too_few_examples_are_refused(planted):
-    _, batch, fires = planted
+    _, batch, _ = planted
     with pytest.raises(InputError, match="at least 8 of each"):
         probe(batch.codes, torch.arange(N) < 5, split())
 

@@ -150,7 +150,7 @@ def _basic(subject: Subject) -> dict[str, float]:
 def _by_loss(spliced: Losses) -> dict[str, dict[str, float]]:
     found = {}
     for name, places in spliced.spliced.items():
-        values = {}
+        values: dict[str, float] = {}
         for place, loss in places.items():
             behind = f" {place}" if len(places) > 1 else ""
             values |= {
@@ -176,7 +176,7 @@ def _recovery_measures(mine: Recovery, chance: list[Recovery]) -> dict[str, floa
 
 def _means(subjects: Mapping[str, Subject]) -> dict[str, Tensor]:
     """The mean at each site that is written."""
-    means = {}
+    means: dict[str, Tensor] = {}
     for subject in subjects.values():
         mean = (subject.fit.shift + subject.fit.sums[0] / subject.fit.rows).split([part.width for part in subject.writes])
         means |= {part.site: part_mean for part, part_mean in zip(subject.writes, mean, strict=True)}

@@ -119,8 +119,8 @@ def losses(model: Model, corpus: Sequence[Texts], bases: Mapping[str, Spliced], 
         raise InputError(f"{model.name} predicts no next token, so it has no such loss: leave 'loss' out of metrics=")
     n = 1 + max(int(batch.numbers.max()) for batch in corpus)
     places = list(dict.fromkeys(place for one in bases.values() for place in one.places))
-    zero, mean = ({place: Loss(n) for place in places} for _ in range(2))
-    found = Losses(Loss(n), zero, mean, {name: {place: Loss(n) for place in one.places} for name, one in bases.items()})
+    of_zero, of_mean = ({place: Loss(n) for place in places} for _ in range(2))
+    found = Losses(Loss(n), of_zero, of_mean, {name: {place: Loss(n) for place in one.places} for name, one in bases.items()})
     sites = list(dict.fromkeys(part.site for one in bases.values() for part in (*one.reads, *one.writes)))
     for batch in track(corpus, "splicing"):
         ids = batch.ids.to(model.device)
