@@ -2,7 +2,6 @@
 
 from sonde.dictionaries.activations import Activation
 from sonde.dictionaries.dictionary import Dictionary, Gate, Part
-from sonde.dictionaries.evaluation import Evaluation, evaluate
 from sonde.dictionaries.normalising import Normaliser
 
-__all__ = ["Activation", "Dictionary", "Evaluation", "Gate", "Normaliser", "Part", "evaluate"]
+__all__ = ["Activation", "Dictionary", "Gate", "Normaliser", "Part"]
