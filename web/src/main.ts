@@ -1,6 +1,8 @@
 // The bundle's face: `render` and `page`; and where a frame carries its own data, that data drawn at once.
 
+import "./style/base.css";
 import "./style/page.css";
+import "./style/reading.css";
 import "./style/drawing.css";
 import "./style/kinds.css";
 import "./style/circuits.css";

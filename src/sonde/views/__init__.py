@@ -2,6 +2,6 @@
 
 from sonde.views import terminal
 from sonde.views.assets import BundleMissing
-from sonde.views.frames import Notebook, notebook, page
+from sonde.views.frames import Notebook, browser, notebook, page
 
-__all__ = ["BundleMissing", "Notebook", "notebook", "page", "terminal"]
+__all__ = ["BundleMissing", "Notebook", "browser", "notebook", "page", "terminal"]

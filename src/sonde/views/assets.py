@@ -1,4 +1,4 @@
-"""The built drawings: one script and one style sheet, made from `web/` while the package is built."""
+"""The built drawings and feature pages: a script and a style sheet each, made from `web/` while the package is built."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,7 +12,7 @@ class BundleMissing(SondeError):
 
 @cache
 def asset(name: str) -> str:
-    """Read `sonde.js` or `sonde.css` of the bundle.
+    """Read a file of the bundle: `sonde.js` and `sonde.css` for drawings, `features.js` and `features.css` for the pages of features.
 
     Raises:
         BundleMissing: the package was built where npm could not be reached.

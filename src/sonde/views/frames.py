@@ -1,19 +1,24 @@
-"""The two HTML frames around the drawings: a report page and a notebook cell.
+"""The HTML frames around the drawings: a report page, a notebook cell, and the pages of features.
 
-Both are one self-contained file: the bundle and the data stand inline, and the content security policy refuses everything else, so that
-neither makes a network request. Text reaches the page only as JSON inside a data block, and the script writes it as text, never as markup.
+Each is one self-contained file: the bundle and the data stand inline, and the content security policy refuses everything else, so that
+none makes a network request. (Pages that a server sends may ask that server, and no other.) Text reaches the page only as JSON inside a data
+block, and the script writes it as text, never as markup.
 """
 
 import base64
 import hashlib
 import html
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sonde.results.document import Document
 from sonde.results.drawing import Drawing
 from sonde.views.assets import asset
+
+SCRIPT = "<script>"
+"""Where the one script that runs begins: nothing before it can hold this text, because data escapes `<`."""
 
 
 def page(document: Document) -> str:
@@ -50,9 +55,28 @@ class Notebook:
         )
 
 
-def _frame(title: str, mode: str, data: dict[str, Any]) -> str:
-    script = asset("sonde.js")
-    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src 'unsafe-inline'; img-src data:"
+def browser(title: str, data: Any, blocks: Iterable[tuple[str, str]] = (), served: bool = False) -> Iterator[str]:
+    """Give the pages of features as one HTML file, piece by piece, because it may be long.
+
+    Arguments:
+        title: of the window.
+        data: what the pages hold from the start, as JSON's own types.
+        blocks: name and base64 of what is opened later.
+        served: whether the pages may ask the server that they came from.
+
+    Raises:
+        BundleMissing: this installation was built without the drawings.
+    """
+    head, foot = _frame(title, "features", data, "features", "; connect-src 'self'" if served else "").split(SCRIPT, 1)
+    yield head
+    for name, content in blocks:
+        yield f'<script type="text/plain" id="{_attribute(name)}">{_attribute(content)}</script>\n'
+    yield SCRIPT + foot
+
+
+def _frame(title: str, mode: str, data: Any, bundle: str = "sonde", more: str = "") -> str:
+    script = asset(f"{bundle}.js")
+    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src 'unsafe-inline'; img-src data:{more}"
     return (
         "<!doctype html>\n"
         f'<html lang="en" data-frame="{mode}">\n'
@@ -61,10 +85,10 @@ def _frame(title: str, mode: str, data: dict[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{_attribute(title)}</title>\n"
-        f"<style>{asset('sonde.css')}</style>\n"
+        f"<style>{asset(f'{bundle}.css')}</style>\n"
         '<body><div id="sonde"><noscript>These drawings need JavaScript; no network.</noscript></div>\n'
         f'<script type="application/json" id="sonde-data">{_script_json(data)}</script>\n'
-        f"<script>{script}</script>\n"
+        f"{SCRIPT}{script}</script>\n"
         "</body></html>\n"
     )
 
