@@ -41,6 +41,10 @@ CHOICES: dict[str, dict[str, Any]] = {
     "method: EAP": {"method": "eap"},
     "method: every edge exactly": {"method": "exact"},
     "no edge verified": {"verify": 0},
+    "method: ACDC, 1 logit": {"method": "acdc", "threshold": 1.0},
+    "method: backwards, 1 logit": {"method": "backwards", "threshold": 1.0},
+    "method: edge pruning to 0.95": {"method": "edge_pruning", "sparsity": 0.95},
+    "method: subnetwork probing of nodes at 20 logits": {"method": "subnetwork_probing", "weight": 20.0, "over": "nodes"},
     "other examples (seed 1)": {"seed": 1},
     "other examples (seed 2)": {"seed": 2},
 }
