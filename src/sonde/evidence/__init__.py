@@ -3,7 +3,7 @@
 from sonde.evidence.blocks import block_means
 from sonde.evidence.directions import matched_directions, random_directions, random_rotation
 from sonde.evidence.families import corrected
-from sonde.evidence.intervals import bootstrap, newcombe, skew_interval, t_interval, wilson
+from sonde.evidence.intervals import bootstrap, clopper_pearson, newcombe, skew_interval, t_interval, wilson
 from sonde.evidence.labels import control_task, shuffled
 from sonde.evidence.parts import Estimate, Intact, completeness, faithfulness, minimality, necessity, no_gap, sufficiency
 from sonde.evidence.permutation import holm, relabelling, sign_flips
@@ -17,6 +17,7 @@ __all__ = [
     "Intact",
     "block_means",
     "bootstrap",
+    "clopper_pearson",
     "compare",
     "completeness",
     "control_task",

@@ -1,11 +1,12 @@
 """How sure a mean over examples is.
 
 The examples are the independent draws; everything else (positions, heads, seeds of a control) is averaged within an example before it comes here.
-Five intervals, each for its own case:
+Six intervals, each for its own case:
 
 - `t_interval`: for a mean; exact where the examples are normal, mean +- t(n - 1) * s / sqrt(n).
 - `skew_interval`: for a mean of skewed examples; Student's, its ends moved towards the long tail (Hall 1992).
 - `bootstrap`: for a function of means, such as a ratio of means, and for examples in blocks; BCa (Efron 1987).
+- `clopper_pearson`: for a share of successes, never narrower than it claims (Clopper and Pearson 1934): for guarantees.
 - `wilson`: for a share of successes (Wilson 1927); `newcombe`: for the difference of two groups' shares (Newcombe 1998).
 """
 
@@ -15,7 +16,7 @@ from statistics import NormalDist
 
 import torch
 from jaxtyping import Float
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 from torch import Tensor
 
 from sonde.evidence.blocks import Blocks, block_means, numbered
@@ -165,6 +166,29 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # at the edges the ends are 0 and 1 on paper, which rounding misses
     return max(0.0, middle - half) if successes else 0.0, min(1.0, middle + half) if successes < n else 1.0
+
+
+def clopper_pearson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's exact interval for a share: it holds the true share at least as often as it says, however rare successes are.
+
+    The ends are the shares under which so many successes or more, and so many or fewer, have half of what is left to chance (1934).
+
+    Arguments:
+        successes: how many of the examples succeeded.
+        n: how many examples there are.
+        level: the least share of such intervals that hold the true share.
+
+    Raises:
+        InputError: unless 0 <= successes <= n and n > 0.
+
+    >>> clopper_pearson(0, 58)
+    (0.0, 0.0616...)
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise InputError(f"{successes} successes of {n} examples is no share; give 0 <= successes <= n and n > 0")
+    tail = (1 - level) / 2
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    return low, float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
 
 
 def newcombe(successes: int, n: int, other_successes: int, other_n: int, level: float = 0.95) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from sonde.features.activity import Activity, activity
 from sonde.features.collecting import collect
 from sonde.features.database import Features
 from sonde.features.dose_response import DoseResponse, dose_response
+from sonde.features.guard import AuditLog, Guard, Guarded, Rule
 from sonde.features.losses import losses
 from sonde.features.properties import TextProperty, TokenSet, matching, share_of
 from sonde.features.pushes import Push
@@ -11,9 +12,13 @@ from sonde.features.steering import Steered, steer
 
 __all__ = [
     "Activity",
+    "AuditLog",
     "DoseResponse",
     "Features",
+    "Guard",
+    "Guarded",
     "Push",
+    "Rule",
     "Steered",
     "TextProperty",
     "TokenSet",

@@ -104,10 +104,10 @@ def codes_at(model: Model, site: str, inputs: Given) -> tuple[Codes, Bool[Tensor
     if run.inputs.ids is None or run.mask is None:
         raise InputError(f"features are counted token by token, and {model.name} was given no rows of tokens")
     x = torch.cat([run[read] for read in reads], -1)
-    return codes(basis, x.flatten(0, 1)), (run.mask & ~_special(model, run.ids)).flatten()
+    return codes(basis, x.flatten(0, 1)), (run.mask & ~special_tokens(model, run.ids)).flatten()
 
 
-def _special(model: Model, ids: Tensor) -> Bool[Tensor, "batch pos"]:
+def special_tokens(model: Model, ids: Tensor) -> Bool[Tensor, "batch pos"]:
     """Where special tokens stand: the activations there are unlike all others."""
     known = sorted(model.tokenizer.special) if model.tokenizer is not None else []
     return torch.isin(ids, torch.tensor(known, dtype=ids.dtype, device=ids.device))
