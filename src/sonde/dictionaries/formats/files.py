@@ -1,6 +1,7 @@
 """Opening the files of other programs: tensors as float32, settings as plain data; nothing is ever run that a file holds."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,19 @@ def read_settings(file: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise LoadError(f"{file} holds a {type(settings).__name__}, no settings by name")
     return settings
+
+
+def last(pattern: str, text: str) -> re.Match[str] | None:
+    """The last place where a pattern matches: of a path the deepest folder.
+
+    Arguments:
+        pattern: a regular expression.
+        text: a path.
+
+    >>> last(r"layer_(\\d+)", "layer_1/layer_20/width_16k")[1]
+    '20'
+    """
+    return next(reversed(list(re.finditer(pattern, text))), None)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sonde.dictionaries.dictionary import Dictionary, Part
-from sonde.dictionaries.formats.files import matrices, naming, read_tensors, taken
+from sonde.dictionaries.formats.files import last, matrices, naming, read_tensors, taken
 from sonde.dictionaries.formats.format import Format
 from sonde.dictionaries.normalising import Normaliser
 
@@ -47,8 +47,8 @@ def read(file: Path) -> Dictionary:
 def _place(file: Path) -> tuple[tuple[str, ...], str, bool]:
     """The sites that are read and written, the model, and whether it is its embedding; empty where the folders don't say."""
     folders = str(file.resolve().parent)
-    release = re.search(r"gemma-scope-(\w+)-(pt|it)-(res|mlp|att|transcoders)\b", folders)
-    layer = re.search(r"\blayer_(\d+)\b", folders)
+    release = last(r"gemma-scope-(\w+)-(pt|it)-(res|mlp|att|transcoders)\b", folders)
+    layer = last(r"\blayer_(\d+)\b", folders)
     model = f"google/gemma-2-{release[1]}{'-it' if release[2] == 'it' else ''}" if release else ""
     if re.search(r"\bembedding\b", folders):
         return ("embed",), model, True

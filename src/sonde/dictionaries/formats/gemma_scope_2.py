@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from sonde.dictionaries.dictionary import Dictionary, Part
-from sonde.dictionaries.formats.files import matrices, naming, read_settings, read_tensors, taken, tensor_names
+from sonde.dictionaries.formats.files import last, matrices, naming, read_settings, read_tensors, taken, tensor_names
 from sonde.dictionaries.formats.format import Format
 from sonde.results import InputError, shown
 
@@ -58,10 +58,9 @@ def _places(file: Path, settings: dict[str, object]) -> tuple[str, str]:
         reads = _site(str(settings["hf_hook_point_in"]))
         return reads, _site(str(settings["hf_hook_point_out"])) or "output" if settings.get("hf_hook_point_out") else reads
     folders = str(file.resolve().parent)
-    layer = re.search(r"layer_(\d+)", folders)
-    kind = next((kind for kind in FOLDERS if kind in folders), None)
-    reads = POINTS[FOLDERS[kind]].format(layer[1]) if kind and layer else ""
-    return reads, (f"blocks.{layer[1]}.mlp.out" if layer else "output") if kind == "transcoder" else reads
+    layer, kind = last(r"layer_(\d+)", folders), last("|".join(FOLDERS), folders)
+    reads = POINTS[FOLDERS[kind[0]]].format(layer[1]) if kind and layer else ""
+    return reads, (f"blocks.{layer[1]}.mlp.out" if layer else "output") if kind and kind[0] == "transcoder" else reads
 
 
 def _site(point: str) -> str:

@@ -41,7 +41,7 @@ def read(place: str | Path, part: str | None = None) -> Dictionary | Standardise
     if len(fitting) > 1:
         raise LoadError(f"{whole} holds {len(fitting)} dictionaries: give part={_listed([file.name for _, file in fitting])}")
     if not fitting:
-        if below := parts(whole):
+        if whole.is_dir() and (below := parts(whole)):
             raise LoadError(f"{whole} holds {len(below)} dictionaries below it: give part={_listed(below)}")
         raise LoadError(f"{whole} is in no format that is known here: {_seen(whole)}; known are {'; '.join(form.layout for form in FORMATS)}")
     form, file = fitting[0]

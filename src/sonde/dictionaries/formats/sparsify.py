@@ -41,7 +41,8 @@ def _built(settings: dict[str, Any], held: dict[str, Any], hookpoint: str) -> Di
     reads = (Part(f"{hookpoint}:{'in' if transcodes else 'out'}", tensors["encoder"].shape[1]),)
     writes = (Part(f"{hookpoint}:out", tensors["decoder"].shape[1]),)
     return Dictionary(
-        tensors["encoder"], tensors["encoder_bias"], tensors["decoder"], tensors["decoder_bias"], skip=tensors.get("skip"), activation=activation, k=k, centred=not transcodes, reads=reads, writes=writes,
+        tensors["encoder"], tensors["encoder_bias"], tensors["decoder"], tensors["decoder_bias"], skip=tensors.get("skip"), activation=activation,
+        k=k, centred=not transcodes, reads=reads, writes=writes,
         metadata={"format": "sparsify", "hookpoint": hookpoint},
     )  # fmt: skip
 
