@@ -15,7 +15,7 @@ FOLDER = ROOT / "bench" / ".environments"
 
 
 def versions() -> dict[str, dict[str, Any]]:
-    """What is installed: `shared` by all peers, the `peers`, and what is put `beside` one of them."""
+    """What is installed: `shared` by all peers, the `peers`, what is put `beside` one of them, and what it does `without`."""
     return tomllib.loads((ROOT / "bench" / "peers.toml").read_text(encoding="utf-8"))
 
 
@@ -40,7 +40,10 @@ def interpreter(subject: str) -> str:
         return str(python)
     print(f"{subject}: installing {', '.join(wanted)} (once, some minutes)", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
-    for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "--quiet", *wanted]):
+    commands = [[sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "--quiet", *wanted]]
+    if without := versions()["without"].get(subject, []):
+        commands.append([str(python), "-m", "pip", "uninstall", "--quiet", "--yes", *without])
+    for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no word of why").splitlines()[-1]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
-PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit")
+DICTIONARIES = ("sae-lens", "eai-sparsify", "dictionary-learning")  # trainers of sparse dictionaries
+PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES)
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
