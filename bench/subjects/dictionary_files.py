@@ -33,8 +33,8 @@ def sae_lens(folder: Path) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     about = {"d_in": WIDTH, "d_sae": SIZE, "metadata": {"hook_name": "blocks.1.hook_resid_post", "model_name": "gpt2", "sae_lens_version": "6.54.12"}}
     kinds: dict[str, dict[str, Any]] = {
         "standard": {}, "standard-centred": {"apply_b_dec_to_input": True}, "gated": {}, "jumprelu": {"apply_b_dec_to_input": True}, "topk": {"k": 5},
-        "topk-rescaled": {"k": 5, "rescale_acts_by_decoder_norm": True}, "abstopk": {"k": 5}, "standard-layer": {"normalize_activations": "layer_norm"},
-        "standard-norm": {"normalize_activations": "constant_norm_rescale"}, "transcoder": {"d_out": 16}, "skip_transcoder": {"d_out": 16},
+        "topk-rescaled": {"k": 5, "rescale_acts_by_decoder_norm": True}, "abstopk": {"k": 5},
+        "standard-layer": {"normalize_activations": "layer_norm"}, "standard-norm": {"normalize_activations": "constant_norm_rescale"}, "transcoder": {"d_out": 16}, "skip_transcoder": {"d_out": 16},
         "jumprelu_transcoder": {"d_out": 16}, "jumprelu_skip_transcoder": {"d_out": 16},
     }  # fmt: skip
     for kind, settings in kinds.items():
