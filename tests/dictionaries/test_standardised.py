@@ -5,7 +5,8 @@ import torch
 from foreign_dictionaries import D, F, activations, draws
 
 from sonde import bases
-from sonde.dictionaries import Dictionary, Part, Standardised
+from sonde.dictionaries import Dictionary, Part
+from sonde.dictionaries.standardised import Standardised
 from sonde.results import InputError
 
 X = activations()

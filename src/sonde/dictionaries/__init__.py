@@ -2,8 +2,6 @@
 
 from sonde.dictionaries.activations import Activation
 from sonde.dictionaries.dictionary import Dictionary, Gate, Part
-from sonde.dictionaries.formats import parts, read, write
 from sonde.dictionaries.normalising import Normaliser
-from sonde.dictionaries.standardised import Standardised
 
-__all__ = ["Activation", "Dictionary", "Gate", "Normaliser", "Part", "Standardised", "parts", "read", "write"]
+__all__ = ["Activation", "Dictionary", "Gate", "Normaliser", "Part"]
