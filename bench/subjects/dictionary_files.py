@@ -35,7 +35,8 @@ def sae_lens(folder: Path) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         "standard": {}, "standard-centred": {"apply_b_dec_to_input": True}, "gated": {}, "jumprelu": {"apply_b_dec_to_input": True}, "topk": {"k": 5},
         "topk-rescaled": {"k": 5, "rescale_acts_by_decoder_norm": True}, "abstopk": {"k": 5},
         "standard-layer": {"normalize_activations": "layer_norm"}, "standard-norm": {"normalize_activations": "constant_norm_rescale"},
-        "transcoder": {"d_out": 16}, "skip_transcoder": {"d_out": 16}, "jumprelu_transcoder": {"d_out": 16}, "jumprelu_skip_transcoder": {"d_out": 16},
+        "transcoder": {"d_out": 16}, "skip_transcoder": {"d_out": 16},
+        "jumprelu_transcoder": {"d_out": 16}, "jumprelu_skip_transcoder": {"d_out": 16},
     }  # fmt: skip
     for kind, settings in kinds.items():
         sae = drawn(SAE.from_dict({**about, "apply_b_dec_to_input": False, **settings, "architecture": kind.split("-")[0]}))

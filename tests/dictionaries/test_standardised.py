@@ -23,7 +23,7 @@ def test_codes_coordinates_and_outputs_agree(kind, extra):
     assert sae.size == F + extra and isinstance(sae, bases.Basis)
     codes = bases.codes(sae, X)
     assert torch.allclose(codes.dense(), sae.encode(X), atol=1e-6)
-    assert torch.equal(codes.counts, torch.full((len(X),), 3 + extra)) or (codes.counts <= 3 + extra).all()
+    assert int(codes.counts.max()) == 3 + extra
     assert torch.allclose(sae.decode(sae.encode(X)), sae.reconstruct(X), atol=1e-4)
     assert torch.allclose(sae.decode(sae.encode(X[None])), sae.reconstruct(X)[None], atol=1e-4)
 
@@ -47,12 +47,6 @@ def test_an_activation_without_scale_is_no_nan(kind):
     sae = standardised(kind)
     constant = torch.zeros(1, D) if kind == "constant_norm" else torch.full((1, D), 2.0)
     assert sae.reconstruct(constant).isfinite().all() and torch.allclose(sae.reconstruct(constant), constant, atol=1e-5)
-
-
-def test_it_is_kept_and_read_back(tmp_path):
-    sae = standardised("layer_norm")
-    again = bases.load(sae.save(tmp_path / "sae"))
-    assert again.hash == sae.hash != standardised("constant_norm").hash and torch.equal(again.reconstruct(X), sae.reconstruct(X))
 
 
 def test_what_is_refused():

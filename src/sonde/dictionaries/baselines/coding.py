@@ -113,7 +113,7 @@ def coded(
 
 
 def dictionary_learning(
-    x: Float[Tensor, "rows width"], size: int, k: int | None = None, l1: float | None = None, batch: int = 256, epochs: int = 3, seed: int = 0,
+    x: Float[Tensor, "rows width"], size: int, k: int | None = None, l1: float | None = None, batch: int = 64, epochs: int = 5, seed: int = 0,
 ) -> Coded:  # fmt: skip
     """Online dictionary learning (Mairal et al. 2009), by scikit-learn.
 
@@ -121,7 +121,7 @@ def dictionary_learning(
         x: activations.
         size: how many directions.
         k: how many are kept of an activation.
-        l1: penalty on a coordinate's size; by default a fifth of the mean length of a centred activation.
+        l1: penalty on a coordinate's size; by default half the mean length of a centred activation.
         batch: rows a step.
         epochs: how often all rows are seen.
         seed: of the start and the order.
@@ -133,7 +133,7 @@ def dictionary_learning(
 
     mean = x.float().mean(0)
     centred = x.float() - mean
-    penalty = 0.2 * float(centred.norm(dim=1).mean()) if l1 is None else l1
+    penalty = 0.5 * float(centred.norm(dim=1).mean()) if l1 is None else l1
     fitting = MiniBatchDictionaryLearning(
         size, alpha=penalty, max_iter=epochs, batch_size=min(batch, len(x)), fit_algorithm="cd", random_state=seed, shuffle=True, tol=0.0,
         max_no_improvement=None,
