@@ -86,6 +86,11 @@ class Features:
         return str(self._what["kept"])
 
     @property
+    def items(self) -> str:
+        """What the corpus is made of: `tokens`, or `items` that are no text."""
+        return str(self._what["items"])
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was decided, left out, or could not be told."""
         return tuple(self._what["notes"])

@@ -11,7 +11,7 @@ from sonde.features.descriptions.examples import Examples, sampled
 from sonde.features.descriptions.explainers import AskingExplainer, Description, Explainer, OfflineExplainer
 from sonde.features.descriptions.judges import AskingJudge, Judge, Outcome, RuleJudge
 from sonde.features.descriptions.offline import Rules, parse
-from sonde.features.descriptions.promotions import promotions
+from sonde.features.descriptions.promotions import promoting, promotions
 from sonde.features.descriptions.recording import Recording, record
 from sonde.features.descriptions.results import Descriptions, Scored
 from sonde.features.descriptions.scorers import (
@@ -28,6 +28,7 @@ from sonde.features.descriptions.scorers import (
     Surprisal,
     TfIdf,
 )
+from sonde.features.descriptions.stored import stored
 from sonde.features.descriptions.windows import Example, Grid, Window
 
 __all__ = [
@@ -69,7 +70,9 @@ __all__ = [
     "Window",
     "describe",
     "parse",
+    "promoting",
     "promotions",
     "record",
     "sampled",
+    "stored",
 ]

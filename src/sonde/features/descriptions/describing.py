@@ -6,6 +6,7 @@ latent. What the second scores is what a description of nothing in particular wo
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,22 +17,26 @@ from sonde.features.descriptions.judges import AskingJudge, Judge, RuleJudge
 from sonde.features.descriptions.recording import Recording
 from sonde.features.descriptions.results import Descriptions, Scored
 from sonde.features.descriptions.scorers import Detection, Fuzzing, Scorer, Simulation
+from sonde.features.descriptions.stored import stored
 from sonde.features.descriptions.windows import SIZE, Grid
 from sonde.jobs import track
 from sonde.results import InputError, Recipe
+
+if TYPE_CHECKING:
+    from sonde.features.database import Features
 
 CHUNK = 16
 """Latents that are explained together: what was explained before a budget is spent is kept."""
 
 
 def describe(
-    recording: Recording, latents: Sequence[int] | None = None, client: Client | None = None, scorers: Sequence[Scorer] | None = None,
+    features: "Recording | Features", latents: Sequence[int] | None = None, client: Client | None = None, scorers: Sequence[Scorer] | None = None,
     explainer: Explainer | None = None, judge: Judge | None = None, n: int = 50, window: int = SIZE, seed: int = 0, progress: bool = False,
 ) -> Descriptions:  # fmt: skip
     """Describe latents in words, and score the words on texts that the explainer has not seen.
 
     Arguments:
-        recording: the texts, and which latents fire on each token.
+        features: a database, in which the descriptions are then kept; or a recording.
         latents: which are described; all that fire by default.
         client: a language model that explains and judges; without one, rules are searched and followed, and no model is asked.
         scorers: detection, fuzzing and simulation by default.
@@ -49,6 +54,7 @@ def describe(
         InputError: a latent that is none, or twice; no scorer; fewer than two different texts.
         BudgetSpent, ClientError: before anything was described.
     """
+    recording = features if isinstance(features, Recording) else stored(features)
     wanted = list(recording.alive if latents is None else latents)
     chosen = list(scorers if scorers is not None else (Detection(), Fuzzing(), Simulation()))
     names = [scorer.name for scorer in chosen]
@@ -70,8 +76,12 @@ def describe(
         {"latents": wanted, "scorers": names, "explainer": explainer.name, "judge": judge.name, "n": n, "window": window, **recording.subject},
         model_hash=recording.model_hash, inputs=recording.hash, seed=seed,
     )  # fmt: skip
-    usage = Usage() if client is None or before is None else _since(before, client.usage)
-    return Descriptions(tuple(d for d in described if d.latent in set(wanted)), tuple(scores), judge.name, usage, tuple(notes), recipe=recipe)
+    usage = Usage() if client is None or before is None else client.usage.since(before)
+    kept = tuple(d for d in described if d.latent in set(wanted))
+    found = Descriptions(kept, tuple(scores), judge.name, usage, tuple(notes), recipe=recipe)
+    if not isinstance(features, Recording):
+        features.describe({latent: [one] for latent, one in found.records().items() if one["text"]})
+    return found
 
 
 def _explained(
@@ -90,7 +100,8 @@ def _explained(
 
 
 def _scored(
-    judge: Judge, scorers: Sequence[Scorer], described: Sequence[Description], cases: dict[int, Examples], wanted: Sequence[int], seed: int, progress: bool,
+    judge: Judge, scorers: Sequence[Scorer], described: Sequence[Description], cases: dict[int, Examples], wanted: Sequence[int], seed: int,
+    progress: bool,
 ) -> tuple[list[Scored], BudgetSpent | ClientError | None]:  # fmt: skip
     """Every description by every scorer, beside another latent's."""
     texts = {d.latent: d.text for d in described}
@@ -158,9 +169,3 @@ def _notes(cases: dict[int, Examples], wanted: Sequence[int]) -> list[str]:
         )
         if note
     ]
-
-
-def _since(before: Usage, now: Usage) -> Usage:
-    cost = None if now.cost is None else now.cost - (before.cost or 0.0)
-    counts = (getattr(now, name) - getattr(before, name) for name in ("requests", "cached", "errors", "read", "written"))
-    return Usage(*counts, cost)

@@ -139,8 +139,7 @@ def _beside(recording: Recording, latent: int, where: Int[Tensor, " firing"]) ->
 
 def _nearest(recording: Recording, latent: int) -> list[int]:
     """The latents whose directions have the highest cosine with this one's."""
-    if recording.units is None or recording.size < 2:
+    if recording.nearest is None:
         return []
-    cosines = recording.units @ recording.units[latent]
-    cosines[latent] = -2
-    return cosines.topk(min(NEIGHBOURS, recording.size - 1)).indices.tolist()
+    latents: list[int] = recording.nearest[latent, :NEIGHBOURS].tolist()
+    return [i for i in latents if i >= 0]

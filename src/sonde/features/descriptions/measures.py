@@ -66,7 +66,8 @@ def pooled(real: Float[Tensor, " token"], simulated: Float[Tensor, " token"]) ->
     Returns:
         A prediction that is the same everywhere has a correlation of 0; all are NaN where the activations are the same everywhere.
 
-    >>> pooled(torch.tensor([0.0, 0.0, 2.0]), torch.tensor([0.0, 0.0, 1.0]))
+    >>> found = pooled(torch.tensor([0.0, 0.0, 2.0]), torch.tensor([0.0, 0.0, 1.0]))
+    >>> {name: round(value, 3) for name, value in found.items()}
     {'correlation': 1.0, 'r2': 0.625, 'absolute': 0.5}
     """
     a, s = real.double(), simulated.double()

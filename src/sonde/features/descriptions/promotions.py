@@ -1,10 +1,11 @@
-"""Which tokens a latent's direction stands out in promoting, through the last norm and the unembedding.
+"""Which tokens a latent stands out in promoting: its direct effects on the logits that are too high to be chance.
 
-The logits of a direction d are (U(N(d)) - U(N(-d))) / 2, with the model's own final norm N and unembedding U: what does not depend on d falls out.
-In a random direction they are about normal over the vocabulary; a token stands out where so high a value would occur among V normal ones with a
-chance below 1 % (Bonferroni).
+In a random direction the effects are about normal over the vocabulary. A token stands out where so high a value would occur among V normal ones with
+a chance below 1 % (Bonferroni), z > Phi^-1(1 - 0.01 / V).
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import torch
@@ -12,35 +13,59 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
+from sonde.features.collecting.logits import logit_weights, written
+from sonde.features.descriptions.recording import Recording
 from sonde.results import InputError
 
 CHANCE = 0.01
+MOST = 5
+"""Tokens that are named at most."""
 
 
-def promotions(model: Model, directions: Float[Tensor, "direction d_model"], most: int = 5) -> list[tuple[str, ...]]:
-    """The tokens that stand out, the strongest first; often none.
+def promotions(model: Model, site: str, directions: Float[Tensor, "direction width"]) -> list[tuple[str, ...]]:
+    """The tokens that stand out, for each direction, the strongest first; often none.
 
     Arguments:
         model: a language model with its tokenizer.
-        directions: in its residual stream, one a row.
-        most: how many tokens are named at most.
+        site: where the directions are written.
+        directions: one a row.
 
     Raises:
-        InputError: no tokenizer; directions that are no part of the residual stream.
+        InputError: no tokenizer; a site that does not write to the residual stream.
     """
-    if model.tokenizer is None or directions.shape[-1] != model.architecture.d_model:
-        raise InputError(
-            f"directions of {directions.shape[-1]} entries: the logits are read from the residual stream, {model.architecture.d_model} entries in "
-            f"{model.name}, and its tokens are named by a tokenizer"
-        )
+    if model.tokenizer is None:
+        raise InputError(f"{model.name} has no tokenizer, so its tokens have no names: load it with tokenizer=")
+    in_stream = written(model, site, directions)
+    if isinstance(in_stream, str):
+        raise InputError(f"what the directions do to the logits can't be told: {in_stream}")
     found = []
-    with torch.no_grad():
-        for part in directions.split(256):
-            d = part.to(model.device)
-            logits = (model.read_out(model.final(d)) - model.read_out(model.final(-d))) / 2
-            z = ((logits - logits.mean(1, keepdim=True)) / logits.std(1, keepdim=True)).cpu()
-            limit = NormalDist().inv_cdf(1 - CHANCE / z.shape[1])
-            top = z.topk(min(most, z.shape[1]), dim=1)
-            for row, values in zip(top.indices, top.values, strict=True):
-                found.append(tuple(model.tokenizer.strings(row[values > limit].tolist())))
+    for part in in_stream.split(256):
+        logits = logit_weights(model, part, 1.0)
+        top = logits.topk(min(MOST, logits.shape[1]), dim=1)
+        limits = limit(logits.shape[1]) * logits.std(1)
+        for ids, values, least in zip(top.indices, top.values, limits, strict=True):
+            found.append(tuple(model.tokenizer.strings(ids[values > least].tolist())))
     return found
+
+
+def promoting(recording: Recording, model: Model, site: str, directions: Float[Tensor, "size width"], latents: Sequence[int]) -> Recording:
+    """The recording with what some latents promote, which explainers then mention.
+
+    Arguments:
+        recording: of the latents.
+        model: that was recorded.
+        site: where the directions are written.
+        directions: of all latents.
+        latents: which.
+    """
+    told = promotions(model, site, directions[torch.tensor(list(latents), dtype=torch.long)])
+    return replace(recording, promoted=recording.promoted | dict(zip(latents, told, strict=True)))
+
+
+def limit(d_vocab: int) -> float:
+    """How many deviations above the mean a token stands out.
+
+    Arguments:
+        d_vocab: tokens.
+    """
+    return NormalDist().inv_cdf(1 - CHANCE / d_vocab)

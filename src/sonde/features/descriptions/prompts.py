@@ -111,8 +111,8 @@ def shows(description: str, first: str, second: str) -> str:
     """
     return (
         f"{INSIDE}\nDescription of the feature: {description}\n\nA language model was changed in two ways while it wrote. In one of them this "
-        f"feature was made strong.\n\nFirst:\n{first}\n\nSecond:\n{second}\n\nHow sure are you that it was in the first, from 0 (surely the second) over "
-        "5 (can't tell) to 10 (surely the first)? Answer with the number and nothing else."
+        f"feature was made strong.\n\nFirst:\n{first}\n\nSecond:\n{second}\n\nHow sure are you that it was in the first, from 0 (surely the second) "
+        "over 5 (can't tell) to 10 (surely the first)? Answer with the number and nothing else."
     )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sonde.access import Basis, Model
 from sonde.bases import Codes, codes, directions
+from sonde.features.collecting.directions import nearest
 from sonde.jobs import track
 from sonde.results import InputError, content_hash
 
@@ -34,7 +35,7 @@ class Recording:
         starts: where each text begins.
         vocabulary: the text of each token id.
         codes: the firing latents of each token, above 0.
-        directions: what each latent writes; `None` where that is not known.
+        nearest: of each latent those whose directions have the highest cosine with its own; `None` where that is not known.
         promoted: by latent the tokens that it stands out in promoting; see `promotions`.
         model_hash: of the model that was recorded; empty where there was none.
         subject: what the latents are, as plain text by name: the site, the basis.
@@ -50,7 +51,7 @@ class Recording:
     starts: Int[Tensor, " text"]
     vocabulary: tuple[str, ...]
     codes: Codes
-    directions: Float[Tensor, "size width"] | None = None
+    nearest: Int[Tensor, "size other"] | None = None
     promoted: dict[int, tuple[str, ...]] = field(default_factory=dict)
     model_hash: str = ""
     subject: dict[str, str] = field(default_factory=dict)
@@ -155,11 +156,6 @@ class Recording:
         return replace(self, ids=self.ids[kept], starts=lengths.cumsum(0) - lengths, codes=part)
 
     @cached_property
-    def units(self) -> Float[Tensor, "size width"] | None:
-        """The directions at length 1."""
-        return None if self.directions is None else torch.nn.functional.normalize(self.directions, dim=1)
-
-    @cached_property
     def _rows(self) -> Tensor:
         return self.codes.rows
 
@@ -194,14 +190,14 @@ def record(
     >>> import sonde
     >>> from sonde.bases import Neurons
     >>> model = sonde.load("specimen:words-small")
-    >>> record(model, "blocks.0.mlp.post", Neurons(model.locate("blocks.0.mlp.post").width or 0), ["The keys are here."]).size > 0
+    >>> record(model, "blocks.0.resid_post", Neurons(model.d_model), ["The keys are here."]).size == model.d_model
     True
     """
     if model.tokenizer is None:
         raise InputError(f"{model.name} has no tokenizer, and descriptions speak of tokens: load it with tokenizer=")
     if isinstance(texts, str) or not texts or not 0 < dense <= 1:
         raise InputError(f"{len(texts)} texts, dense={dense}: give a list of texts, and a share above 0 and up to 1")
-    special = {i for i in (model.tokenizer.bos_id, model.tokenizer.eos_id, model.tokenizer.pad_id) if i is not None}
+    special = torch.tensor(sorted(model.tokenizer.special), dtype=torch.long, device=model.device)
     batches = [texts[i : i + batch_size] for i in range(0, len(texts), batch_size)]
     ids, lengths, parts = [], [], []
     for batch in track(batches, "recording", shown=progress):
@@ -209,7 +205,7 @@ def record(
         values = run[site]
         if values.ndim != 3 or run.mask is None:
             raise InputError(f"{site} has {values.ndim} axes: descriptions need one activation for each token (batch pos width)")
-        real = run.mask & ~torch.isin(run.ids, torch.tensor(sorted(special), device=run.ids.device))
+        real = run.mask & ~torch.isin(run.ids, special)
         rows = values[real].detach().float().cpu()
         if not rows.isfinite().all():
             raise InputError(f"{site} holds nan or inf on {int((~rows.isfinite()).any(1).sum())} tokens: they can't be described")
@@ -224,7 +220,7 @@ def record(
     sparse, cut = sparsened(together, dense)
     notes = (f"{cut} of {basis.size} coordinates are positive on more than {dense:.1%} of the tokens and fire on their highest {dense:.1%}",)
     return Recording(
-        all_ids, sizes.cumsum(0) - sizes, vocabulary, sparse, _directions(basis), model_hash=model.hash,
+        all_ids, sizes.cumsum(0) - sizes, vocabulary, sparse, _nearest(basis), model_hash=model.hash,
         subject={"model": model.name, "site": site, "basis": type(basis).__name__, "basis_hash": basis.hash}, notes=notes if cut else (),
     )  # fmt: skip
 
@@ -259,9 +255,9 @@ def _kept(found: Codes, mask: Tensor) -> Codes:
     return Codes(found.values[mask], found.latents[mask], counts.cumsum(0) - counts, found.size)
 
 
-def _directions(basis: Basis) -> Tensor | None:
-    """What each latent writes, for its neighbours; a basis whose coordinates have no directions has no such neighbours."""
+def _nearest(basis: Basis) -> Tensor | None:
+    """The neighbours by direction; none in a basis whose coordinates have no directions."""
     try:
-        return directions(basis).detach().float().cpu()
+        return nearest(directions(basis).detach().float().cpu())[0] if basis.size > 1 else None
     except InputError:
         return None

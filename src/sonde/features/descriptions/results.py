@@ -122,7 +122,9 @@ class Descriptions(Result):
             for s in self.scores
         ]  # fmt: skip
         scored = {s.latent for s in self.scores}
-        rows += [{"latent": d.latent, "description": d.text, "author": d.author, "error": d.error} for d in self.descriptions if d.latent not in scored]
+        rows += [
+            {"latent": d.latent, "description": d.text, "author": d.author, "error": d.error} for d in self.descriptions if d.latent not in scored
+        ]
         return pl.DataFrame(rows, schema=_SCHEMA)
 
     def drawing(self) -> Drawing:
@@ -133,7 +135,9 @@ class Descriptions(Result):
             if own:
                 drawn.append((name, _spread(name, [("described", [s.value for s in own]), ("shuffled", [s.shuffled for s in own])], own[0])))
         if not drawn:
-            raise InputError(f"nothing was scored, so there is nothing to draw: {'; '.join(self.notes) or 'no latent fires in the texts for judging'}")
+            raise InputError(
+                f"nothing was scored, so there is nothing to draw: {'; '.join(self.notes) or 'no latent fires in the texts for judging'}"
+            )
         return tabs("Do the descriptions predict?", drawn)
 
     def check(self, model: Any) -> list[Verdict]:  # type: ignore[override]
@@ -179,7 +183,11 @@ def claimed(name: str, own: Sequence[Scored]) -> Verdict:
 
 def _spread(title: str, samples: Sequence[tuple[str, list[float]]], like: Scored) -> Drawing:
     return violins(
-        title, like.measure, [label for label, _ in samples], [[_known(v) for v in values] for _, values in samples], control=Control("chance", like.chance)
+        title,
+        like.measure,
+        [label for label, _ in samples],
+        [[_known(v) for v in values] for _, values in samples],
+        control=Control("chance", like.chance),
     )
 
 

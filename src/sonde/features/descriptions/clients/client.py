@@ -60,6 +60,18 @@ class Usage:
         """Tokens read and written."""
         return self.read + self.written
 
+    def since(self, before: "Usage") -> "Usage":
+        """What came on top of an earlier account.
+
+        Arguments:
+            before: the earlier one.
+        """
+        cost = None if self.cost is None else self.cost - (before.cost or 0.0)
+        return Usage(
+            self.requests - before.requests, self.cached - before.cached, self.errors - before.errors, self.read - before.read,
+            self.written - before.written, cost,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         cost = "not priced" if self.cost is None else f"cost {self.cost:.4g}"
         return f"{self.requests} requests, {self.cached} answers from disk, {self.errors} without answer, {self.tokens:,} tokens, {cost}"

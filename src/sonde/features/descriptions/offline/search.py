@@ -164,7 +164,7 @@ def _chosen(
     return float(worth[best]), Clause(name, tuple(keys[i] for i in order[best].tolist() if i >= 0))
 
 
-def _lists(order: Int[Tensor, " item"], most: int) -> tuple[Int[Tensor, "list item"], Int[Tensor, " list"]]:
+def _lists(order: Int[Tensor, " known"], most: int) -> tuple[Int[Tensor, "list item"], Int[Tensor, " list"]]:
     """The lists of items that are tried: each item alone where a clause names one, else the first, the first two, and so on; -1 fills them up."""
     if most == 1:
         return order[:, None], torch.ones(len(order), dtype=torch.long)

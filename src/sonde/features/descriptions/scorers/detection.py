@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sonde.features.descriptions.examples import Examples
 from sonde.features.descriptions.judges import Judge
 from sonde.features.descriptions.measures import agreement, readable
-from sonde.features.descriptions.scorers.scorer import NOTHING, Score
+from sonde.features.descriptions.scorers.scorer import NOTHING, Score, mixed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Detection:
             description: the words.
             examples: of the latent.
         """
-        answers = judge.fires(description, [example.window for example in examples.judged])
+        answers = mixed(lambda asked: judge.fires(description, asked), [example.window for example in examples.judged], examples.latent)
         score = rated(answers, len(examples.firing))
         alarms = readable(answers)[len(examples.firing) :]
         by_kind = {

@@ -10,7 +10,7 @@ import torch
 from sonde.features.descriptions.examples import Examples
 from sonde.features.descriptions.judges import Judge
 from sonde.features.descriptions.scorers.detection import rated
-from sonde.features.descriptions.scorers.scorer import Score
+from sonde.features.descriptions.scorers.scorer import Score, mixed
 from sonde.features.descriptions.windows import Example, Window
 
 
@@ -40,7 +40,8 @@ class Fuzzing:
         usable = [example for example in examples.firing if 2 * sum(a > 0 for a in example.activations) <= len(example.activations)]
         # every other one: the windows are in the order of their strength
         true, false = [_true(example) for example in usable[0::2]], [_false(example, generator) for example in usable[1::2]]
-        score = rated(judge.fires_at(description, [*true, *false]), len(true))
+        answers = mixed(lambda asked: judge.fires_at(description, asked), [*true, *false], examples.latent)
+        score = rated(answers, len(true))
         return Score(score.value, score.n, score.failures, score.details | {"left_out": float(len(examples.firing) - len(usable))})
 
 

@@ -1,11 +1,16 @@
 """What a scorer is: a description, its latent's examples and a judge, in; a score with everything that must stand beside it, out."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import torch
 
 from sonde.features.descriptions.examples import Examples
 from sonde.features.descriptions.judges import Judge
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,19 @@ class Score:
 
 NOTHING = Score(math.nan, 0)
 """Of a latent that never fires, or always, in the texts for judging."""
+
+
+def mixed(ask: Callable[[list[T]], list[float | None]], questions: Sequence[T], seed: int) -> list[float | None]:
+    """The answers to questions that are asked in random order, so that their order, and their company in one prompt, tell nothing.
+
+    Arguments:
+        ask: gives an answer for each.
+        questions: in an order that tells the answers.
+        seed: of the order.
+    """
+    order = torch.randperm(len(questions), generator=torch.Generator().manual_seed(seed)).tolist()
+    answers = dict(zip(order, ask([questions[i] for i in order]), strict=True))
+    return [answers[i] for i in range(len(questions))]
 
 
 class Scorer(Protocol):
