@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sonde
-from sonde.bases import PCA, Moments, Neurons, Subspace, load, save
+from sonde.bases import PCA, Moments, Neurons, Subspace, directions, load, save
 from sonde.results import InputError, LoadError, SondeError
 
 
@@ -36,6 +36,13 @@ def test_kept_and_read_back(basis, tmp_path):
     again = load(save(basis, tmp_path / "basis"))
     assert type(again) is type(basis) and again.hash == basis.hash
     assert torch.equal(again.encode(activations()), basis.encode(activations()))
+
+
+@pytest.mark.parametrize("basis", [*BASES, Subspace.random(6, 6)], ids=repr)
+def test_a_direction_is_what_one_unit_of_its_coordinate_adds(basis):
+    """One row each, also of a basis that keeps them as columns, and has as many as entries."""
+    added = basis.decode(torch.eye(basis.size)) - basis.decode(torch.zeros(basis.size))
+    assert torch.allclose(directions(basis), added, atol=1e-6)
 
 
 def test_hashes_tell_bases_apart():

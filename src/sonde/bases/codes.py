@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from sonde.access import Basis
+from sonde.bases.subspace import Subspace
 from sonde.results import InputError, shown
 
 DENSE_ENTRIES = 2**24
@@ -144,10 +145,9 @@ def directions(basis: Basis) -> Float[Tensor, "size width"]:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    own = getattr(basis, "directions", None)
+    own: Tensor | None = getattr(basis, "directions", None)
     if own is not None:
-        known: Tensor = own
-        return known
+        return own.T if isinstance(basis, Subspace) else own  # a subspace keeps them as columns
     start = torch.zeros(1, basis.size)
     found = basis.decode(torch.eye(basis.size)) - basis.decode(start)
     twice = basis.decode(2 * torch.ones(1, basis.size)) - basis.decode(start)

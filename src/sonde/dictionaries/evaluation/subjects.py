@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Basis, Model
@@ -41,9 +42,13 @@ class Subject:
     def __post_init__(self) -> None:
         self.activity, self.fit = Activity(self.basis.size), Reconstruction(sum(part.width for part in self.writes))
 
+    def read(self, sample: Sample) -> Float[Tensor, "rows width"]:
+        """What the basis reads of a sample, where it is."""
+        return sample.side_by_side(self.reads).to(_device(self.basis)).float()
+
     def update(self, sample: Sample) -> None:
         """Take in more activations."""
-        x, y = (sample.side_by_side(parts).to(_device(self.basis)).float() for parts in (self.reads, self.writes))
+        x, y = self.read(sample), sample.side_by_side(self.writes)
         found = codes(self.basis, x)
         self.activity.update(found)
         known = self.basis.written(found, x) if isinstance(self.basis, Dictionary) else written(self.basis, x)

@@ -1,0 +1,7 @@
+"""What two dictionaries have in common: `compare` matches latents by what they do, `tree` says how features split from small to large."""
+
+from sonde.dictionaries.comparison.compare import compare
+from sonde.dictionaries.comparison.results import Comparison, Side
+from sonde.dictionaries.comparison.tree import SplittingTree, tree
+
+__all__ = ["Comparison", "Side", "SplittingTree", "compare", "tree"]
