@@ -50,6 +50,7 @@ def test_checkpoints_of_one_training_are_several(tmp_path):
     tensors = {"encoder.weight": torch.ones(F, D), "decoder.weight": torch.ones(D, F), "encoder.bias": torch.ones(F), "bias": torch.ones(D)}
     for step in (1, 2):
         dictionary_learning(tmp_path, {"dict_class": "AutoEncoder"}, tensors, f"checkpoints/ae_{step}.pt")
+    assert parts(tmp_path) == ["checkpoints/ae_1.pt", "checkpoints/ae_2.pt"]
     with pytest.raises(LoadError, match=r"holds 2 dictionaries: give part='ae_1\.pt', 'ae_2\.pt'"):
         read(tmp_path / "checkpoints")
     assert read(tmp_path, "checkpoints/ae_2.pt").size == F

@@ -49,7 +49,7 @@ def read(place: str | Path, part: str | None = None) -> Dictionary | Standardise
 
 
 def parts(place: str | Path) -> list[str]:
-    """The dictionaries in a folder and those below it, by their paths in it; in formats that are told by file names.
+    """The dictionaries in a folder and those below it, by their paths in it, `.` being its own; in formats that are told by file names.
 
     Arguments:
         place: a folder.
@@ -66,7 +66,7 @@ def parts(place: str | Path) -> list[str]:
             found[folder.relative_to(root).as_posix()] = folder
         else:
             found.update({file.relative_to(root).as_posix(): file for file in files})
-    return sorted(name for name in found if name != ".")
+    return sorted(found)
 
 
 def _fitting(whole: Path) -> list[tuple[Format, Path]]:
