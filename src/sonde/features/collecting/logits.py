@@ -9,6 +9,7 @@ family's norm is written down here.
 Shape legend: F latents, D entries of the residual stream, V tokens, B bins.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -93,7 +94,7 @@ def logit_weights(model: Model, d_fd: Float[Tensor, "latent d_model"], scale: fl
     unembed = next(model.module.get_submodule(model.architecture.unembed).parameters())
     d_fd = d_fd.to(unembed)
     base = scale * d_fd.shape[1] ** 0.5 * _at_right_angles(d_fd)
-    _, normed = torch.func.jvp(model.final, (base,), (d_fd,))
+    normed = _along(model.final, base, d_fd)
     size = normed.norm(dim=-1, keepdim=True).clamp(min=1e-30) / SMALL if model.architecture.softcap else 1.0
     logits = (model.read_out(normed / size) - model.read_out(torch.zeros_like(normed[:1]))) * size
     return (logits - logits.mean(-1, keepdim=True)).float().cpu()
@@ -128,6 +129,17 @@ def typical_scale(model: Model, inputs: object) -> float:
     scale = run["final_norm.scale"].float()
     mask = run.mask
     return float((scale if mask is None else scale[mask.to(scale.device)]).mean())
+
+
+def _along(function: Callable[[Tensor], Tensor], at: Tensor, directions: Tensor) -> Tensor:
+    """The derivative of a function along directions: that of its pulled-back slopes by what they are pulled back from."""
+    with torch.enable_grad():
+        at = at.detach().requires_grad_()
+        out = function(at)
+        slopes = torch.zeros_like(out, requires_grad=True)
+        (pulled,) = torch.autograd.grad(out, at, slopes, create_graph=True)
+        (along,) = torch.autograd.grad(pulled, slopes, directions)
+    return along
 
 
 def _at_right_angles(d_fd: Tensor) -> Tensor:

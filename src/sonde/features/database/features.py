@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sonde.features.database import descriptions, recording
 from sonde.features.database.examples import Firings, Shower
 from sonde.features.database.storage import STATISTICS, TABLES, Storage, conditions
-from sonde.features.records import About, Description, Effects, Record
+from sonde.features.records import About, Active, Description, Effects, Property, Record
 from sonde.results import InputError, LoadError, Recipe, shown
 from sonde.results.artifact import read_manifest
 
@@ -104,6 +104,11 @@ class Features:
     def writes(self) -> str:
         """Where its directions are written."""
         return str(self._what["writes"])
+
+    @property
+    def left_out(self) -> frozenset[int]:
+        """The ids of tokens that were not counted."""
+        return frozenset(self._what["left_out"])
 
     def about(self) -> About:
         """What was collected, from what."""
@@ -215,6 +220,58 @@ class Features:
         """
         rows = self.storage.rows("SELECT latent, label FROM listing WHERE latent IN (SELECT unnest(?::BIGINT[]))", [list(latents)])
         return {row["latent"]: row["label"] for row in rows}
+
+    def likelihood_ratio(self, latent: int, stated: "Stated", name: str = "") -> Property:
+        """How much likelier a property of a token is in each interval of a latent's activation, the highest first.
+
+        Arguments:
+            latent: its number.
+            stated: the property: "script:Arabic" and the like; another text is a regular expression that a token's text must hold; a function of
+                a token's text; or, for each sequence, whether each of its tokens has it.
+            name: what it is called.
+
+        Raises:
+            InputError: no such latent or property; one that no token has.
+        """
+        from sonde.features.database.properties import likelihood_ratio
+
+        return likelihood_ratio(self, self._known(latent), stated, name)
+
+    # with the model
+
+    def effects(self, model: "Model", latent: int) -> Effects:
+        """What a latent does in the examples of its record: the loss of each token without it, and the tokens that it makes likelier and less likely.
+
+        Arguments:
+            model: from which the database was collected.
+            latent: its number.
+
+        Raises:
+            CheckRefused: another model. InputError: no such latent; the database was opened without its basis.
+            SiteUnavailable: a model that predicts no next token.
+        """
+        from sonde.features.database.effects import effects
+
+        if latent not in self._effects:
+            self._effects[latent] = effects(self, model, self.record(latent))
+        return self._effects[latent]
+
+    def active(self, model: "Model", prompt: str, by: "By | int" = "activation", most: int = 50) -> Active:
+        """Which latents are active on a prompt.
+
+        Arguments:
+            model: from which the database was collected.
+            prompt: a text.
+            by: the order: "activation", the highest on any token; "effect", the largest on the loss of any token when the latent is taken out; a
+                position, by the activation there.
+            most: how many latents; for effects, the most active are tried.
+
+        Raises:
+            CheckRefused: another model. InputError: no such order or position; the database was opened without its basis.
+        """
+        from sonde.features.database.prompts import active
+
+        return active(self, model, prompt, by, most)
 
     # descriptions
 
