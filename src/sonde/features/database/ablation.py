@@ -106,5 +106,6 @@ def next_losses(logits: Float[Tensor, "batch pos vocab"], rows: Sequence[Sequenc
         logits: of the rows.
         rows: token ids.
     """
-    logs = logits.float().log_softmax(-1).cpu()
-    return [-logs[i, : len(row) - 1].gather(-1, torch.tensor(list(row[1:]))[:, None])[:, 0] for i, row in enumerate(rows)]
+    logits = logits.float().cpu()
+    whole = logits.logsumexp(-1)
+    return [whole[i, : len(row) - 1] - logits[i, torch.arange(len(row) - 1), torch.tensor(list(row[1:]))] for i, row in enumerate(rows)]

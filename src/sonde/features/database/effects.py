@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from sonde.features.database.features import Features
 
 MOVED = 5
-LOGITS = 2**25
-"""Logits of one pass: 128 MB in float32."""
+LOGITS = 2**22
+"""Logits of one pass: 16 MB in float32; more would be padding."""
 
 
 def effects(features: "Features", model: Model, record: Record) -> Effects:
@@ -63,23 +64,26 @@ def _of_batch(features: "Features", model: Model, latent: int, examples: list[Ex
         values[i, len(row) :] = 0
     clean, gone = read.run.logits.float().cpu(), without(features, model, rows, values, [latent] * len(rows)).logits.float().cpu()
     rises = [b - a for a, b in zip(next_losses(clean, rows), next_losses(gone, rows), strict=True)]
+    active = [(i, place) for i, example in enumerate(examples) for place, value in enumerate(example["values"]) if value != 0]
+    row, column = torch.tensor([(i, examples[i]["start"] + place) for i, place in active]).view(-1, 2).unbind(1)
+    moves = _moves(model, [place for _, place in active], clean[row, column] - gone[row, column])
     found = []
     for i, example in enumerate(examples):
-        start = example["start"]
         before = [None, *rises[i].tolist()]
-        active = [place for place in range(len(example["tokens"])) if example["values"][place] != 0]
-        moved = [_moved(model, place, clean[i, start + place] - gone[i, start + place]) for place in active]
-        found.append(Effect(loss=before[start:], moved=moved))
+        found.append(Effect(loss=before[example["start"] :], moved=[move for (at, _), move in zip(active, moves, strict=True) if at == i]))
     return found
 
 
-def _moved(model: Model, place: int, difference: Tensor) -> Move:
-    most = min(MOVED, len(difference))
-    difference = difference - difference.mean()
-    up, down = difference.topk(most), torch.topk(difference, most, largest=False)
-    return Move(place=place, up=_weights(model, up.indices, up.values), down=_weights(model, down.indices, down.values))
-
-
-def _weights(model: Model, ids: Tensor, values: Tensor) -> list[Weight]:
-    texts = model.tokenizer.strings(ids.tolist()) if model.tokenizer else [str(i) for i in ids.tolist()]
-    return [Weight(token=text, value=float(value)) for text, value in zip(texts, values, strict=True)]
+def _moves(model: Model, places: list[int], difference: Float[Tensor, "active vocab"]) -> list[Move]:
+    """The tokens that are moved most, after each of some tokens."""
+    most = min(MOVED, difference.shape[1])
+    difference = difference - difference.mean(1, keepdim=True)
+    ends = [difference.topk(most), difference.topk(most, largest=False)]
+    distinct = torch.cat([end.indices.flatten() for end in ends]).unique().tolist()
+    texts = dict(zip(distinct, model.tokenizer.strings(distinct) if model.tokenizer else map(str, distinct), strict=True))
+    rows = [
+        [[Weight(token=texts[i], value=value) for i, value in zip(ids, values, strict=True)]
+         for ids, values in zip(end.indices.tolist(), end.values.tolist(), strict=True)]
+        for end in ends
+    ]  # fmt: skip
+    return [Move(place=place, up=up, down=down) for place, up, down in zip(places, *rows, strict=True)]
