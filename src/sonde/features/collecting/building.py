@@ -22,6 +22,8 @@ from sonde.results import InputError
 if TYPE_CHECKING:
     from polars import DataFrame
 
+ROWS = 2048
+"""Latents in a group of the table: asked for one, DuckDB reads its group."""
 LABEL = 3
 """Tokens that name a latent which has no description."""
 
@@ -75,10 +77,10 @@ def build(got: Collected, work: Path, out: Path) -> dict[str, Any]:
     columns["profile"], edges = tables.profiles(connection, size, len(got.places))
     if got.sums is not None:
         columns |= _related("neurons", with_neurons(got.sums, basic["total"], basic["square"], n))
-    lengths = _counted_lengths(got.corpus, len(got.places))
-    related, over = with_latents(connection, size, lengths, n, firings, got.seed)
+    lengths, counted = _lengths(got.corpus, len(got.places))
+    related, over = with_latents(connection, size, lengths, counted, firings, got.seed)
     columns |= _related("correlated", related)
-    if over < int(lengths.sum()):
+    if over < n:
         notes.append(f"correlations between latents: over {over:,} tokens, in sequences drawn at random")
     used, more = _of_directions(got, columns)
     tokens = [row.numpy().astype(np.uint32) for row in got.corpus.rows] if got.corpus.texts else _numbered(got)
@@ -94,7 +96,7 @@ def build(got: Collected, work: Path, out: Path) -> dict[str, Any]:
             f"{firings:,} codes are more than keep={got.keep:,}: of each latent the {tables.TOP} strongest and {tables.DRAWN} drawn from each "
             "interval of activation are kept, with those around them; the statistics are over all"
         )
-    _frame(columns, size).write_parquet(out / "latents.parquet", compression="zstd")
+    _frame(columns, size).write_parquet(out / "latents.parquet", compression="zstd", row_group_size=ROWS)
     _write_tokens(got, tokens, used, out)
     return {
         "size": size, "sequences": len(tokens), "tokens": n, "firings": firings, "kept": kept, "profile_edges": edges,
@@ -142,8 +144,14 @@ def _numbered(got: Collected) -> list[ndarray]:
     return [np.arange(len(got.places), dtype=np.uint32) for _ in got.corpus.rows]
 
 
-def _counted_lengths(corpus: Corpus, places: int) -> ndarray:
-    return np.array([len(row) for row in corpus.rows] if corpus.texts else [places] * len(corpus.rows), dtype=np.int64)
+def _lengths(corpus: Corpus, places: int) -> tuple[ndarray, ndarray]:
+    """How many places each sequence has, and how many of them are counted."""
+    if not corpus.texts:
+        return (whole := np.full(len(corpus.rows), places, dtype=np.int64)), whole
+    left_out = torch.tensor(sorted(corpus.left_out), dtype=torch.int32)
+    out = [int(torch.isin(row, left_out).sum()) for row in corpus.rows]
+    lengths = np.array([len(row) for row in corpus.rows], dtype=np.int64)
+    return lengths, lengths - np.array(out)
 
 
 def _labels(strongest: Sequence[tuple[int, list[dict[str, int]]]], tokens: list[ndarray], size: int) -> list[list[int]]:
@@ -162,7 +170,7 @@ def _frame(columns: dict[str, Any], size: int) -> "DataFrame":
     frame = {"latent": np.arange(size, dtype=np.uint32)}
     for name, column in columns.items():
         frame[name] = column.astype(small.get(column.dtype, column.dtype)) if isinstance(column, ndarray) else column
-    return pl.DataFrame(frame).with_columns(pl.col("label_tokens").cast(pl.List(pl.UInt32)))
+    return pl.DataFrame(frame).with_columns(pl.col("label_tokens").cast(pl.List(pl.UInt32)), pl.col("mean_active").fill_nan(None))
 
 
 def _write_tokens(got: Collected, tokens: list[ndarray], used: set[int], out: Path) -> None:

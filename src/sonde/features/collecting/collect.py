@@ -6,7 +6,7 @@ half a database. What was collected before an interruption is not collected agai
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,8 @@ def _collected(model: Model, basis: Basis, corpus: Corpus, arguments: dict[str, 
     density, shift = _probe(model, basis, corpus, passes[0], sites, neurons)
     reader = Reader(model, corpus, basis, sites, neurons, shift)
     pieces = in_pieces(iter(passes), corpus, density, len(shift))
-    _forget_others(work, key)
+    key = content_hash([key, pieces])  # how the corpus is divided decides what a piece holds
+    forgotten = _forget_others(work, key)
     codes = work / "codes"
     shutil.rmtree(codes, ignore_errors=True)
     codes.mkdir(parents=True)
@@ -129,6 +130,7 @@ def _collected(model: Model, basis: Basis, corpus: Corpus, arguments: dict[str, 
     if not int(places.sum()):
         raise InputError("no token of the corpus is counted: all are among leave_out")
     heads = _heads(model, sites)
+    corpus = replace(corpus, notes=(*corpus.notes, *forgotten))
     return Collected(model, basis, corpus, str(arguments["writes"]), heads, places, sums, int(arguments["keep"]), seed)
 
 
@@ -140,13 +142,15 @@ def _probe(model: Model, basis: Basis, corpus: Corpus, numbers: list[int], sites
     return len(codes.values) / max(1, len(codes)), (y[0].mean(0) if len(x) else y[0].new_zeros(y[0].shape[1])) if y else torch.zeros(0)
 
 
-def _forget_others(work: Path, key: str) -> None:
-    """Remove what an interrupted collection of something else has left."""
+def _forget_others(work: Path, key: str) -> tuple[str, ...]:
+    """Remove what an interrupted collection of something else has left, and say so."""
     name = work / "key"
-    if work.exists() and (not name.is_file() or name.read_text() != key):
+    others = work.exists() and (not name.is_file() or name.read_text() != key)
+    if others:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     name.write_text(key)
+    return ("began anew: an interrupted collection of something else was here",) if others else ()
 
 
 def _write_codes(piece: Any, path: Path) -> None:

@@ -80,20 +80,22 @@ def with_neurons(sums: Sums, total: Float[ndarray, " latent"], square: Float[nda
     return Related(best.masked_fill(silent, -1).numpy(), pearson.gather(1, best).numpy(), cosine.gather(1, best).numpy())
 
 
-def with_latents(connection: "DuckDBPyConnection", size: int, lengths: ndarray, n: int, firings: int, seed: int) -> tuple[Related, int]:
+def with_latents(
+    connection: "DuckDBPyConnection", size: int, lengths: ndarray, counted: ndarray, firings: int, seed: int
+) -> tuple[Related, int]:  # fmt: skip
     """The latents that each latent goes with, and over how many tokens that was counted.
 
     Arguments:
         connection: has the codes.
         size: how many latents there are.
         lengths: of the sequences.
-        n: how many places were counted.
+        counted: how many places of each were counted.
         firings: entries of all the codes.
         seed: of the draw of sequences.
     """
     from scipy.sparse import csr_array
 
-    wanted = PRODUCTS / max(1.0, (firings / n) ** 2)
+    wanted = PRODUCTS / max(1.0, (firings / counted.sum()) ** 2)
     order = np.random.default_rng(seed).permutation(len(lengths))
     few = order[: max(1, int(np.searchsorted(np.cumsum(lengths[order]), wanted, side="right")))]
     few.sort()
@@ -105,7 +107,8 @@ def with_latents(connection: "DuckDBPyConnection", size: int, lengths: ndarray, 
     places = int(lengths[few].sum())
     place = starts[found["sequence"]] + found["position"]
     codes = csr_array((found["value"].astype(np.float64), (found["latent"], place)), shape=(size, places))
-    return among(codes, places), places
+    n = int(counted[few].sum())
+    return among(codes, n), n
 
 
 def among(codes: "csr_array", n: int, others: "csr_array | None" = None) -> Related:

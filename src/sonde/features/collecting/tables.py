@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def basic(connection: "DuckDBPyConnection", size: int) -> dict[str, Float[ndarra
     return {name: _spread(found["latent"], found[name], size) for name in ("firings", "total", "square", "lowest", "highest", "low", "high")}
 
 
-def histograms(connection: "DuckDBPyConnection", size: int) -> Int[ndarray, "latent bin"]:
+def histograms(connection: "DuckDBPyConnection", size: int) -> Integer[ndarray, "latent bin"]:
     """The activations of each latent that are not 0, counted in evenly spaced bins between 0, or its lowest, and its highest.
 
     Arguments:
@@ -97,7 +97,7 @@ def highest(connection: "DuckDBPyConnection", size: int) -> Float[ndarray, "late
     return table
 
 
-def profiles(connection: "DuckDBPyConnection", size: int, longest: int) -> tuple[Int[ndarray, "latent bucket"], list[int]]:
+def profiles(connection: "DuckDBPyConnection", size: int, longest: int) -> tuple[Integer[ndarray, "latent bucket"], list[int]]:
     """How often each latent fires in each range of positions, and the ranges' edges.
 
     Arguments:
@@ -139,7 +139,7 @@ def thin(connection: "DuckDBPyConnection", out: Path, seed: int) -> None:
     connection.execute(
         "COPY (SELECT c.latent, c.sequence, c.position, any_value(c.value) AS value, bool_or(p.drawn AND p.position = c.position) AS drawn "
         "FROM codes c JOIN places p ON c.latent = p.latent AND c.sequence = p.sequence "
-        f"AND c.position BETWEEN p.position - {AROUND} AND p.position + {AROUND} "
+        f"AND abs(c.position::INT - p.position::INT) <= {AROUND} "
         f"GROUP BY ALL ORDER BY c.latent, c.sequence, c.position) "
         f"TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
     )

@@ -87,10 +87,14 @@ def _mask(features: "Features", stated: Stated) -> ndarray:
     else:
         lengths = [len(row) for row in stated]
         if lengths != np.diff(offsets).tolist():
-            raise InputError(f"the property is given for {len(lengths)} sequences of {sum(lengths)} tokens, the corpus has {len(offsets) - 1} of {len(ids)}")
+            raise InputError(
+                f"the property is given for {len(lengths)} sequences of {sum(lengths)} tokens, the corpus has {len(offsets) - 1} of {len(ids)}"
+            )
         given = np.concatenate([np.asarray(row) for row in stated])
     if len(given) != len(ids) or not np.isin(given, (0, 1)).all():
-        raise InputError(f"the property is given for {len(given)} tokens, the corpus has {len(ids)}: give true or false for each, special ones included")
+        raise InputError(
+            f"the property is given for {len(given)} tokens, the corpus has {len(ids)}: give true or false for each, special ones included"
+        )
     return given.astype(bool)
 
 
