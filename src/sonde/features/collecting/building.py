@@ -71,7 +71,7 @@ def build(got: Collected, work: Path, out: Path) -> dict[str, Any]:
     n = int(got.places.sum())
     basic = tables.basic(connection, size)
     firings = int(basic["firings"].sum())
-    columns = _basic_columns(basic, n)
+    columns: dict[str, Any] = dict(_basic_columns(basic, n))
     columns["histogram"] = tables.histograms(connection, size)
     columns["highest"] = tables.highest(connection, size)
     columns["profile"], edges = tables.profiles(connection, size, len(got.places))

@@ -175,7 +175,7 @@ def _added(a: Tensor, b: Tensor) -> Tensor:
 
 def _written_at(basis: Basis) -> str:
     """The site that a dictionary says it writes."""
-    parts = getattr(basis, "writes", ())
+    parts: tuple[Any, ...] = getattr(basis, "writes", ())
     return str(parts[0].site) if len(parts) == 1 else ""
 
 

@@ -17,7 +17,9 @@ from sonde.results.artifact import read_manifest
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from sonde.access import Basis
+    from sonde.access import Basis, Model
+    from sonde.features.database.prompts import By
+    from sonde.features.database.properties import Stated
 
 KIND = "sonde.features.Features"
 
