@@ -44,7 +44,7 @@ def test_every_dictionary_has_controls_that_are_active_as_often(found):
         assert [control.split()[0] for control in found.controls[name]] == ["2"] * 3
         for control in found.controls[name]:
             assert found[control]["l0"] == pytest.approx(2, abs=1e-6)
-            assert found[control]["fvu"] < 1  # scaled to fit best, so that it is no straw man
+            assert found[control]["fvu"] < 1  # fitted by least squares, so that it is no straw man
     assert found.judged == ("true", "permuted")
 
 
@@ -116,7 +116,7 @@ def test_a_crosscoder_has_a_share_for_each_site():
 def test_controls_never_do_worse_than_the_mean():
     x = superposed(width=16, size=64).batch(500).x + 10
     for basis in controls(x, k=12, size=256).values():
-        left = (x - basis.reconstruct(x)).square().sum()
+        left = (x - basis.decode(basis.encode(x))).square().sum()
         assert left <= (x - x.mean(0)).square().sum() * (1 + 1e-5)
 
 

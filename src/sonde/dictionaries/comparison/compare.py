@@ -13,10 +13,10 @@ from torch import Tensor
 from sonde.access import Basis, Model
 from sonde.access.inputs import Given
 from sonde.bases import Codes, Neurons, codes
+from sonde.dictionaries.baselines import Linear
 from sonde.dictionaries.comparison.matching import angles, best_correlation, matches
 from sonde.dictionaries.comparison.results import Comparison
 from sonde.dictionaries.comparison.together import Together
-from sonde.dictionaries.dictionary import Dictionary
 from sonde.dictionaries.evaluation import samples
 from sonde.dictionaries.evaluation.controls import controls as matched_controls
 from sonde.dictionaries.evaluation.subjects import Subject, subject_of
@@ -60,7 +60,7 @@ def compare(
     subjects, streams, models = _opened(a, b, x, site, corpus, bos)
     parts: tuple[list[Codes], list[Codes]] = ([], [])
     kept: tuple[list[Tensor], list[Tensor]] = ([], [])
-    beside: dict[str, Dictionary] = {}
+    beside: dict[str, Linear] = {}
     others: dict[str, list[Codes]] = {}
     for both in track(streams, "comparing"):
         read = [subject.read(sample) for subject, sample in zip(subjects, both, strict=True)]
@@ -86,8 +86,8 @@ def compare(
         )  # fmt: skip
     pairs = matches(Together(first, second), angles(a, b))
     if isinstance(x, tuple) and len(pairs["first"].cosine):
-        found["notes"] = (
-            *found["notes"],
+        pairs["notes"] = (
+            *pairs["notes"],
             "angles between two spaces mean something only where these are one, as those of checkpoints of one training",
         )
     return Comparison(
@@ -138,7 +138,7 @@ def _aligned(one: Iterator[samples.Sample], other: Iterator[samples.Sample]) -> 
         raise InputError("the two have other numbers of activations: give the same tokens to both, row by row")
 
 
-def _controls(x: Tensor, seen: Codes, size: int, seed: int) -> dict[str, Dictionary]:
+def _controls(x: Tensor, seen: Codes, size: int, seed: int) -> dict[str, Linear]:
     """What is no dictionary, active as often as the second one on the first activations."""
     k = round(float(seen.counts.double().mean()))
     return {name: basis for name, basis in matched_controls(x[:SAMPLE], k, size, seed=seed).items() if "principal" not in name}

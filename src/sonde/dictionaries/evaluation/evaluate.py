@@ -10,7 +10,7 @@ from torch import Tensor
 from sonde.access import Basis, Model
 from sonde.access.inputs import Given
 from sonde.bases import directions
-from sonde.dictionaries.dictionary import Dictionary
+from sonde.dictionaries.dictionary import Part
 from sonde.dictionaries.evaluation.labels import Held, Labels, told
 from sonde.dictionaries.evaluation.recovery import Recovery, by_chance, recovery
 from sonde.dictionaries.evaluation.results import Evaluation
@@ -138,7 +138,7 @@ def _wanted(metrics: Sequence[Metric] | None, x: object, truth: Tensor | None, l
 def _basic(subject: Subject) -> dict[str, float]:
     activity, fit = subject.activity, subject.fit
     values = {"size": float(activity.size), "l0": activity.l0, "dead": activity.dead, "dense": activity.dense, "fvu": fit.fvu}
-    parts = subject.basis.writes if isinstance(subject.basis, Dictionary) else subject.writes
+    parts: tuple[Part, ...] = getattr(subject.basis, "writes", subject.writes)
     if len(parts) > 1:
         start = 0
         for part in parts:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.bases import Basis, codes, directions
-from sonde.dictionaries.dictionary import Dictionary, Part
+from sonde.dictionaries.dictionary import Part
 from sonde.dictionaries.evaluation.absorption import absorption
 from sonde.dictionaries.evaluation.probing import KS, halves, probe
 from sonde.dictionaries.evaluation.samples import Sample, Texts
@@ -93,7 +93,7 @@ def told(
     for name, (basis, parts) in bases.items():
         x = sample.side_by_side(parts)
         found = codes(basis, x)
-        comparable = absorbed and not (isinstance(basis, Dictionary) and basis.transcodes)
+        comparable = absorbed and not getattr(basis, "transcodes", False)
         for property_, labels in held.labels.items():
             part = labels[places] >= 0
             here = part.nonzero().flatten()

@@ -16,7 +16,7 @@ from torch import Tensor
 from sonde.access import Model, Run
 from sonde.access.inputs import Given
 from sonde.bases import Basis
-from sonde.dictionaries.dictionary import Dictionary, Part
+from sonde.dictionaries.dictionary import Part
 from sonde.results import InputError, shown
 
 ROWS = 4096
@@ -183,7 +183,7 @@ def reads(basis: Basis, site: str | None) -> tuple[Part, ...]:
     Raises:
         InputError: nobody says so.
     """
-    return _sited(basis.reads if isinstance(basis, Dictionary) else (Part("", basis.width),), basis, site)
+    return _sited(getattr(basis, "reads", (Part("", basis.width),)), basis, site)
 
 
 def writes(basis: Basis, site: str | None) -> tuple[Part, ...]:
@@ -196,11 +196,11 @@ def writes(basis: Basis, site: str | None) -> tuple[Part, ...]:
     Raises:
         InputError: nobody says so.
     """
-    return _sited(basis.writes if isinstance(basis, Dictionary) else (Part("", basis.width),), basis, site)
+    return _sited(getattr(basis, "writes", (Part("", basis.width),)), basis, site)
 
 
 def _sited(parts: tuple[Part, ...], basis: Basis, site: str | None) -> tuple[Part, ...]:
-    if len(parts) == 1 and (site is not None and not (isinstance(basis, Dictionary) and basis.transcodes)):
+    if len(parts) == 1 and (site is not None and not getattr(basis, "transcodes", False)):
         return (Part(site, parts[0].width),)
     if not all(part.site for part in parts):
         raise InputError(f"{shown(basis)} does not say where it reads and writes: name the place with site=")

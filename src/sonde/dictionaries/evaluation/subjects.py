@@ -11,7 +11,7 @@ from torch import Tensor
 from sonde.access import Basis, Model
 from sonde.access.inputs import Given
 from sonde.bases import codes
-from sonde.dictionaries.dictionary import Dictionary, Part
+from sonde.dictionaries.dictionary import Part
 from sonde.dictionaries.evaluation import samples
 from sonde.dictionaries.evaluation.activity import Activity
 from sonde.dictionaries.evaluation.controls import controls
@@ -51,7 +51,8 @@ class Subject:
         x, y = self.read(sample), sample.side_by_side(self.writes)
         found = codes(self.basis, x)
         self.activity.update(found)
-        known = self.basis.written(found, x) if isinstance(self.basis, Dictionary) else written(self.basis, x)
+        own = getattr(self.basis, "written", None)  # dictionaries write from their codes: nothing is encoded twice
+        known = written(self.basis, x) if own is None else own(found, x)
         self.fit.update(y, known, sample.blocks)
 
 
@@ -96,7 +97,7 @@ def peeked(source: Source, subjects: list[Subject]) -> tuple[Sample, Source]:
 def subject_of(basis: Basis, sited: bool, site: str | None) -> Subject:
     if sited:
         return Subject(basis, samples.reads(basis, site), samples.writes(basis, site))
-    out = sum(part.width for part in basis.writes) if isinstance(basis, Dictionary) else basis.width
+    out = sum(part.width for part in getattr(basis, "writes", (Part("", basis.width),)))
     return Subject(basis, (Part("read", basis.width),), (Part("written", out),))
 
 
@@ -105,12 +106,12 @@ def with_controls(subjects: dict[str, Subject], first: Sample, seed: int, notes:
     beside = {}
     several = len({subject.reads for subject in subjects.values()}) > 1
     for name, subject in list(subjects.items()):
-        if isinstance(subject.basis, Dictionary) and subject.basis.transcodes:
+        if getattr(subject.basis, "transcodes", False):
             notes.append(f"{name} has no control: nothing but a transcoder writes another site than it reads")
             continue
         x = first.side_by_side(subject.reads).cpu().float()
         seen = Activity(subject.basis.size).update(codes(subject.basis, x.to(_device(subject.basis))))
-        found = controls(x, round(seen.l0), subject.basis.size, subject.basis.reads if isinstance(subject.basis, Dictionary) else (), seed)
+        found = controls(x, round(seen.l0), subject.basis.size, seed)
         names = []
         for control, basis in found.items():
             where = f"{control} at {subject.reads[0].site}" if several else control
@@ -121,4 +122,6 @@ def with_controls(subjects: dict[str, Subject], first: Sample, seed: int, notes:
 
 
 def _device(basis: Basis) -> torch.device:
-    return basis.encoder.device if isinstance(basis, Dictionary) else torch.device("cpu")
+    """Where a basis has its tensors."""
+    held = [*vars(basis).values(), *vars(getattr(basis, "dictionary", basis)).values()]
+    return next((value.device for value in held if isinstance(value, Tensor)), torch.device("cpu"))
