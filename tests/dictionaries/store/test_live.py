@@ -6,28 +6,14 @@ import json
 import pytest
 import torch
 from small_models import words
-from tiny_models import CONTEXT, D_MODEL, VOCAB, bare
-from tiny_tokenizer import words as tiny_words
+from store_inputs import BOS, SITE, rows_of_ids, tiny
+from tiny_models import CONTEXT, D_MODEL
 from torch import nn
 
 import sonde
-from sonde.access import Tokenizer
 from sonde.dictionaries.store import Inputs, Live, columns, corpus
 from sonde.results import InputError, SiteUnavailable, UnknownSite
 from sonde.specimens.words import documents
-
-BOS = 0
-SITE = "blocks.0.resid_post"
-
-
-def rows_of_ids(n, seed=0):
-    """Ragged documents that hold every token but the special one."""
-    draw = torch.Generator().manual_seed(seed)
-    return [torch.randint(1, VOCAB, (int(torch.randint(1, 30, (1,), generator=draw)),), generator=draw).tolist() for _ in range(n)]
-
-
-def tiny(family="gpt2", seed=0):
-    return sonde.load(bare(family, seed), Tokenizer(tiny_words(), bos_id=BOS))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ left out: few, large and all alike, they would take a dictionary's first directi
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ from sonde.dictionaries.store.inputs import Inputs
 from sonde.dictionaries.store.mixing import Mixed
 from sonde.dictionaries.store.source import State
 from sonde.dictionaries.store.stream import Block, Place, refuse_unfinite
+from sonde.dictionaries.store.writer import BYTES, Writer
 from sonde.results import InputError, SiteUnavailable, shown
 
 SINKS = 10.0
@@ -70,6 +72,7 @@ class Live(Mixed):
         self.sinks = sinks
         known = first.tokenizer.special if first.tokenizer is not None and skip is None else skip or ()
         self.skip = tuple(sorted(known))
+        self._writer: Writer | None = None
         self._read_so_far = self._special = self._sunk = 0
         values = self._activations(self.text.sample)[0]
         parts = [Part(site, value.shape[-1]) for site, value in values.items()]
@@ -101,6 +104,38 @@ class Live(Mixed):
             refuse_unfinite(block, "the model", "leave this text out, or run the model in float32")
             yield block
             number += len(group)
+        if self._writer is not None and not place[0]:
+            self._writer.finish(self.notes)
+
+    def tee(self, folder: str | Path, dtype: str = "float16", shard_bytes: int = BYTES) -> "Live":
+        """Write the rows of the first epoch to disk while they are read, as `collect_activations` does; gives itself back.
+
+        Arguments:
+            folder, dtype, shard_bytes: as for `collect_activations`. To go on after an interruption, give the same folder.
+        """
+        self._writer = Writer(folder, self.identity, self.parts, dtype, shard_bytes)
+        return self
+
+    def passing(self, block: Block, place: Place, first: int) -> None:
+        """Write a block of the first epoch, if that was asked for."""
+        if self._writer is not None and not place[0]:
+            self._writer.append(block, first)
+
+    def batches(self, size: int) -> Iterator[Float[Tensor, "row width"]]:
+        """The batches that are still to come.
+
+        Arguments:
+            size: rows in a batch; the last one may have fewer.
+        """
+        yield from super().batches(size)
+        if self._writer is not None:
+            self._writer.commit()
+
+    def state_dict(self) -> State:
+        """How far the batches have gone; what is written on the way is then safe, too."""
+        if self._writer is not None:
+            self._writer.commit()
+        return super().state_dict()
 
     def _block(self, group: Sequence[Sequenced], number: int) -> Block:
         """The rows of some sequences; `number` is the first one's."""

@@ -79,8 +79,8 @@ class Intake:
         """The block that holds the next row; `None` at the end."""
         while self._left() and (self._block is None or self._skip >= len(self._block.rows)):
             if self._block is not None:
-                self._place, self._skip = self._block.after, 0
-            self._block = next(self._blocks, None)
+                self._skip = 0
+            self._place, self._block = next(self._blocks, (self._place, None))
             if self._block is None:
                 return None
             self._source.passing(self._block, self._place, self._taken - self._skip)
@@ -199,13 +199,14 @@ class Mixed:
 
     # the buffer
 
-    def endless(self, place: Place) -> Iterator[Block]:
-        """The blocks from a place on; where a number of rows is asked for, in one epoch after the other."""
+    def endless(self, place: Place) -> Iterator[tuple[Place, Block]]:
+        """The blocks from a place on, each with where it begins; where a number of rows is asked for, in one epoch after the other."""
         while True:
             fresh, any_rows = place == self.beginning(place[0]), False
             for block in self.blocks(place):
                 any_rows = any_rows or len(block.rows) > 0
-                yield block
+                yield place, block
+                place = block.after
             if fresh and not any_rows:
                 raise InputError(f"there is not one row of activations here: {'; '.join(self.notes) or 'the source is empty'}")
             if self.rows is None:
