@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hypothesis import given as drawn
+from hypothesis import settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from tiny_tokenizer import words
@@ -62,6 +63,7 @@ def test_nothing_is_lost(rows, length, bos, packed, shuffled):
         assert all(len(row) == length for row in found[:-1])
 
 
+@settings(max_examples=25)
 @drawn(DOCUMENTS, st.integers(2, 9), st.sampled_from(["both", "document", "context", "none"]), st.booleans(), st.integers(0, 2))
 def test_goes_on_from_every_place(rows, length, bos, packed, epoch):
     made = Corpus(Listed(rows), TOKENIZER, length, bos, packed)

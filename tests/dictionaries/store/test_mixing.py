@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonde.dictionaries.store import Source, Tensors, columns
@@ -38,6 +38,7 @@ def test_every_row_comes_out_once(n, piece, size, more, seed):
     assert all(len(batch) == size for batch in batches[:-1]) and 0 < len(batches[-1]) <= size
 
 
+@settings(max_examples=20)
 @given(n=st.integers(1, 150), piece=SIZES, size=SIZES, more=st.integers(0, 60), stop=st.integers(0, 12), rows=st.none() | st.integers(1, 400))
 def test_goes_on_exactly(n, piece, size, more, stop, rows):
     source = Tensors(pieces(n, piece), rows=rows, buffer=size + more)
@@ -49,6 +50,7 @@ def test_goes_on_exactly(n, piece, size, more, stop, rows):
     assert drawn(again, size) == drawn(source, size)
 
 
+@settings(max_examples=25)
 @given(n=st.integers(1, 60), rows=st.integers(1, 200), piece=SIZES, buffer=st.integers(5, 40))
 def test_several_epochs_hold_every_row_as_often(n, rows, piece, buffer):
     came = list(itertools.chain(*drawn(Tensors(pieces(n, piece), rows=rows, buffer=buffer), 5)))
