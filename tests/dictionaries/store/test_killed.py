@@ -12,7 +12,7 @@ from pathlib import Path
 
 from store_inputs import SITE, rows_of_ids, tiny
 
-from sonde.dictionaries import Live, Shards
+from sonde.dictionaries.store import Live, Shards
 
 WORK = """
 import hashlib, json, sys
