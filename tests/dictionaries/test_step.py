@@ -85,7 +85,8 @@ def test_losses_and_gradients_are_those_of_torch(name, sparse):
     generator = torch.Generator().manual_seed(8)
     x = torch.randn(N, D, generator=generator, dtype=torch.float64)
     y = torch.randn(N, D, generator=generator, dtype=torch.float64) if architecture.skip else x
-    moment = Moment(torch.tensor([3, 7, 20, 41, 42]), weight=0.7, p=getattr(architecture.sparsity, "p", 1.0))
+    p = getattr(architecture.sparsity, "p", 1.0)
+    moment = Moment(torch.tensor([3, 7, 20, 41, 42]), weight=0.7, p=p, before=p)
     fast, losses, slow = both(architecture, weights_of(architecture, sparse=sparse), x, y, moment)
     assert set(fast.losses) == set(losses)
     for term, value in losses.items():

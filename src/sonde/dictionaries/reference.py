@@ -14,13 +14,13 @@ class Jump(torch.autograd.Function):
     """z where it is above its threshold; the threshold's slope is that of a ramp of some width."""
 
     @staticmethod
-    def forward(ctx, z, threshold, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx, z, threshold, width):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(z, threshold)
         ctx.width = width
         return z * (z > threshold)
 
     @staticmethod
-    def backward(ctx, up):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx, up):  # type: ignore[no-untyped-def]
         z, threshold = ctx.saved_tensors
         near = ((z - threshold).abs() < ctx.width / 2).to(z)
         return up * (z > threshold), (-up * near * threshold / ctx.width).sum(0), None
@@ -30,13 +30,13 @@ class Count(torch.autograd.Function):
     """1 where z is above its threshold; the threshold's slope is that of a ramp of some width."""
 
     @staticmethod
-    def forward(ctx, z, threshold, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx, z, threshold, width):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(z, threshold)
         ctx.width = width
         return (z > threshold).to(z)
 
     @staticmethod
-    def backward(ctx, up):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx, up):  # type: ignore[no-untyped-def]
         z, threshold = ctx.saved_tensors
         near = ((z - threshold).abs() < ctx.width / 2).to(z)
         return None, (-up * near / ctx.width).sum(0), None

@@ -38,11 +38,13 @@ class Moment:
         dead: the latents that are dead now, by number; `None` where nobody asks.
         weight: what the sparsity's weight is multiplied by.
         p: the power of an L1 penalty.
+        before: the power of the step before: the weight is scaled so that the penalty does not jump when the power changes.
     """
 
     dead: Tensor | None = None
     weight: float = 1.0
     p: float = 1.0
+    before: float = 1.0
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Gradients:
         kept_from: the smallest value that was kept, where k counts over the batch.
         rebuilt: what was written.
         by_row: the squared error of each row.
+        rescaled: what the penalty's weight was multiplied by because its power changed.
     """
 
     losses: dict[str, Tensor] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Gradients:
     kept_from: float | None = None
     rebuilt: Tensor | None = None
     by_row: Tensor | None = None
+    rescaled: float = 1.0
 
     def add(self, name: str, gradient: Tensor) -> None:
         """Add to a gradient, in place where there is one."""
@@ -162,7 +166,6 @@ class Step:
         out.add("decoder_bias", g.sum(0))
         if a.skip:
             out.add("skip", g.T @ x)
-        missing = y - out.rebuilt
         slopes += self._penalised(out, weights, entries, f, moment)
         z_slopes = self._through(out, weights, active, f, slopes)
         if a.activation == "gated":
@@ -175,8 +178,8 @@ class Step:
             out.add("decoder_bias", g.sum(0))
             if a.skip:
                 out.add("skip", g.T @ x)
-        if active.dead is not None and moment.dead is not None:
-            self._dead(out, weights, active.dead, moment.dead, missing, scale, read)
+        if active.dead is not None and moment.dead is not None and out.rebuilt is not None:
+            self._dead(out, weights, active.dead, moment.dead, y - out.rebuilt, scale, read)
 
     def _values(self, weights: dict[str, Tensor], active: Active) -> Tensor:
         """f of the active entries."""
@@ -218,7 +221,11 @@ class Step:
         if isinstance(a.sparsity, L0):
             out.losses["sparsity"] = f.new_tensor(counted(a.sparsity, out.active, weight)[0])
             return 0.0
-        found = penalty(a.sparsity, entries, f, lengths_of(weights["decoder"], self.parts), weight, moment.p)
+        lengths = lengths_of(weights["decoder"], self.parts)
+        found = penalty(a.sparsity, entries, f, lengths, weight, moment.p)
+        if moment.before != moment.p and float(found.value) > 0:
+            out.rescaled = float(penalty(a.sparsity, entries, f, lengths, weight, moment.before).value / found.value)
+            found = penalty(a.sparsity, entries, f, lengths, weight * out.rescaled, moment.p)
         out.losses["sparsity"] = found.value
         if found.by_length is not None:
             out.add("decoder", stretched(weights["decoder"], self.parts, found.by_length))
@@ -330,7 +337,7 @@ class Step:
             counts = torch.bincount(rows, minlength=n)
             entries = Entries(latents, counts.cumsum(0) - counts, len(decoder))
             lengths = lengths_of(decoder, self.parts)
-            if isinstance(term, L1) and moment.p == 1:
+            if isinstance(term, L1) and moment.p == moment.before == 1:
                 weight = term.weight * moment.weight / n
                 each = lengths if term.lengths else torch.ones_like(lengths)
                 summed = f.sum(0)
@@ -339,11 +346,7 @@ class Step:
                 if term.lengths:
                     out.add("decoder", stretched(decoder, self.parts, summed * weight))
             else:
-                found = penalty(term, entries, f[rows, latents], lengths, term.weight * moment.weight, moment.p)
-                out.losses["sparsity"] = found.value
-                slopes[rows, latents] += found.by_value
-                if found.by_length is not None:
-                    out.add("decoder", stretched(decoder, self.parts, found.by_length))
+                slopes[rows, latents] += self._penalised(out, weights, entries, f[rows, latents], moment)
         slopes *= positive
         out.add("encoder", slopes.T @ read)
         out.add("z", slopes.sum(0))
