@@ -1,15 +1,19 @@
 """The features of a dictionary, browsed, described and used: a database, pages, descriptions, steering and guards."""
 
 from sonde.features.activity import Activity, activity
+from sonde.features.analysis import TextAnalysis, analyse
 from sonde.features.collecting import collect
+from sonde.features.contributions import FeatureContributions, feature_contributions
 from sonde.features.database import Features
 from sonde.features.descriptions import Description, Descriptions, Recording, Scored, Usage, describe, record
 from sonde.features.dose_response import DoseResponse, dose_response
+from sonde.features.edges import FeatureEdges, feature_edges
 from sonde.features.guard import AuditLog, Guard, Guarded, Rule
 from sonde.features.losses import losses
 from sonde.features.properties import TextProperty, TokenSet, matching, share_of
 from sonde.features.pushes import Push
 from sonde.features.steering import Steered, steer
+from sonde.features.used import used
 
 __all__ = [
     "Activity",
@@ -17,6 +21,8 @@ __all__ = [
     "Description",
     "Descriptions",
     "DoseResponse",
+    "FeatureContributions",
+    "FeatureEdges",
     "Features",
     "Guard",
     "Guarded",
@@ -25,16 +31,21 @@ __all__ = [
     "Rule",
     "Scored",
     "Steered",
+    "TextAnalysis",
     "TextProperty",
     "TokenSet",
     "Usage",
     "activity",
+    "analyse",
     "collect",
     "describe",
     "dose_response",
+    "feature_contributions",
+    "feature_edges",
     "losses",
     "matching",
     "record",
     "share_of",
     "steer",
+    "used",
 ]

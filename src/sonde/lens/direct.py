@@ -10,44 +10,25 @@ scale frozen and what later parts read of the stream detached, only the direct p
 constant, what the biases of the final norm and the unembedding give, is the reading of an empty stream.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access import Detach, Gradients, Model, Run
+from sonde.access import Gradients, Model
+from sonde.access.direct import direct_only, refuse_indirect
 from sonde.access.inputs import Given
 from sonde.lens.contributions import Contributions
 from sonde.results import InputError, Recipe, SiteUnavailable
 from sonde.tasks import LogitDifference, Task
+from sonde.tasks.metrics import BeforeCap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKENS_PER_PASS = 4096
 BOUND, BOUND_HALF = 1e-3, 5e-2  # of the sizes of all parts together: what rounding explains, many times over
-
-
-@dataclass(frozen=True, eq=False)
-class _BeforeCap:
-    """Target minus foil, as they are before a model's cap bends its logits."""
-
-    difference: LogitDifference
-    cap: float
-
-    @property
-    def pos(self) -> int:
-        return self.difference.pos
-
-    def of(self, logits: Tensor) -> Tensor:
-        """The logits that the cap was given."""
-        return torch.atanh(logits / self.cap) * self.cap if self.cap else logits
-
-    def __call__(self, run: Run) -> Tensor:
-        targets, foils = (torch.as_tensor(ids) for ids in (self.difference.targets, self.difference.foils))
-        return self.of(run.token_logits(targets, self.pos)) - self.of(run.token_logits(foils, self.pos))
 
 
 def direct_contributions(model: Model, task: Task | Given, of: LogitDifference | None = None, bos: bool | None = None) -> Contributions:
@@ -77,7 +58,7 @@ def direct_contributions(model: Model, task: Task | Given, of: LogitDifference |
         raise InputError(
             "direct contributions add up to a logit difference and to nothing else: give a task, or of=LogitDifference(target, foils=foil)"
         )
-    refuse(model)
+    refuse_indirect(model)
     rows = [ids[real].tolist() for ids, real in _rows(model, task.clean if isinstance(task, Task) else task, bos)]
     if not rows:
         raise InputError("there are no examples to take apart")
@@ -96,32 +77,11 @@ def direct_contributions(model: Model, task: Task | Given, of: LogitDifference |
     )
 
 
-def refuse(model: Model) -> None:
-    """Raise `SiteUnavailable` where the parts of a model do not add up to its logits, with the reason and the way out."""
-    arch, way_out = model.architecture, "; sonde.patching asks what each part does there"
-    if not arch.unembed or arch.law == "none" or not arch.sites:
-        raise SiteUnavailable(f"direct contributions need a language model of a known family with its unembedding; {model.name} is {arch.family!r}")
-    if arch.law == "post":
-        raise SiteUnavailable(f"{model.name} ({arch.family}) norms its stream after every sum, so no part is added to what its logits read{way_out}")
-    unknown = [name for name in _scales(model, whole=True) if name not in arch.sites]
-    if unknown:
-        raise SiteUnavailable(f"{arch.why_not(unknown[0])}; while it is not frozen, parts do not add up{way_out}")
-
-
 def _rows(model: Model, inputs: Given, bos: bool | None) -> "Iterator[tuple[Tensor, Tensor]]":
     prepared = model.prepare(inputs, bos)
     if prepared.ids is None or prepared.mask is None:
         raise InputError(f"direct contributions need rows of tokens, and {model.name} was given none")
     return zip(prepared.ids, prepared.mask, strict=True)
-
-
-def _scales(model: Model, whole: bool = False) -> list[str]:
-    """The norms between a part and the logits; with `whole` also those that the family should have, but that have no scale."""
-    arch = model.architecture
-    kinds = ("attn.post_norm", "mlp.post_norm") if arch.law == "sandwich" else ()
-    names = [f"blocks.{i}.{kind}.scale" for i in range(model.n_layers) for kind in kinds]
-    names += ["final_norm.scale"] if arch.final else []
-    return [name for name in names if name in arch.sites or (whole and "no norm" not in (arch.why_not(name) or ""))]
 
 
 class _Apart:
@@ -141,12 +101,10 @@ class _Apart:
     def _pass(self, rows: list[list[int]], of: LogitDifference) -> tuple[list[str], Tensor, Tensor]:
         """The parts of some rows, one after the other along the stream."""
         model, layers = self.model, range(self.model.n_layers)
-        read_by_parts = self._there(f"blocks.{i}.{branch}.in" for i in layers for branch in ("attn", "mlp"))
         ends = self._there(["embed", "pos_embed"]) if not model.architecture.embed_norm else []
         inside = self._there(f"blocks.{i}.{site}" for i in layers for site in ("attn.z", "attn.out", "mlp.out"))
-        frozen = [Detach(site) for site in (*_scales(model), *read_by_parts)]
-        metric = _BeforeCap(of, model.architecture.softcap)
-        grads = model.grad(rows, of=metric, at=[*ends, "blocks.0.resid_pre", *inside], edits=frozen)
+        metric = BeforeCap(of, model.architecture.softcap)
+        grads = model.grad(rows, of=metric, at=[*ends, "blocks.0.resid_pre", *inside], edits=direct_only(model))
         parts: dict[str, Tensor] = {end: _along(grads, end).sum((1, 2)) for end in ends}
         parts = parts or {"embeddings": _along(grads, "blocks.0.resid_pre").sum((1, 2))}
         biases = torch.zeros(len(rows), dtype=torch.float64)
@@ -164,7 +122,7 @@ class _Apart:
         weight = next(self.model.module.get_submodule(self.model.architecture.unembed).parameters())
         with torch.no_grad():
             logits = self.model.unembed(torch.zeros(self.model.d_model, dtype=weight.dtype, device=weight.device)).double().cpu()
-        logits = _BeforeCap(self.of, self.model.architecture.softcap).of(logits)
+        logits = BeforeCap(self.of, self.model.architecture.softcap).of(logits)
         targets, foils = (torch.as_tensor(ids).reshape(-1).expand(n) for ids in (self.of.targets, self.of.foils))
         return (logits[targets] - logits[foils]).float()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sonde.access import Metric
 from sonde.tasks.metrics.answers import Accuracy, CrossEntropy, ProbabilityDifference, Rank
+from sonde.tasks.metrics.before_cap import BeforeCap
 from sonde.tasks.metrics.reference import KL
 from sonde.tasks.metrics.sequence import SequenceLogProbability
 from sonde.tasks.metrics.sets import Sets, first
@@ -40,6 +41,7 @@ __all__ = [
     "KL",
     "METRICS",
     "Accuracy",
+    "BeforeCap",
     "CrossEntropy",
     "LogProbability",
     "Logit",
