@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.dictionary import collect
+from sonde.cli.dictionary import collect, convert
 
-ACTIONS: tuple[ModuleType, ...] = (collect,)
+ACTIONS: tuple[ModuleType, ...] = (collect, convert)
 
 
 def add(commands: Any) -> None:
