@@ -68,6 +68,11 @@ def test_several_models_read_the_same_tokens(model):
         assert torch.equal(batch[:, columns(source.parts, [f"{name}/{SITE}"])], alone)
 
 
+def test_models_with_other_words_are_refused(model):
+    with pytest.raises(InputError, match="'other' has another vocabulary than 'one'"):
+        Live({"one": model, "other": words()}, rows_of_ids(3), SITE)
+
+
 @pytest.mark.parametrize("stop", [0, 1, 3, 6, 11])
 def test_goes_on_exactly(model, stop):
     def made():

@@ -64,6 +64,7 @@ class Live(Mixed):
         if not self.models or not all(isinstance(one, Model) for one in self.models.values()):
             raise InputError(f"{shown(model)} is no model: give what sonde.load opens, or several of these by name")
         first = next(iter(self.models.values()))
+        _refuse_other_words(self.models)
         self.text = text if isinstance(text, Inputs) else corpus(text, first)
         self.sites = {name: _names(one, sites) for name, one in self.models.items()}
         self.batch_size = _batch_size(batch_size, self.text, first.device.type)
@@ -171,6 +172,15 @@ class Live(Mixed):
             raise SiteUnavailable(f"these sites have no rows in common (batch, place): {told}; read those of one kind")
         ids, mask = run.inputs.ids, run.inputs.mask
         return values, (ids, mask) if ids is not None and mask is not None and mask.shape == next(iter(shapes)) else None
+
+
+def _refuse_other_words(models: Mapping[str, Model]) -> None:
+    """Refuse models that would read other tokens in the same ids."""
+    known = {name: model.tokenizer.backend.get_vocab() for name, model in models.items() if model.tokenizer is not None}
+    first = next(iter(known), "")
+    others = [name for name in known if known[name] != known[first]]
+    if others:
+        raise InputError(f"{others[0]!r} has another vocabulary than {first!r}: ids would mean other tokens to it; give models with one tokenizer")
 
 
 def _names(model: Model, sites: str | Sequence[str]) -> list[str]:
