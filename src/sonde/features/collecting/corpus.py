@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -37,17 +37,21 @@ class Corpus:
 
         Arguments:
             model: its tokenizer reads texts.
-            given: texts; token ids by row, or as a tensor (sequence pos); a tensor of items (item ...) for models that read none.
+            given: texts; token ids by row, or as a tensor (sequence pos); a corpus of the store; a tensor of items (item ...) for models that read
+                no tokens.
             context: the longest sequence that texts make; longer ones become several. 128 by default, or the model's own limit where it is less.
             leave_out: ids of tokens that are not counted; by default those that stand for no text.
 
         Raises:
             InputError: nothing to collect over, or what is no sequence.
         """
-        if isinstance(given, str) or not isinstance(given, Tensor | Iterable):
+        if isinstance(given, str) or not (isinstance(given, Tensor | Iterable) or hasattr(given, "sequences")):
             raise InputError(f"corpus={shown(given, 60)} is no corpus: give a list of texts, token ids by row, or a tensor of items")
         if isinstance(given, Tensor) and given.is_floating_point():
             return Corpus(tuple(given), frozenset(), texts=False)
+        if hasattr(given, "sequences"):  # a corpus of the store: its first epoch
+            told, given = given, [sequence.tokens for sequence in given.sequences(given.beginning(0))]
+            return replace(Corpus.of(model, given, context, leave_out), notes=tuple(told.notes))
         special = () if model.tokenizer is None else model.tokenizer.special
         left_out = frozenset(special if leave_out is None else leave_out)
         limit = min(context or CONTEXT, model.context or context or CONTEXT)

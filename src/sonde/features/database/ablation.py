@@ -52,13 +52,18 @@ class Read:
 
 def refuse_others(features: "Features", model: Model) -> None:
     """Raise where the model is not the one that was collected from, or the basis is not at hand."""
+    refuse_other_model(features, model)
+    if features.basis is None:
+        raise InputError(f"{features.folder} was opened without its basis: Features.load(folder, basis=...) takes what computes the activations")
+
+
+def refuse_other_model(features: "Features", model: Model) -> None:
+    """Raise where the model is not the one that was collected from."""
     if model.hash != features.recipe.model_hash:
         raise CheckRefused(
             f"{features.folder} was collected from the model {features.recipe.model_hash[:8]}, and the model given is {model.hash[:8]}: "
             "load that one, or collect again"
         )
-    if features.basis is None:
-        raise InputError(f"{features.folder} was opened without its basis: Features.load(folder, basis=...) takes what computes the activations")
 
 
 @torch.no_grad()

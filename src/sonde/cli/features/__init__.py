@@ -1,0 +1,20 @@
+"""`sonde features`: what the latents of a dictionary stand for; one thin file per action."""
+
+from types import ModuleType
+from typing import Any
+
+from sonde.cli.features import collect, search, show
+
+ACTIONS: tuple[ModuleType, ...] = (collect, show, search)
+
+
+def add(commands: Any) -> None:
+    """Register the command with its actions."""
+    parser = commands.add_parser(
+        "features",
+        help="what do the features of a dictionary stand for?",
+        description="Collect where the features of a dictionary (or neurons, or random directions) are active, then list, show and search them.",
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    for action in ACTIONS:
+        action.add(actions)

@@ -1,0 +1,54 @@
+"""What the actions have in common: a database, its basis, and its model."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.access import Basis, Model
+    from sonde.features import Features
+
+BASES = 'a folder or file with a dictionary of any known format, a basis that was saved, or "neurons"'
+
+
+def add_database_options(action: argparse.ArgumentParser) -> None:
+    """Register the database and how it is printed."""
+    action.add_argument("folder", metavar="FOLDER", help="a feature database that `sonde features collect` made")
+    action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_model_options(action: argparse.ArgumentParser) -> None:
+    """Register what runs the model."""
+    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument("--basis", metavar="B", help=f"whose features these are: {BASES}")
+    action.add_argument("--part", metavar="PATH", help="which one, where a folder holds several dictionaries")
+
+
+def opened_basis(arguments: argparse.Namespace, model: "Model", site: str) -> "Basis":
+    """The basis that is meant.
+
+    Arguments:
+        arguments: of the command.
+        model: has the site.
+        site: what the basis reads; of neurons, how many there are is seen by running the model on one token.
+    """
+    from sonde import bases
+    from sonde.dictionaries.formats import read
+    from sonde.features.collecting.reading import by_place
+    from sonde.results.artifact import MANIFEST
+
+    if not arguments.basis:
+        raise InputError(f"say whose features these are with --basis: {BASES}")
+    if arguments.basis == "neurons":
+        return bases.Neurons(by_place(model.run([[0]], read=site, logits=False), site).shape[-1])
+    folder = Path(arguments.basis)
+    return bases.load(folder) if (folder / MANIFEST).is_file() else read(folder, arguments.part)
+
+
+def opened(arguments: argparse.Namespace, basis: "Basis | None" = None) -> "Features":
+    """The database that is meant."""
+    from sonde.features import Features
+
+    return Features.load(arguments.folder, basis)
