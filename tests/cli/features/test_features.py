@@ -62,7 +62,7 @@ def test_search(capsys, folder):
         (["show", "FOLDER", "--where", "size > 3"], "is no filter"),
         (["show", "nowhere"], "is no artifact"),
         (["search", "FOLDER"], "say what to look for"),
-        (["search", "FOLDER", "--prompt", "a"], "say whose features these are with --basis"),
+        (["search", "FOLDER", "--prompt", "a", "--model", "specimen:words-small"], "say whose features these are with --basis"),
         (["search", "FOLDER", "--prompt", "The key", "--basis", "neurons"], "was collected from the model"),
         (["collect", "new", "--site", SITE, "--basis", "nothing"], "nothing does not exist"),
         (["collect", "FOLDER", "--site", SITE, "--basis", "neurons", "--documents", "5"], "holds another collection"),
