@@ -44,7 +44,7 @@ def agreement(positive: Sequence[float], negative: Sequence[float]) -> dict[str,
     >>> agreement([1.0, 0.8], [0.0, 0.9])["balanced_accuracy"]
     0.75
     """
-    hits, alarms = sum(map(_yes, positive)), sum(map(_yes, negative))
+    hits, alarms = sum(map(yes, positive)), sum(map(yes, negative))
     misses = 1 - hits / len(positive) if positive else float("nan")
     false_alarms = alarms / len(negative) if negative else float("nan")
     return {
@@ -91,5 +91,10 @@ def readable(answers: Sequence[float | None]) -> list[float]:
     return [UNREADABLE if answer is None else answer for answer in answers]
 
 
-def _yes(probability: float) -> float:
+def yes(probability: float) -> float:
+    """How much of a yes a probability is: one half is half of one.
+
+    Arguments:
+        probability: that the answer is yes.
+    """
     return 0.5 if probability == 0.5 else float(probability > 0.5)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +133,7 @@ class Descriptions(Result):
         for name in self.scorers:
             own = self.values(name)
             if own:
-                drawn.append((name, _spread(name, [("described", [s.value for s in own]), ("shuffled", [s.shuffled for s in own])], own[0])))
+                drawn.append((name, spread(name, {"described": [s.value for s in own], "shuffled": [s.shuffled for s in own]}, own[0])))
         if not drawn:
             raise InputError(
                 f"nothing was scored, so there is nothing to draw: {'; '.join(self.notes) or 'no latent fires in the texts for judging'}"
@@ -181,14 +181,16 @@ def claimed(name: str, own: Sequence[Scored]) -> Verdict:
     )  # fmt: skip
 
 
-def _spread(title: str, samples: Sequence[tuple[str, list[float]]], like: Scored) -> Drawing:
-    return violins(
-        title,
-        like.measure,
-        [label for label, _ in samples],
-        [[_known(v) for v in values] for _, values in samples],
-        control=Control("chance", like.chance),
-    )
+def spread(title: str, samples: Mapping[str, Sequence[float]], like: Scored) -> Drawing:
+    """Scores as violins, with chance.
+
+    Arguments:
+        title: of the drawing.
+        samples: scores by name.
+        like: one of the scores, which tells the measure and chance.
+    """
+    values = [[_known(v) for v in own] for own in samples.values()]
+    return violins(title, like.measure, list(samples), values, control=Control("chance", like.chance))
 
 
 def _known(value: float) -> float | None:

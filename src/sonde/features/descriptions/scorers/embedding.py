@@ -50,7 +50,7 @@ class TfIdf:
 
 @dataclass(frozen=True, eq=False)
 class ModelEmbedder:
-    """Cosine of a model's activations, averaged over the tokens of each text, from their mean over the texts.
+    """Cosine of a model's activations, averaged over the tokens of each text without special ones, from their mean over the texts.
 
     Arguments:
         model: a language model with its tokenizer.
@@ -76,9 +76,11 @@ class ModelEmbedder:
             InputError: a text that the model can't read.
         """
         vectors = []
+        special = torch.tensor(sorted(self.model.tokenizer.special) if self.model.tokenizer else [], dtype=torch.long, device=self.model.device)
         for text in [query, *texts]:
             run = self.model.run([text], read=self.site, logits=False)
-            vectors.append(run[self.site][0].float().mean(0))
+            own = run[self.site][0, ~torch.isin(run.ids[0], special)]
+            vectors.append(own.float().mean(0))
         found = torch.stack(vectors).cpu()
         found = torch.nn.functional.normalize(found - found[1:].mean(0), dim=1)
         return found[1:] @ found[0]
