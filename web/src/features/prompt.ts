@@ -25,9 +25,20 @@ export function promptView(root: HTMLElement, statistics: Statistics, options: U
   const result = h("div", { class: "fired" });
   const status = h("p", { class: "quiet", role: "status" });
 
-  function show(found: Active): void {
+  function show(found: Active, order: Order = "activation"): void {
     status.textContent = "";
-    result.replaceChildren(...fired(found, maximum));
+    result.replaceChildren(...fired(found, maximum, order, site.asks.includes("prompt") ? withEffects : null));
+  }
+
+  function fail(error: Error): void {
+    result.replaceChildren();
+    status.textContent = visible(error.message);
+  }
+
+  /** Effects take a run of the model for each feature: they are asked for when they are wanted. */
+  function withEffects({ text }: Active): void {
+    status.textContent = "Running the model without each of the strongest features …";
+    active(text, "effect").then((found) => show(found, "effect"), fail);
   }
 
   root.append(h("h2", {}, "Which features fire on a prompt?"));
@@ -40,10 +51,7 @@ export function promptView(root: HTMLElement, statistics: Statistics, options: U
       if (!text.value) return;
       remember("prompt", new URLSearchParams({ text: text.value }));
       status.textContent = "Running the model …";
-      await active(text.value).then(show, (error: Error) => {
-        result.replaceChildren();
-        status.textContent = visible(error.message);
-      });
+      await active(text.value, "activation").then(show, fail);
     };
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -71,10 +79,13 @@ export function promptView(root: HTMLElement, statistics: Statistics, options: U
   root.append(status, result);
 }
 
-function fired({ tokens, firings }: Active, maximum: Map<number, number>): HTMLElement[] {
+function fired(found: Active, maximum: Map<number, number>, first: Order, withEffects: ((found: Active) => void) | null): HTMLElement[] {
+  const { tokens, firings } = found;
+  const known = firings.some(({ effects }) => effects);
   const list = h("div", { class: "firings" });
-  const known = (Object.keys(ORDERS) as Order[]).filter((order) => order !== "effect" || firings.some(({ effects }) => effects));
-  const orders = h("select", { "aria-label": "Order" }, ...known.map((order) => h("option", { value: order }, ORDERS[order])));
+  const offered = (Object.keys(ORDERS) as Order[]).filter((order) => order !== "effect" || known || withEffects);
+  const orders = h("select", { "aria-label": "Order" }, ...offered.map((order) => h("option", { value: order }, ORDERS[order])));
+  orders.value = first;
   let at: number | null = null;
 
   const size = (firing: Firing, order: Order): number => {
@@ -103,7 +114,7 @@ function fired({ tokens, firings }: Active, maximum: Map<number, number>): HTMLE
       ...(sized.length ? [] : [h("p", { class: "notice" }, "No feature is active here.")]),
     );
   }
-  orders.addEventListener("change", update);
+  orders.addEventListener("change", () => (orders.value === "effect" && !known ? withEffects?.(found) : update()));
   update();
   return [
     h("p", { class: "quiet" }, "A click on a token keeps the features that are active there."),

@@ -28,8 +28,8 @@ export async function effects(latent: number): Promise<Effects> {
   return found;
 }
 
-export function active(text: string): Promise<Active> {
-  return ask<Active>(`active?text=${encodeURIComponent(text)}`);
+export function active(text: string, by: "activation" | "effect"): Promise<Active> {
+  return ask<Active>(`active?text=${encodeURIComponent(text)}&by=${by}`);
 }
 
 async function ask<Answer>(path: string): Promise<Answer> {

@@ -2,12 +2,12 @@
 
 from sonde.features.pages.comparison import Baseline, Comparison, Match
 from sonde.features.pages.plane import Plane, plane
-from sonde.features.pages.rows import Glance, Row, row_of
+from sonde.features.pages.rows import Glance, Row, row_of, rows_of
 from sonde.features.pages.single_file import export
 from sonde.features.pages.site import Browsable, Extras, Site, held, rounded, site
 from sonde.features.pages.sizes import Level, Size, levels
 
 __all__ = [
     "Baseline", "Browsable", "Comparison", "Extras", "Glance", "Level", "Match", "Plane", "Row", "Site", "Size", "export", "held", "levels", "plane",
-    "rounded", "row_of", "site",
+    "rounded", "row_of", "rows_of", "site",
 ]  # fmt: skip
