@@ -13,7 +13,7 @@ the model run, through the reader's browser.
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sonde.features.pages import Extras, Row, row_of, rounded, rows_of, site
+from sonde.features.pages import Extras, lines, rounded, site
 from sonde.features.records import About, Active, Effects, Record
 from sonde.results import InputError, SondeError
 from sonde.views import browser
@@ -80,7 +80,7 @@ def application(features: Database, model: "Model | None" = None, *, title: str 
     from starlette.responses import HTMLResponse, JSONResponse
 
     asks = ["latents", *(["effects", "prompt"] if model is not None else [])]
-    pages = "".join(browser(title, site(features, _rows(features), title, extras or {}, asks), served=True)).encode()
+    pages = "".join(browser(title, site(features, lines(features, range(features.about()["size"])), title, extras or {}, asks), served=True)).encode()
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.middleware("http")
@@ -120,15 +120,6 @@ def application(features: Database, model: "Model | None" = None, *, title: str 
             return JSONResponse(rounded(features.active(model, text, by, MOST[by])))
 
     return app
-
-
-def _rows(features: Database) -> dict[int, Row]:
-    """The list's lines: by a few queries from a database, by records from anything else."""
-    from sonde.features import Features
-
-    if isinstance(features, Features):
-        return rows_of(features)
-    return {latent: row_of(features.record(latent)) for latent in range(features.about()["size"])}
 
 
 def _fastapi() -> Any:

@@ -110,7 +110,10 @@ export function examplesOf(feature: Feature, known: Effects | null): Examples {
   };
 
   const again = () => draw();
-  figure.append(controls(again), legendOf(legend), status, body);
+  const key = h("p", { class: "legend" }, ...legendOf(legend));
+  const tellEffects = () => key.append(...effectLegend());
+  if (effects) tellEffects();
+  figure.append(controls(again), key, status, body);
   draw();
   explore(figure, stage, `Examples of feature ${feature.latent}`);
   return {
@@ -118,6 +121,7 @@ export function examplesOf(feature: Feature, known: Effects | null): Examples {
     learn: (found) => {
       effects = found;
       status.textContent = "";
+      tellEffects();
       draw();
     },
     say: (words) => (status.textContent = words),
@@ -178,17 +182,20 @@ function controls(again: () => void): HTMLElement {
   return h("div", { class: "controls" }, contexts, toggle("numbers", "numbers"), toggle("line breaks", "breaks"));
 }
 
-function legendOf(legend: Colours): HTMLElement {
+function legendOf(legend: Colours): HTMLElement[] {
   const swatch = h("span", { class: "ramp" });
   swatch.style.background = `linear-gradient(to right, ${shade(legend.low, legend)}, ${shade(0, legend)} ${legend.low < 0 ? "50%" : "0%"}, ${shade(legend.high, legend)})`;
-  return h(
-    "p",
-    { class: "legend" },
+  return [
     h("span", {}, `activation ${readable(legend.low)} `, swatch, ` ${readable(legend.high)}`),
     h("span", {}, h("b", {}, "bold"), " the place itself"),
+  ];
+}
+
+function effectLegend(): HTMLElement[] {
+  return [
     h("span", {}, h("span", { class: "helps" }, "solid"), " the feature helps to predict this token"),
     h("span", {}, h("span", { class: "hurts" }, "dashed"), " it makes that harder"),
-  );
+  ];
 }
 
 export function percent(share: number): string {

@@ -71,7 +71,7 @@ function header(feature: Feature, { site, all }: Statistics): HTMLElement {
   const row = site.latents.indexOf(feature.latent);
   const facts = all.flatMap(({ name, title, note }) => {
     const value = feature.statistics[name];
-    return name === "score" || value == null ? [] : [h("div", { title: note }, h("dt", {}, visible(title)), h("dd", {}, readable(value)))];
+    return name === "score" || value == null ? [] : [h("div", { title: note }, h("dt", {}, visible(title)), h("dd", {}, Number.isInteger(value) ? value.toLocaleString("en") : readable(value)))];
   });
   return h(
     "header",

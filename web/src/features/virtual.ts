@@ -40,6 +40,9 @@ export function virtualList(rowHeight: number, draw: (row: number, place: number
     (one?.matches("a") ? one : one?.querySelector("a"))?.focus({ preventScroll: true });
   }
 
+  /** Down to the window's lower edge. */
+  const fit = () => (element.style.height = `${Math.max(320, innerHeight - element.getBoundingClientRect().top - scrollY - 12)}px`);
+  addEventListener("resize", () => element.isConnected && fit());
   element.addEventListener("scroll", () => fill(false), { passive: true });
   new ResizeObserver(() => fill(true)).observe(element);
   element.addEventListener("keydown", (event) => {
@@ -59,6 +62,7 @@ export function virtualList(rowHeight: number, draw: (row: number, place: number
     element,
     show: (wanted) => {
       rows = wanted;
+      fit();
       inner.style.height = `${rows.length * rowHeight}px`;
       element.scrollTop = 0;
       fill(true);

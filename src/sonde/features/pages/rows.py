@@ -1,11 +1,13 @@
 """What a list says about one latent: in words, by its tokens, and where it is strongest."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sonde.features.records import Description, Example, Record
 
 if TYPE_CHECKING:
     from sonde.features.database import Features
+    from sonde.features.pages.site import Browsable
 
 TOKENS = 5
 BEFORE, AFTER = 8, 10
@@ -62,6 +64,19 @@ def best(descriptions: list[Description]) -> Description | None:
     return max(
         descriptions, key=lambda one: (one["author"] == "human", max((score for score in one["scores"].values() if score is not None), default=-1))
     )
+
+
+def lines(features: "Browsable", latents: Iterable[int]) -> dict[int, Row]:
+    """The lines of some latents: by a few queries from a database, by records from anything else.
+
+    Arguments:
+        features: where they are from.
+        latents: which, in order.
+    """
+    from sonde.features.database import Features
+
+    known = rows_of(features) if isinstance(features, Features) else {}
+    return {latent: known[latent] if known else row_of(features.record(latent)) for latent in latents}
 
 
 def rows_of(features: "Features") -> dict[int, Row]:

@@ -7,7 +7,7 @@ model, so it is not in a file; what the features do to the loss is, where that w
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from sonde.features.pages.rows import Row, row_of
+from sonde.features.pages.rows import lines
 from sonde.features.pages.site import Browsable, Extras, held, site
 from sonde.features.records import Effects
 from sonde.jobs import track
@@ -43,13 +43,12 @@ def export(
         InputError: latents that the database does not have, or none. BundleMissing: this installation was built without the drawings.
     """
     chosen = _chosen(features, latents)
-    rows: dict[int, Row] = {}
-    blocks: list[tuple[str, str]] = []
-    for latent in track(chosen, "making pages", shown=progress):
-        record = features.record(latent)
-        rows[latent] = row_of(record)
-        blocks.append((f"latent-{latent}", held(record, effects(latent) if effects else None)))
-    return _written(Path(path), browser(title, site(features, rows, title, extras or {}), blocks))
+    known = site(features, lines(features, chosen), title, extras or {})
+    blocks = (
+        (f"latent-{latent}", held(features.record(latent), effects(latent) if effects else None))
+        for latent in track(chosen, "making pages", shown=progress)
+    )
+    return _written(Path(path), browser(title, known, blocks))
 
 
 def _chosen(features: Browsable, latents: Sequence[int] | None) -> list[int]:
