@@ -137,7 +137,7 @@ def address() -> Iterator[str]:
 
 
 def test_in_a_browser(address: str, tmp_path) -> None:
-    with chromium(tmp_path) as watched:
+    with chromium(tmp_path, "features.js") as watched:
         page = watched.page
         page.set_default_timeout(30_000)
         page.goto(address)

@@ -40,7 +40,7 @@ def extras(planted: Planted) -> pages.Extras:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    with chromium(tmp_path_factory.mktemp("pages")) as one:
+    with chromium(tmp_path_factory.mktemp("pages"), "features.js") as one:
         yield one
 
 

@@ -47,13 +47,13 @@ class Watched:
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[Watched]:
+def chromium(folder: Path, bundle: str = "sonde.js") -> Iterator[Watched]:
     """Give the one page; skip with the reason where there is no browser or no bundle."""
     program = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
     if not program:
         pytest.skip("no Chromium: install it or name it in SONDE_CHROMIUM")
     try:
-        asset("sonde.js")
+        asset(bundle)
     except BundleMissing as missing:
         pytest.skip(str(missing))
     with sync_playwright() as playwright:

@@ -8,6 +8,6 @@ from sonde.features.pages.site import Browsable, Extras, Site, held, rounded, si
 from sonde.features.pages.sizes import Level, Size, levels
 
 __all__ = [
-    "Baseline", "Browsable", "Comparison", "Extras", "Glance", "Level", "Match", "Plane", "Row", "Site", "Size", "compare", "export", "held", "levels", "lines", "plane",
-    "rounded", "row_of", "site",
+    "Baseline", "Browsable", "Comparison", "Extras", "Glance", "Level", "Match", "Plane", "Row", "Site", "Size",
+    "compare", "export", "held", "levels", "lines", "plane", "rounded", "row_of", "site",
 ]  # fmt: skip

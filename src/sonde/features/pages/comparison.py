@@ -58,7 +58,7 @@ def compare(
     features: "Features",
     other: "Features",
     name: str,
-    directions: tuple[Float[Tensor, "latent width"], Float[Tensor, "other width"]] | None = None,
+    directions: tuple[Float[Tensor, "latent width"], Float[Tensor, "other other_width"]] | None = None,
     neurons: "Features | None" = None,
     seed: int = 0,
 ) -> Comparison:
@@ -97,10 +97,11 @@ def compare(
     if neurons is not None:
         nearest = _best(here, _activations(features, neurons))
         baselines.append(Baseline(name=neurons.about()["basis"], measure="correlation", values=nearest.values.tolist()))
-    note = f"By correlation of activations over {features.about()['tokens']:,} places; a feature that exceeds {bar:.2f} nowhere, what 95 % do not "
-    return Comparison(
-        name=name, about=other.about(), note=note + "exceed where the sequences are shuffled, is in one of them only.", matches=matches, baselines=baselines
+    note = (
+        f"By correlation of activations over {features.about()['tokens']:,} places. Where the sequences are shuffled, 95 % have no match above "
+        f"{bar:.2f}: a feature that has none either is in one of them only."
     )
+    return Comparison(name=name, about=other.about(), note=note, matches=matches, baselines=baselines)
 
 
 class _Best:

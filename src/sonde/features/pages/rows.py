@@ -90,9 +90,7 @@ def rows_of(features: "Features") -> dict[int, Row]:
     tokens = storage.rows("SELECT latent, label_tokens AS tokens FROM latents ORDER BY latent")
     glances = _glances(features)
     return {
-        row["latent"]: Row(
-            description=words.get(row["latent"], ""), tokens=storage.texts(row["tokens"])[:TOKENS], glance=glances.get(row["latent"])
-        )
+        row["latent"]: Row(description=words.get(row["latent"], ""), tokens=storage.texts(row["tokens"])[:TOKENS], glance=glances.get(row["latent"]))
         for row in tokens
     }
 
