@@ -1,14 +1,12 @@
 """From a task to a judged circuit in one go."""
 
-import json
-
 import pytest
 import torch
 from circuits.examples import words, words_scores
 
 import sonde
 from sonde.access import Graph
-from sonde.circuits import Circuit, Discovery, discover, rewire
+from sonde.circuits import Circuit, Discovery, discover, exact_edges, rewire
 from sonde.circuits.discovery import ranked
 from sonde.circuits.searching import TAKES, fewest
 from sonde.evidence import permuted
@@ -79,23 +77,18 @@ def masked():
     return discover(model, load("ioi", model, n=16), "subnetwork_probing", weight=10.0, over="nodes", steps=8, n_random=2)
 
 
-def test_a_mask_says_what_its_scores_are(masked, tmp_path):
-    """They are probabilities, no effects: never told in the metric's unit, never ranked by a sign."""
-    assert masked.scores.unit == masked.circuit.unit == "probability of being open" and masked.mask.converged in (True, False)
-    assert masked.drawing().unit == masked.circuit.drawing().unit == masked.scores.unit and masked.circuit.drawing().legend["zero"] == "surely closed"
+def test_the_edges_that_a_mask_leaves_are_told_by_what_they_are_worth(masked, tmp_path):
+    """A probability of being open is no effect: what is drawn and ranked is what the loss of each edge changes, in the metric's unit."""
+    assert masked.scores.unit == masked.circuit.unit == masked.drawing().unit == "logits" and masked.mask.converged in (True, False)
+    assert masked.verification is masked.missed is masked.estimate_drawing() is None and masked.verified == masked.circuit.n_edges
     shown_first_are_its_own(masked)
-    assert masked.verification is masked.missed is masked.estimate_drawing() is None and masked.verified == 0
-    assert torch.equal(masked.scores.strengths(signed=True), masked.scores.strengths())
     model = sonde.load("specimen:words")
+    assert masked.circuit.edges == masked.mask.circuit().edges
+    sender, receiver = masked.circuit.edges[0]
+    row = masked.to_frame().filter(sender=sender, receiver=receiver)["score"][0]
+    assert row == pytest.approx(float(exact_edges(model, load("ioi", model, n=16).split()[0], edges=[(sender, receiver)]).values.nan_to_num(0).sum()))
     again = Discovery.load(masked.save(tmp_path / "masked"))
-    assert again.mask.over == "nodes" and again.circuit.meaning == masked.circuit.meaning
-    for written, scores in ((masked.scores, masked.scores.values), (masked.circuit, masked.circuit.weights)):
-        edges = json.loads(written.to_mib(model, tmp_path / "mib.json").read_text())["edges"]
-        graph = masked.circuit.graph
-        first = graph.senders.index("blocks.0.resid_pre"), graph.receivers.index("logits")
-        assert edges["input->logits"]["score"] == pytest.approx(float(scores[first])) and min(e["score"] for e in edges.values()) >= 0
-    kept = Circuit.from_json(masked.circuit.to_json(tmp_path / "mask.json"), model).to_mib(model, tmp_path / "mib.json")
-    assert {edge["score"] for edge in json.loads(kept.read_text())["edges"].values()} == {0.0, 1.0}  # nobody knows any more what the scores were
+    assert again.mask.over == "nodes" and again.circuit.edges == masked.circuit.edges
 
 
 def test_what_cannot_be_found_is_refused_in_one_line():

@@ -1,5 +1,6 @@
 """Learnt masks: the closed forms of the distribution, circuits that were written down, and what can go wrong on the way."""
 
+import json
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 import sonde
 from sonde.access import Graph
-from sonde.circuits import edge_pruning, subnetwork_probing
+from sonde.circuits import Circuit, edge_pruning, subnetwork_probing
 from sonde.circuits.concrete import HIGH, LOW, TEMPERATURE, draw, located, open_probability, settled
 from sonde.results import InputError, SondeError
 from sonde.specimens import compiled
@@ -79,6 +80,24 @@ def test_seeds_and_results(gate, tmp_path):
     assert one.to_frame().height == graph.n_edges and one.drawing().kind == "lines"
     one.save(tmp_path / "mask")
     assert torch.equal(type(one).load(tmp_path / "mask").locations, one.locations)
+
+
+def test_probabilities_are_never_taken_for_effects(tmp_path):
+    """They are told as what they are, ranked by size whatever the sign of the metric, and written so that MIB adds the most open first."""
+    model = sonde.load("specimen:words")
+    task = sonde.tasks.load("agreement", model, n=2)
+    for metric in ("kl", None):  # of which less is better, and more
+        mask = subnetwork_probing(model, task, 1.0, over="edges", steps=2, metric=metric)
+        circuit, scores = mask.circuit(k=60), mask.scores
+        assert scores.unit == circuit.unit == circuit.drawing().unit == "probability of being open"
+        assert circuit.drawing().legend["zero"] == "surely closed" and "probability of being open" in scores.drawing().note
+        assert torch.equal(scores.strengths(signed=True), scores.strengths()) and scores.top(60).edges == circuit.edges
+        place = tuple(mask.graph.real.nonzero()[0].tolist())
+        for written, values in ((scores, scores.values), (circuit, circuit.weights), (circuit & circuit, circuit.weights)):
+            edges = json.loads(written.to_mib(model, tmp_path / "mib.json").read_text())["edges"]
+            assert next(iter(edges.values()))["score"] == pytest.approx(float(values[place])) and values[place] > 0
+    kept = Circuit.from_json(circuit.to_json(tmp_path / "mask.json"), model).to_mib(model, tmp_path / "mib.json")
+    assert {edge["score"] for edge in json.loads(kept.read_text())["edges"].values()} == {0.0, 1.0}  # nobody knows any more what the scores were
 
 
 def test_bad_input(gate):

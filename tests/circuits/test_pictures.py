@@ -45,6 +45,24 @@ def test_a_shared_key_is_an_input_of_all_its_heads():
     assert edge.port == "k" and edge.receiver == tuple(f"blocks.1.attn.z[head={h}]" for h in range(graph.heads_per_key))
 
 
+def test_with_spans_every_position_has_columns_of_its_own():
+    """A key or value stands at its position, and feeds its head at all of them; a query only where it is."""
+    model = sonde.load(build("llama"))
+    graph = Graph.of(model, spans=("subject",))
+    picture = Picture(graph)
+    data = drawn(Circuit.of(model, graph.edges(), graph)).data
+    names, columns, bands = (data["nodes"][key] for key in ("names", "columns", "bands"))
+    assert bands["names"] == ["subject", "rest"]
+    first, second = ([column for column, band in zip(columns, bands["of"], strict=True) if band == i] for i in (0, 1))
+    assert max(first) < min(second) and len(names) == len(set(zip(data["nodes"]["rows"], columns, strict=True)))
+    keys = [name for name in graph.receivers if ".attn.k[kv_head=0" in name and "blocks.1" in name]
+    fed = [picture.edge(0, graph.receivers.index(name)) for name in keys]
+    assert fed[0].receiver == fed[1].receiver and len(fed[0].receiver) == 2 * graph.heads_per_key
+    assert set(fed[0].under) | set(fed[1].under) == set(fed[0].receiver) and not set(fed[0].under) & set(fed[1].under)
+    query = next(r for r, name in enumerate(graph.receivers) if ".attn.q[head=0" in name and "blocks.1" in name)
+    assert isinstance(picture.edge(0, query).receiver, str) and picture.edge(0, query).under == ()
+
+
 def test_the_picture_holds_the_edges_in_their_order_with_what_heads_look_at():
     scores = words_scores()
     found = scores.strengths().flatten().argsort(descending=True)[:30].tolist()

@@ -84,6 +84,16 @@ def test_a_pair_counts_what_is_in_both_and_in_one() -> None:
     assert ends(pair)[0] == ("a", ["m"], "")
 
 
+def test_positions_stand_side_by_side_and_an_input_where_it_is() -> None:
+    nodes = [Node(f"{part} {i}", f"{part} {span}", row, 2 * i, band=span) for part, row in (("e", 0), ("h", 1)) for i, span in enumerate(("a", "b"))]
+    both = ("h 0", "h 1")
+    edges = [Edge("e 0", both, 1.0, "k", both[:1]), Edge("e 1", both, 2.0, "k", both[1:])]
+    data = circuit_graph("T", "logits", nodes, edges, rows=[0, 1]).data
+    assert data["nodes"]["bands"] == {"names": ["a", "b"], "of": [0, 1, 0, 1]}
+    assert [(one["feeds"], one["under"]) for one in data["inputs"]] == [([2, 3], [3]), ([2, 3], [2])]  # not one input: two, of one head
+    assert "bands" not in drawn().data["nodes"] and all("under" not in one for one in drawn().data["inputs"])
+
+
 def test_counts_of_a_pair_hold_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuits, "MOST_EDGES", 2)
     pair = circuit_pair("T", "logits", NODES, ("found", EDGES[:3]), ("known", EDGES[2:]), rows=ROWS)
@@ -94,6 +104,7 @@ def test_counts_of_a_pair_hold_what_is_left_out(monkeypatch: pytest.MonkeyPatch)
     ("build", "words"),
     [
         (lambda: drawn([Edge("embed", "c", 1.0)]), "an edge ends at 'c', and no node is called so"),
+        (lambda: drawn([Edge("embed", ("a", "b"), 1.0, under=("c",))]), "an input stands under 'c', which is none of its receivers"),
         (lambda: drawn([Edge("embed", (), 1.0)]), "an edge from 'embed' has no receiver"),
         (lambda: drawn([Edge("a", "embed", 1.0)]), "the edge from 'a' to 'embed' does not go upwards"),
         (lambda: drawn([Edge("a", "b", 1.0)]), "the edge from 'a' to 'b' does not go upwards"),

@@ -186,7 +186,7 @@ function rowsOf(drawing: Drawing): Entry[][] {
 function wires({ nodes, inputs, senders, receivers }: Wiring): Entry[][] {
   return senders.map((sender, edge) => {
     const input = inputs[receivers[edge] ?? 0];
-    return [nodes.names[sender] ?? "", (input?.feeds ?? []).map((node) => nodes.names[node] ?? "").join("; "), input?.port ?? ""];
+    return [nodes.names[sender] ?? "", (input?.under ?? input?.feeds ?? []).map((node) => nodes.names[node] ?? "").join("; "), input?.port ?? ""];
   });
 }
 

@@ -164,9 +164,10 @@ export interface Wiring {
     columns: number[];
     values?: Value[];
     roles?: { names: string[]; of: (number | null)[] };
+    bands?: { names: string[]; of: (number | null)[] };
     details?: string[];
   };
-  inputs: { port: string; feeds: number[] }[];
+  inputs: { port: string; feeds: number[]; under?: number[] }[];
   senders: number[];
   receivers: number[];
 }

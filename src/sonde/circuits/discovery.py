@@ -18,7 +18,7 @@ from sonde.circuits.backwards import Measure
 from sonde.circuits.circuit import Circuit
 from sonde.circuits.evaluation import FaithfulnessCurve, faithfulness_curve
 from sonde.circuits.masks import LearntMask, Over
-from sonde.circuits.pictures import ranked_graph, zero_of
+from sonde.circuits.pictures import ranked_graph
 from sonde.circuits.results import EdgeScores
 from sonde.circuits.rewire import COUNTERFACTUAL
 from sonde.circuits.searching import asked_for, searched
@@ -40,8 +40,8 @@ class Discovery(Result):
 
     Arguments:
         gap: the metric on all examples and on their counterfactuals.
-        scores: what ranks the edges, on the search examples: what each is worth, exactly where it was verified, else as the method estimates it;
-            of a learnt mask the probability that it is open.
+        scores: what each edge is worth, on the search examples: exactly where it was verified, else as the method estimates it; after a search for
+            a set only those that it looked at have a score, after that for a mask those of the circuit.
         verified: how many edges were ablated one by one.
         circuit: what was found.
         curve: how faithful circuits of the strongest edges are, on the examples that judge, and random circuits of their sizes.
@@ -85,9 +85,7 @@ class Discovery(Result):
         note = f"{self.circuit.n_edges:,} of {self.circuit.graph.n_edges:,} edges: {self.circuit.method}"
         first = min(self.circuit.nominal or self.circuit.n_edges, DRAWN)
         edges, curve = ranked(self.scores, signed=self.curve.signed), drawn_curve(self.curve)
-        return ranked_graph(
-            "Which edges carry the answer?", self.scores.graph, self.scores.unit, edges, first, curve, patterns, tokens, note, zero_of(self.scores)
-        )
+        return ranked_graph("Which edges carry the answer?", self.scores.graph, self.scores.unit, edges, first, curve, patterns, tokens, note)
 
     def estimate_drawing(self) -> Drawing | None:
         """Exact effects over estimates; `None` where nothing was estimated."""

@@ -16,7 +16,6 @@ from sonde.results.drawing import Curve, Edge, Node, circuit_graph, circuit_pair
 
 if TYPE_CHECKING:
     from sonde.circuits.circuit import Circuit
-    from sonde.circuits.results import EdgeScores
 
 MOST_NODES = 200  # up to which components without an edge are drawn, too
 ZERO = "ablating it changes nothing"
@@ -46,9 +45,13 @@ class Picture:
             score: what it is worth.
         """
         graph = self.graph
-        fed = tuple(graph.senders[i] for i in graph.feeds[receiver].nonzero()[:, 0].tolist()) or (graph.receivers[receiver],)
+        fed = graph.feeds[receiver].nonzero()[:, 0].tolist()
+        names = tuple(graph.senders[i] for i in fed) or (graph.receivers[receiver],)
         kind = self._reading[receiver].kind
-        return Edge(graph.senders[sender], fed if len(fed) > 1 else fed[0], score, kind if kind in ("q", "k", "v") else "")
+        # a key or value at a position is read at others, too: it stands where it is
+        here = tuple(graph.senders[i] for i in fed if i % graph.n_spans == receiver % graph.n_spans)
+        under = here if graph.spans and len(here) < len(names) else ()
+        return Edge(graph.senders[sender], names if len(names) > 1 else names[0], score, kind if kind in ("q", "k", "v") else "", under)
 
     def nodes(self, edges: Iterable[Edge]) -> list[Node]:
         """The components that edges join; in a small graph the others, too.
@@ -62,22 +65,29 @@ class Picture:
 
     def _all(self) -> Iterable[Node]:
         spans = self.graph.spans or ("",)
-        heads = max((len(part) for part in self.graph.sending if part.kind in ("head", "attn")), default=1) * len(spans)
         embeddings = [part for part in self.graph.sending if part.layer < 0]
+        beside = [part for part in self.graph.sending if part.layer >= 0]
+        heads = max((len(part) for part in beside if _attends(part)), default=1)
+        width = heads + max((len(part) for part in beside if not _attends(part)), default=0)  # of the columns of one span
         names = iter(self.graph.senders)
         for part in self.graph.sending:
             row = 0 if part.layer < 0 else 1 + part.layer + (part.step % 2) / 2
-            first = heads / 2 + embeddings.index(part) * len(spans) if part.layer < 0 else 0 if part.site.split(".")[2] == "attn" else heads
+            first = heads / 2 + embeddings.index(part) if part.layer < 0 else 0 if _attends(part) else heads
             for i in range(len(part)):
                 for j, span in enumerate(spans):
-                    yield Node(next(names), f"{_label(part, i)} {span}".rstrip(), row, first + i * len(spans) + j)
+                    yield Node(next(names), f"{_label(part, i)} {span}".rstrip(), row, j * width + first + i, band=span)
         for j, span in enumerate(spans):
             name = self.graph.receivers[len(self.graph.receivers) - len(spans) + j]
-            yield Node(name, f"logits {span}".rstrip(), len(self.rows) - 1, heads / 2 + j)
+            yield Node(name, f"logits {span}".rstrip(), len(self.rows) - 1, j * width + heads / 2, band=span)
 
     @property
     def _reading(self) -> list[Part]:
         return [part for part in self.graph.receiving for _ in range(len(part) * self.graph.n_spans)]
+
+
+def _attends(part: Part) -> bool:
+    """Whether a part adds what attention moves."""
+    return part.site.split(".")[2] == "attn"
 
 
 def _label(part: Part, i: int) -> str:
@@ -91,7 +101,7 @@ def _label(part: Part, i: int) -> str:
 
 def ranked_graph(
     title: str, graph: Graph, unit: str, ranked: Sequence[tuple[int, int, float]], shown: int, curve: Curve | None = None,
-    patterns: Mapping[str, Float[Tensor, "query key"]] | None = None, tokens: Sequence[str] | None = None, note: str = "", zero: str = ZERO,
+    patterns: Mapping[str, Float[Tensor, "query key"]] | None = None, tokens: Sequence[str] | None = None, note: str = "",
 ) -> Drawing:  # fmt: skip
     """Draw ranked edges; the reader chooses how many of them are seen.
 
@@ -105,7 +115,6 @@ def ranked_graph(
         patterns: where heads look, by their sites as senders.
         tokens: the tokens that they look at.
         note: one sentence under the drawing.
-        zero: what a score of zero means.
     """
     picture = Picture(graph)
     edges = [picture.edge(*one) for one in ranked]
@@ -113,7 +122,7 @@ def ranked_graph(
     seen = None if patterns is None else {node.name: patterns[node.name] for node in nodes if node.name in patterns}
     return circuit_graph(
         title, unit, nodes, edges, rows=picture.rows, order="given", shown=shown, curve=curve, patterns=seen or None, tokens=tokens if seen else None,
-        zero=zero, note=note,
+        zero=ZERO, note=note,
     )  # fmt: skip
 
 
@@ -128,18 +137,8 @@ def drawn(circuit: "Circuit", title: str = "Which edges are the circuit?", note:
     picture = Picture(circuit.graph)
     edges = _edges(picture, circuit)
     said = f"{circuit.n_edges:,} of {circuit.graph.n_edges:,} edges, {circuit.method}{f'; {note}' if note else ''}"
-    return circuit_graph(
-        title, circuit.unit, picture.nodes(edges), edges, rows=picture.rows, shown=len(edges) or None, zero=zero_of(circuit), note=said
-    )
-
-
-def zero_of(scored: "Circuit | EdgeScores") -> str:
-    """What a score of zero means, in words.
-
-    Arguments:
-        scored: edges with scores.
-    """
-    return CLOSED if scored.meaning else ZERO
+    zero, seen = CLOSED if circuit.meaning else ZERO, len(edges) or None
+    return circuit_graph(title, circuit.unit, picture.nodes(edges), edges, rows=picture.rows, shown=seen, zero=zero, note=said)
 
 
 def pair(

@@ -4,7 +4,7 @@ Each way takes options of its own. What it does not take is refused, so that nob
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -59,7 +59,7 @@ class Searched:
 
     Arguments:
         circuit: the edges.
-        scores: what ranks all edges; the circuit's come first.
+        scores: what ranks the edges, in the metric's unit; the circuit's come first.
         verified: how many edges were ablated one by one.
         verification: their estimates beside their effects; `None` where nothing was estimated.
         mask: the mask that was learnt, if one was.
@@ -130,7 +130,10 @@ def searched(
     if method in MASKS:
         given = {name: value for name, value in options.items() if name != "k"}
         mask = MASKS[method](model, search, graph=graph, ablation=ablation, metric=None, seed=seed, show=show, **given)
-        return Searched(mask.circuit(options.get("k")), mask.scores, mask=mask)
+        left = mask.circuit(options.get("k"))
+        # how open an edge was left is no worth: what its own loss changes is measured, as of every other circuit's edges
+        scores = replace(exact_edges(model, search, graph, ablation, edges=left.mask), method=left.method)
+        return Searched(replace(left, weights=scores.values.nan_to_num(0.0), nominal=None, meaning=""), scores, left.n_edges, mask=mask)
     return _ranked(model, search, method, graph, ablation, options, seed, show)
 
 

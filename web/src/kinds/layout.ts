@@ -21,6 +21,8 @@ export interface Layout {
   dense: boolean;
   boxes: Box[];
   inputs: { x: number; y: number; shared: boolean }[];
+  /** the columns that belong together, from left to right */
+  bands: { name: string; from: number; to: number }[];
   rowAt(row: number): number;
   column: number;
 }
@@ -30,6 +32,7 @@ const PORTS: Record<string, number> = { q: -1, k: 0, v: 1 };
 const STEPS = 20; // straight pieces of a curve
 const WIDE = 96; // pixels: the widest column
 const ALONE = 110; // pixels: the widest node that has a row to itself
+const HEADING = 22; // pixels above the rows, where columns have names
 const SMALL = 9; // the size of letters where columns stand close
 const FONT = "11px system-ui, sans-serif";
 
@@ -40,9 +43,15 @@ export function layout({ nodes, inputs }: Wiring, axis: Axis, width: number): La
   const count = Math.max(1, ...at.map((place) => place + 1));
   const left = Math.max(0, ...axis.labels.map((_, row) => textWidth(rowName(axis, row), FONT))) + 18;
   const right = 26; // room for edges that run around nodes
-  const widths = nodes.labels.map((label) => textWidth(visible(label), FONT));
+  const bandOf = (node: number) => nodes.bands?.names[nodes.bands.of[node] ?? -1];
+  // a band's name stands above its columns, not in each of its nodes
+  const names = nodes.labels.map((label, node) => {
+    const band = bandOf(node);
+    return visible(band !== undefined && label.endsWith(` ${band}`) ? label.slice(0, -band.length - 1) : label);
+  });
+  const widths = names.map((name) => textWidth(name, FONT));
   const room = (width - left - right) / count;
-  const dense = room < 38;
+  const dense = room < (nodes.bands ? usual(widths) + 16 : 38); // bands are worth seeing beside one another
   const scale = dense ? SMALL / 11 : 1;
   const padding = dense ? 5 : 12;
   // a column is as wide as the names of heads need, or else the picture scrolls; longer names are cut
@@ -51,13 +60,13 @@ export function layout({ nodes, inputs }: Wiring, axis: Axis, width: number): La
   const rows = axis.labels.length;
   const step = Math.min(62, Math.max(36, TALL / Math.max(1, rows)));
   const height = step < 44 ? 16 : 20;
-  const full = (rows - 1) * step + Math.max(0, ...nodes.rows.map((row) => row - rows + 1)) * step + 2 * height + 10;
+  const top = nodes.bands ? HEADING : 0;
+  const full = top + (rows - 1) * step + Math.max(0, ...nodes.rows.map((row) => row - rows + 1)) * step + 2 * height + 10;
   const rowAt = (row: number) => full - height - 6 - row * step;
-  const boxes = nodes.labels.map((label, node) => {
-    const isAlone = nodes.rows.filter((row) => row === nodes.rows[node]).length === 1;
+  const boxes = names.map((name, node) => {
+    const isAlone = nodes.rows.filter((row, other) => row === nodes.rows[node] && bandOf(other) === bandOf(node)).length === 1;
     const most = isAlone ? ALONE : column - 3;
     const needed = scale * (widths[node] ?? 0) + padding;
-    const name = visible(label);
     return {
       x: left + ((at[node] ?? 0) + 0.5) * column,
       y: rowAt(nodes.rows[node] ?? 0),
@@ -74,13 +83,17 @@ export function layout({ nodes, inputs }: Wiring, axis: Axis, width: number): La
     height: Math.ceil(full),
     dense,
     boxes,
-    inputs: inputs.map(({ port, feeds }) => {
-      const ends = feeds.map((node) => boxes[node]).filter((box) => box !== undefined);
+    inputs: inputs.map(({ port, feeds, under }) => {
+      const ends = (under ?? feeds).map((node) => boxes[node]).filter((box) => box !== undefined);
       const x = ends.reduce((sum, box) => sum + box.x, 0) / Math.max(1, ends.length);
       const low = Math.max(0, ...ends.map((box) => box.y + box.height / 2));
       const side = PORTS[port] ?? 0;
-      if (ends.length > 1) return { x: x + 6 * side, y: low + 8, shared: true };
+      if (feeds.length > 1) return { x: x + 6 * side, y: low + 8, shared: true };
       return { x: x + 0.3 * side * (ends[0]?.width ?? 0), y: low, shared: false };
+    }),
+    bands: (nodes.bands?.names ?? []).map((name) => {
+      const own = boxes.filter((_, node) => bandOf(node) === name).map(({ x }) => x);
+      return { name: visible(name), from: Math.min(...own) - column / 2, to: Math.max(...own) + column / 2 };
     }),
     rowAt,
     column,

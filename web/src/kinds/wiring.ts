@@ -4,6 +4,7 @@
 import { drawToWidth, h, svg } from "../dom.ts";
 import type { Cell, Reading, Stage } from "../explore.ts";
 import { along, course, layout, NOWHERE, nearest, rowName, sampled, type Layout } from "./layout.ts";
+import { shortened } from "../text.ts";
 import type { Axis, Wiring } from "../types.ts";
 
 /** A node, or an edge: what can be pointed at. */
@@ -87,7 +88,11 @@ export function drawWiring(
     const rules = axis.labels.map((_, row) =>
       svg("text", { class: "axis", x: 0, y: place.rowAt(row), "dominant-baseline": "central" }, rowName(axis, row)),
     );
-    root.replaceChildren(...rules, braces, lit, boxes);
+    const headings = place.bands.flatMap(({ name, from, to }, i) => [
+      svg("text", { class: "axis", x: (from + to) / 2, y: 12, "text-anchor": "middle" }, shortened(name, Math.floor((to - from) / 7))),
+      i > 0 && svg("line", { class: "band", x1: from, x2: from, y1: 0, y2: place.height }),
+    ]);
+    root.replaceChildren(...rules, ...headings.filter((one) => one !== false), braces, lit, boxes);
     renew();
   }
 
@@ -110,7 +115,11 @@ export function drawWiring(
 
   /** Put what is seen into the picture: edges, the nodes and inputs at their ends; other nodes are dots. */
   function renew(): void {
-    const active = new Set(seen.flatMap((edge) => [senders[edge] ?? 0, ...feeds(edge)]));
+    const sending = new Set(seen.map((edge) => senders[edge] ?? 0));
+    // of the nodes that read an input far from where it stands, those that something comes from
+    const fed = (input: number) =>
+      (inputs[input]?.feeds ?? []).filter((node) => (inputs[input]?.under?.includes(node) ?? true) || sending.has(node));
+    const active = new Set(seen.flatMap((edge) => [senders[edge] ?? 0, ...fed(receivers[edge] ?? 0)]));
     const used = [...new Set(seen.map((edge) => receivers[edge] ?? 0))];
     under.replaceChildren(...[...seen].reverse().flatMap((edge) => drawn[edge] ?? []));
     boxes.replaceChildren(
@@ -128,7 +137,7 @@ export function drawWiring(
       ...used.flatMap((input) => {
         const { x, y, shared } = place.inputs[input] ?? { x: 0, y: 0, shared: false };
         if (!shared) return [];
-        return (inputs[input]?.feeds ?? []).map((node) => {
+        return fed(input).map((node) => {
           const end = place.boxes[node] ?? NOWHERE;
           return svg("path", { class: "brace", d: `M${x},${y}L${end.x},${end.y + end.height / 2}` });
         });

@@ -9,7 +9,11 @@ import type { Picture, Target } from "./wiring.ts";
 export function graphWords({ inputs }: Wiring): string[] {
   return [
     ...(inputs.some(({ port }) => /^[qkv]$/u.test(port)) ? ["inputs of a head, from left to right: q, k, v"] : []),
-    ...(inputs.some(({ feeds }) => feeds.length > 1) ? ["an input between heads is shared by them"] : []),
+    ...(inputs.some(({ under }) => under)
+      ? ["a thin line: a key or value is read at other positions, too"]
+      : inputs.some(({ feeds }) => feeds.length > 1)
+        ? ["an input between heads is shared by them"]
+        : []),
     "dots: nodes without an edge that is seen",
     "a click on a node or an edge keeps the paths through it",
   ];
@@ -37,7 +41,7 @@ export function keptWords(wiring: Wiring, picture: Picture, said: (target: Targe
 /** An edge in words: its sender, and the receivers with the input that it feeds. */
 export function endsOf({ nodes, inputs, senders, receivers }: Wiring, edge: number): { from: string; to: string; port: string } {
   const input = inputs[receivers[edge] ?? 0];
-  const names = (input?.feeds ?? []).map((node) => nodes.labels[node] ?? "");
+  const names = (input?.under ?? input?.feeds ?? []).map((node) => nodes.labels[node] ?? "");
   const to = names.length > 1 ? `${names[0]} to ${names.at(-1)}` : (names[0] ?? "");
   return { from: nodes.labels[senders[edge] ?? 0] ?? "", to, port: input?.port ?? "" };
 }

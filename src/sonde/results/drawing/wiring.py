@@ -21,6 +21,7 @@ class Node:
         value: its effect, in the unit of the drawing; `None` where it was not measured.
         role: what it does ("name mover"), one of at most eight.
         detail: one line of text.
+        band: what its columns have in common, such as a position in the prompt; its label ends with the name. A band's columns stand side by side.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Node:
     value: float | None = None
     role: str = ""
     detail: str = ""
+    band: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,15 @@ class Edge:
         receiver: the name of the node that it feeds; several where heads share their keys or values.
         score: its score, in the unit of the drawing; `None` where it has none.
         port: which input of the receiver it feeds ("q", "k", "v"); empty where there is one.
+        under: of several receivers those that the input stands under, where it is not the middle of all: a head's value at one position feeds it at
+            all later ones.
     """
 
     sender: str
     receiver: str | Sequence[str]
     score: float | None = None
     port: str = ""
+    under: Sequence[str] = ()
 
 
 def wiring(nodes: Sequence[Node], edges: Sequence[Edge], kept: Sequence[int], rows: Sequence[object]) -> dict[str, Any]:
@@ -67,18 +72,23 @@ def wiring(nodes: Sequence[Node], edges: Sequence[Edge], kept: Sequence[int], ro
     for edge in edges:
         if not receivers_of(edge):
             raise ValueError(f"an edge from {edge.sender!r} has no receiver")
+        if strange := [name for name in edge.under if name not in receivers_of(edge)]:
+            raise ValueError(f"an input stands under {strange[0]!r}, which is none of its receivers")
         for end in (edge.sender, *receivers_of(edge)):
             if end not in place:
                 raise ValueError(f"an edge ends at {end!r}, and no node is called so")
         if flat := [end for end in receivers_of(edge) if heights[place[end]] <= heights[place[edge.sender]]]:
             raise ValueError(f"the edge from {edge.sender!r} to {flat[0]!r} does not go upwards; give the receiver a higher row")
-    inputs = list(dict.fromkeys((receivers_of(edges[i]), edges[i].port) for i in kept))
+    inputs = list(dict.fromkeys(_input(edges[i]) for i in kept))
     index = {one: i for i, one in enumerate(inputs)}
     return {
         "nodes": {"rows": heights, "columns": columns} | _words(nodes),
-        "inputs": [{"port": str(port), "feeds": [place[name] for name in receivers]} for receivers, port in inputs],
+        "inputs": [
+            {"port": str(port), "feeds": [place[name] for name in receivers]} | ({"under": [place[name] for name in under]} if under else {})
+            for receivers, port, under in inputs
+        ],
         "senders": [place[edges[i].sender] for i in kept],
-        "receivers": [index[receivers_of(edges[i]), edges[i].port] for i in kept],
+        "receivers": [index[_input(edges[i])] for i in kept],
     }
 
 
@@ -92,6 +102,9 @@ def _words(nodes: Sequence[Node]) -> dict[str, Any]:
         words["values"] = nested("the values of the nodes", [node.value for node in nodes], (len(nodes),), number)
     if roles:
         words["roles"] = {"names": roles, "of": [roles.index(node.role) if node.role else None for node in nodes]}
+    bands = list(dict.fromkeys(node.band for node in nodes if node.band))
+    if bands:
+        words["bands"] = {"names": bands, "of": [bands.index(node.band) if node.band else None for node in nodes]}
     if any(node.detail for node in nodes):
         words["details"] = [str(node.detail) for node in nodes]
     return words
@@ -100,6 +113,11 @@ def _words(nodes: Sequence[Node]) -> dict[str, Any]:
 def receivers_of(edge: Edge) -> tuple[str, ...]:
     """Give the names of the nodes that an edge feeds."""
     return (edge.receiver,) if isinstance(edge.receiver, str) else tuple(edge.receiver)
+
+
+def _input(edge: Edge) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """What tells the input that an edge feeds from the others."""
+    return receivers_of(edge), edge.port, tuple(edge.under)
 
 
 def edge_key(edge: Edge) -> tuple[str, tuple[str, ...], str]:

@@ -43,7 +43,7 @@ def edge_name(data: dict[str, Any], edge: int) -> str:
     """Give an edge in words: its sender, its receivers, and which of their inputs it feeds."""
     labels = data["nodes"]["labels"]
     receiver = data["inputs"][data["receivers"][edge]]
-    ends = [label(labels[node]) for node in receiver["feeds"]]
+    ends = [label(labels[node]) for node in receiver.get("under", receiver["feeds"])]
     named = ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
     return f"{label(labels[data['senders'][edge]])} → {named} {label(receiver['port']) if receiver['port'] else ''}".rstrip()
 
