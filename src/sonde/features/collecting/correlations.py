@@ -7,12 +7,13 @@ Neurons: from sums over the whole corpus. Latents: over whole sequences drawn at
 Shape legend: F latents, M neurons, N places.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
 
@@ -93,22 +94,51 @@ def with_latents(
         firings: entries of all the codes.
         seed: of the draw of sequences.
     """
-    from scipy.sparse import csr_array
+    few = drawn(lengths, float(firings / counted.sum()), seed)
 
-    wanted = PRODUCTS / max(1.0, (firings / counted.sum()) ** 2)
+    def ask(query: str, given: list[Any]) -> dict[str, ndarray]:
+        found: dict[str, ndarray] = connection.execute(query, given).fetchnumpy()
+        return found
+
+    n = int(counted[few].sum())
+    return among(sparse(ask, size, lengths, few), n), n
+
+
+def drawn(lengths: Integer[ndarray, " sequence"], density: float, seed: int) -> Integer[ndarray, " drawn"]:
+    """Sequences drawn at random, as many as the products of their codes allow, in order.
+
+    Arguments:
+        lengths: of the sequences.
+        density: entries of the codes at each place that are not 0.
+        seed: of the draw.
+    """
+    wanted = PRODUCTS / max(1.0, density**2)
     order = np.random.default_rng(seed).permutation(len(lengths))
     few = order[: max(1, int(np.searchsorted(np.cumsum(lengths[order]), wanted, side="right")))]
     few.sort()
+    return few
+
+
+def sparse(
+    ask: Callable[[str, list[Any]], dict[str, ndarray]], size: int, lengths: Integer[ndarray, " sequence"], few: Integer[ndarray, " drawn"]
+) -> "csr_array":  # fmt: skip
+    """The codes of some sequences as a sparse table, latents by places.
+
+    Arguments:
+        ask: answers SQL over the table `codes`.
+        size: how many latents there are.
+        lengths: of the sequences.
+        few: which of them.
+    """
+    from scipy.sparse import csr_array
+
     starts = np.full(len(lengths), -1, dtype=np.int64)
     starts[few] = np.cumsum(lengths[few]) - lengths[few]
-    chosen = "true" if len(few) == len(lengths) else "sequence IN (SELECT unnest(?))"
-    given = [] if len(few) == len(lengths) else [few.tolist()]
-    found = connection.execute(f"SELECT latent, sequence, position, value FROM codes WHERE {chosen}", given).fetchnumpy()
-    places = int(lengths[few].sum())
+    whole = len(few) == len(lengths)
+    query = "SELECT latent, sequence, position, value FROM codes" + ("" if whole else " WHERE sequence IN (SELECT unnest(?::BIGINT[]))")
+    found = ask(query, [] if whole else [few.tolist()])
     place = starts[found["sequence"]] + found["position"]
-    codes = csr_array((found["value"].astype(np.float64), (found["latent"], place)), shape=(size, places))
-    n = int(counted[few].sum())
-    return among(codes, n), n
+    return csr_array((found["value"].astype(np.float64), (found["latent"], place)), shape=(size, int(lengths[few].sum())))
 
 
 def among(codes: "csr_array", n: int, others: "csr_array | None" = None) -> Related:

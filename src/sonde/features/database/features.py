@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonde.features.database import descriptions, recording
+from sonde.features.database import descriptions, parallel, recording
 from sonde.features.database.examples import Firings, Shower
 from sonde.features.database.storage import STATISTICS, TABLES, Storage, conditions
 from sonde.features.records import About, Active, Description, Effects, Property, Record
@@ -197,7 +197,7 @@ class Features:
             neurons_at=self._what["neurons"],
             nearest=recording.neighbours(row.get("nearest") or [], labels, cosines=row.get("nearest_cosine")),
             correlated=recording.neighbours(row["correlated"], labels, row["correlated_cosine"], row["correlated_pearson"]),
-            parallel={},
+            parallel=parallel.parallels(self, latent),
             positions=recording.profile_of(row, self._what["profile_edges"], self._what["places"]),
             heads=recording.heads_of(row),
             properties=[],
@@ -274,6 +274,24 @@ class Features:
         from sonde.features.database.prompts import active
 
         return active(self, model, prompt, by, most)
+
+    # beside others
+
+    def put_beside(self, name: str, other: "Features") -> "DataFrame":
+        """Find the latents of another database that are closest to each one here, and keep them: records show them as parallel.
+
+        Arguments:
+            name: what the other is called, such as "seed 1".
+            other: of a dictionary from another seed, of another size, or of another kind.
+
+        Returns:
+            For each latent the nearest direction there, with its cosine, and the activation that goes with its own the most, with Pearson's
+            correlation; null for what can't be told.
+
+        Raises:
+            InputError: a name that is none; databases that have neither directions of one width nor codes over the same tokens.
+        """
+        return parallel.put_beside(self, name, other)
 
     # descriptions
 
