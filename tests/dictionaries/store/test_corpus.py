@@ -12,6 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from tiny_tokenizer import words
+from tokenizers import processors
+from transformers import PreTrainedTokenizerFast
 
 from sonde.access import Tokenizer
 from sonde.dictionaries.store import Corpus, corpus
@@ -201,6 +203,20 @@ def test_files_that_are_something_else(folder):
     with pytest.raises(InputError, match="bos='none'"):
         corpus(STORY, bos="both")
     assert tokens(corpus(folder / "empty.txt", Handle)) == []
+
+
+def test_a_tokenizer_of_an_encoder():
+    """Its model expects tokens around a text; which contexts it should read, whoever asks must say."""
+    backend = words()
+    backend.post_processor = processors.TemplateProcessing(single="w1 $A w2", special_tokens=[("w1", 1), ("w2", 2)])
+
+    class Encoder(Handle):
+        tokenizer = Tokenizer(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="w0"))
+
+    with pytest.raises(InputError, match=r"puts special tokens around a text \('w1', 'w2'\).*say bos='none'"):
+        corpus(STORY, Encoder)
+    assert texts(corpus(STORY, Encoder, bos="none", packed=False, shuffled=False)) == STORY
+    assert tokens(corpus(torch.tensor([[1, 5, 2]]), Encoder)) == [[1, 5, 2]]
 
 
 def test_a_stream_that_cannot_be_rewound():

@@ -84,6 +84,7 @@ def test_goes_on_exactly(model, stop):
     again.load_state_dict(json.loads(json.dumps(source.state_dict())))
     rest, expected = list(again.batches(60)), list(source.batches(60))
     assert len(rest) == len(expected) == 15 - stop and all(map(torch.equal, rest, expected))
+    assert "the text was read 2 times, because 900 rows were asked for" in source.notes
 
 
 def test_a_state_of_another_model_or_text(model):

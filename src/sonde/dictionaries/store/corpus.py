@@ -175,7 +175,8 @@ def corpus(
         seed: of the order.
 
     Raises:
-        InputError: what is no corpus. LoadError: a file that can't be read.
+        InputError: what is no corpus; texts for a tokenizer that puts special tokens behind them, too, where `bos` is not said.
+        LoadError: a file that can't be read.
 
     >>> words = corpus([[5, 6, 7], [8, 9]], length=4, shuffled=False)
     >>> [sequence.tokens for sequence in words.sequences(words.beginning(0))]
@@ -190,6 +191,7 @@ def corpus(
     tokenizer = None if model is None else model.tokenizer
     found, as_it_is = _documents(given, field, separator, length)
     if bos is None:
+        _refuse_surrounded(tokenizer if not as_it_is else None)
         if as_it_is or tokenizer is None or (tokenizer.bos_id is None and tokenizer.eos_id is None):
             bos = "none"
         else:
@@ -211,6 +213,21 @@ def _documents(given: Any, field: str, separator: str | None, length: int) -> tu
     if isinstance(given, Iterable) and not isinstance(given, dict | bytes):
         return Stream(given, field), False
     raise InputError(f"{shown(given)} is no corpus: give files, a list of texts, token ids, records with a field of text, or an iterable of these")
+
+
+def _refuse_surrounded(tokenizer: Tokenizer | None) -> None:
+    """Refuse to decide how texts are packed where the model expects special tokens behind them, too, as encoders do."""
+    if tokenizer is None:
+        return
+    try:
+        whole, own = tokenizer.encode("a"), tokenizer.encode("a", bos=False)
+    except InputError:  # a vocabulary without the letter
+        return
+    if whole[-len(own) :] != own:
+        around = ", ".join(map(repr, tokenizer.strings([i for i in whole if i not in own])))
+        raise InputError(
+            f"this tokenizer puts special tokens around a text ({around}), which contexts would lack: give rows of token ids with them, or say bos='none'"
+        )
 
 
 def _first(tokenizer: Tokenizer | None) -> int:

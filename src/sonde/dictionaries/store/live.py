@@ -74,6 +74,7 @@ class Live(Mixed):
         known = first.tokenizer.special if first.tokenizer is not None and skip is None else skip or ()
         self.skip = tuple(sorted(known))
         self._writer: Writer | None = None
+        self._epochs = 1
         self._read_so_far = self._special = self._sunk = 0
         values = self._activations(self.text.sample)[0]
         parts = [Part(site, value.shape[-1]) for site, value in values.items()]
@@ -91,7 +92,8 @@ class Live(Mixed):
     def notes(self) -> tuple[str, ...]:
         """How the text is read, and what was left out so far."""
         left = f"of {self._read_so_far:,} rows {self._special:,} of special tokens and {self._sunk:,} of attention sinks were left out"
-        return (*self.text.notes, *self._decided, *((left,) if self._read_so_far else ()))
+        again = f"the text was read {self._epochs} times, because {self.rows:,} rows were asked for" if self._epochs > 1 else ""
+        return (*self.text.notes, *self._decided, *((left,) if self._read_so_far else ()), *((again,) if again else ()))
 
     def beginning(self, epoch: int) -> Place:
         """The place where an epoch begins."""
@@ -119,6 +121,7 @@ class Live(Mixed):
 
     def passing(self, block: Block, place: Place, first: int) -> None:
         """Write a block of the first epoch, if that was asked for."""
+        self._epochs = max(self._epochs, place[0] + 1)
         if self._writer is not None and not place[0]:
             self._writer.append(block, first)
 
