@@ -225,9 +225,8 @@ def _refuse_surrounded(tokenizer: Tokenizer | None) -> None:
         return
     if whole[-len(own) :] != own:
         around = ", ".join(map(repr, tokenizer.strings([i for i in whole if i not in own])))
-        raise InputError(
-            f"this tokenizer puts special tokens around a text ({around}), which contexts would lack: give rows of token ids with them, or say bos='none'"
-        )
+        told = f"this tokenizer puts special tokens around a text ({around}), which contexts would lack"
+        raise InputError(f"{told}: give rows of token ids that have them, or say bos='none'")
 
 
 def _first(tokenizer: Tokenizer | None) -> int:
