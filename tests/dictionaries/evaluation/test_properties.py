@@ -5,7 +5,7 @@ import torch
 
 from sonde.bases import Codes, Neurons
 from sonde.dictionaries import Dictionary
-from sonde.dictionaries.evaluation import absorption, evaluate, f1_score, halves, probe
+from sonde.dictionaries.evaluation import LinearProbe, absorption, evaluate, f1_score, halves, probe
 from sonde.dictionaries.evaluation.probing import KS
 from sonde.results import InputError
 from sonde.specimens.features import hierarchical, superposed
@@ -107,7 +107,9 @@ def test_absorption_is_what_was_planted(tree):
         found = {}
         for absorbs in (True, False):
             sae = absorbing(world, absorbs)
-            found[absorbs] = absorption(sae.codes(batch.x), sae.directions, batch.x, fires[:, root], split(), world.directions[root])
+            found[absorbs] = absorption(
+                sae.codes(batch.x), sae.directions, batch.x, fires[:, root], split(), LinearProbe(world.directions[root], fires[:, root])
+            )
         assert found[True].main == (root,)
         assert found[True].full == pytest.approx(share, abs=0.03) and found[True].fraction == pytest.approx(share, abs=0.05)
         assert found[False].full == found[False].fraction == 0

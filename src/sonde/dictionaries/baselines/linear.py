@@ -82,11 +82,24 @@ class Linear:
         """The coordinates of activations."""
         centred = (x.to(self.directions.dtype) - self.mean).reshape(-1, self.width)
         c = centred @ self.dual
-        return (c if self.k is None else self._fitted(centred, c)).view(*x.shape[:-1], self.size)
+        if self.k is not None:
+            c = self._largest(c) if self._orthonormal else self._fitted(centred, c)
+        return c.view(*x.shape[:-1], self.size)
 
     def decode(self, c: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows width"]:
         """What coordinates stand for."""
         return self.mean + c.to(self.directions.dtype) @ self.directions
+
+    @cached_property
+    def _orthonormal(self) -> bool:
+        """Whether what is kept is fitted as it is: nothing overlaps."""
+        eye = torch.eye(self.size, dtype=self.directions.dtype, device=self.directions.device)
+        return self.size <= self.width and torch.allclose(self.directions @ self.directions.T, eye, atol=1e-4)
+
+    def _largest(self, c: Float[Tensor, "rows size"]) -> Float[Tensor, "rows size"]:
+        """The k largest coordinates of each row; the others 0."""
+        kept = c.abs().topk(self.k or 0, dim=1).indices
+        return torch.zeros_like(c).scatter(1, kept, c.gather(1, kept))
 
     def _fitted(self, x: Float[Tensor, "rows width"], c: Float[Tensor, "rows size"]) -> Float[Tensor, "rows size"]:
         """The k largest coordinates of each row, fitted by least squares; the others 0."""

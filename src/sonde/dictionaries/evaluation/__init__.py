@@ -4,7 +4,7 @@ Nothing is one number: `evaluate` makes a table of bases by measures, with neuro
 often beside every dictionary. The measures by themselves: `Activity` and `Reconstruction` (streams), `losses`, `recovery`, `probe`, `absorption`.
 """
 
-from sonde.dictionaries.evaluation.absorption import Absorption, absorption
+from sonde.dictionaries.evaluation.absorption import Absorption, LinearProbe, absorption, linear_probe
 from sonde.dictionaries.evaluation.activity import Activity, histogram
 from sonde.dictionaries.evaluation.controls import controls
 from sonde.dictionaries.evaluation.evaluate import LEFT_OUT, METRICS, evaluate
@@ -21,6 +21,7 @@ __all__ = [
     "Absorption",
     "Activity",
     "Evaluation",
+    "LinearProbe",
     "Loss",
     "Losses",
     "Probe",
@@ -35,6 +36,7 @@ __all__ = [
     "f1_score",
     "halves",
     "histogram",
+    "linear_probe",
     "losses",
     "matched",
     "probe",

@@ -48,9 +48,37 @@ class Absorption:
     n: int
 
 
+@dataclass(frozen=True, eq=False)
+class LinearProbe:
+    """A property as a direction of the activations.
+
+    Arguments:
+        direction: along which they have it.
+        said: of which activations the probe says that they have it.
+    """
+
+    direction: Float[Tensor, " width"]
+    said: Bool[Tensor, " rows"]
+
+
+def linear_probe(x: Float[Tensor, "rows width"], labels: Bool[Tensor, " rows"], train: Bool[Tensor, " rows"]) -> LinearProbe:
+    """A logistic probe of all entries, fitted on the first half, both kinds with equal weight.
+
+    Arguments:
+        x: the activations.
+        labels: whether each has the property.
+        train: the first half.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    table = ((x - x[train].mean(0)) / x[train].std()).double().numpy()
+    fitted = LogisticRegression(class_weight="balanced", max_iter=300).fit(table[train.numpy()], labels[train].numpy())
+    return LinearProbe(torch.from_numpy(fitted.coef_[0]).float(), torch.from_numpy(fitted.predict(table)))
+
+
 def absorption(
     codes: Codes, directions: Float[Tensor, "latent width"], x: Float[Tensor, "rows width"], labels: Bool[Tensor, " rows"],
-    train: Bool[Tensor, " rows"], direction: Float[Tensor, " width"] | None = None,
+    train: Bool[Tensor, " rows"], probe: LinearProbe | None = None,
 ) -> Absorption:  # fmt: skip
     """Measure the absorption of a property.
 
@@ -60,23 +88,15 @@ def absorption(
         x: the activations.
         labels: whether each has the property.
         train: the half on which the probe is fitted and main latents are chosen.
-        direction: of the property, where it is known; else a logistic probe's.
+        probe: of the property; by default one is fitted.
 
     Raises:
         InputError: no row is left to judge.
     """
-    from sklearn.linear_model import LogisticRegression
-
+    probe = probe or linear_probe(x, labels, train)
     x = x.double() - x[train].double().mean(0)
-    if direction is None:
-        scale = float(x[train].std())
-        fitted = LogisticRegression(class_weight="balanced", max_iter=300).fit((x[train] / scale).numpy(), labels[train].numpy())
-        direction = torch.from_numpy(fitted.coef_[0]).float()
-        right = torch.from_numpy(fitted.predict((x / scale).numpy()))
-    else:
-        right = labels
-    judged = (labels & right & ~train).nonzero().flatten()
-    unit = direction / direction.norm()
+    judged = (labels & probe.said & ~train).nonzero().flatten()
+    unit = probe.direction / probe.direction.norm()
     carried = (x[judged] @ unit.double()).float()
     judged, carried = judged[carried > 0], carried[carried > 0]
     if not len(judged):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sonde.bases import Basis, codes, directions
 from sonde.dictionaries.dictionary import Part
-from sonde.dictionaries.evaluation.absorption import absorption
+from sonde.dictionaries.evaluation.absorption import LinearProbe, absorption, linear_probe
 from sonde.dictionaries.evaluation.probing import KS, halves, probe
 from sonde.dictionaries.evaluation.samples import Sample, Texts
 from sonde.results import InputError
@@ -90,6 +90,7 @@ def told(
     sample = Sample(values, blocks, places)
     train = halves(blocks, held.seed)
     rows = []
+    probes: dict[tuple[str, tuple[Part, ...]], LinearProbe] = {}  # of the activations, whatever the basis
     for name, (basis, parts) in bases.items():
         x = sample.side_by_side(parts)
         found = codes(basis, x)
@@ -100,7 +101,9 @@ def told(
             own, mine = found.take(here), labels[places][here] == 1
             try:
                 probed = probe(own, mine, train[here], held.seed)
-                lost = absorption(own, directions(basis), x[here], mine, train[here]) if comparable else None
+                if comparable and (property_, parts) not in probes:
+                    probes[property_, parts] = linear_probe(x[here], mine, train[here])
+                lost = absorption(own, directions(basis), x[here], mine, train[here], probes[property_, parts]) if comparable else None
             except InputError as error:
                 notes.append(f"{property_}: {error}")
                 continue

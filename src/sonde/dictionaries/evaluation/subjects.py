@@ -14,7 +14,7 @@ from sonde.bases import codes
 from sonde.dictionaries.dictionary import Part
 from sonde.dictionaries.evaluation import samples
 from sonde.dictionaries.evaluation.activity import Activity
-from sonde.dictionaries.evaluation.controls import controls
+from sonde.dictionaries.evaluation.controls import KINDS, controls
 from sonde.dictionaries.evaluation.reconstruction import Reconstruction
 from sonde.dictionaries.evaluation.samples import Sample, Texts
 from sonde.dictionaries.evaluation.splicing import written
@@ -112,6 +112,9 @@ def with_controls(subjects: dict[str, Subject], first: Sample, seed: int, notes:
         x = first.side_by_side(subject.reads).cpu().float()
         seen = Activity(subject.basis.size).update(codes(subject.basis, x.to(_device(subject.basis))))
         found = controls(x, round(seen.l0), subject.basis.size, seed)
+        if len(found) < len(KINDS):
+            left_out = "random directions: to fit so many takes long" if found else "control: as many coordinates of any basis keep everything"
+            notes.append(f"{name} has {round(seen.l0)} latents active at a time, so it has no {left_out}")
         names = []
         for control, basis in found.items():
             where = f"{control} at {subject.reads[0].site}" if several else control
