@@ -21,10 +21,10 @@ from sonde.dictionaries.architectures import (
 from sonde.dictionaries.dictionary import Dictionary, Gate, Part
 from sonde.dictionaries.normalising import Normaliser
 from sonde.dictionaries.store import Source, Tensors
-from sonde.dictionaries.training import Diverged, Job, Training, fit, train
+from sonde.dictionaries.training import Diverged, EndToEnd, Job, Training, fit, train
 
 __all__ = [
-    "Activation", "Architecture", "AuxK", "BatchTopK", "Dictionary", "Diverged", "Gate", "Gated", "Job", "JumpReLU", "L0", "L1", "Matryoshka",
+    "Activation", "Architecture", "AuxK", "BatchTopK", "Dictionary", "Diverged", "EndToEnd", "Gate", "Gated", "Job", "JumpReLU", "L0", "L1", "Matryoshka",
     "Monosemantic", "MultiTopK", "Normaliser", "Part", "PreActivation", "ReLU", "Resample", "Source", "Tanh", "Tensors", "TopK", "Training", "fit",
     "train",
 ]  # fmt: skip

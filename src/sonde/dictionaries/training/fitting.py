@@ -85,33 +85,34 @@ def fit(
     if place is not None and (place / "checkpoint").exists():
         logs = _resume(place / "checkpoint", key, learners, source)
     stopped: dict[int, str] = {}
-    step, begun, done = learners[0].seen // batch, time.monotonic(), learners[0].seen
-    steps = activations // batch
-    wanted = {round(i * (steps - 1) / max(1, looks - 1)) for i in range(looks)}
+    error_of = getattr(source, "error", None)  # a source may judge what is written by itself
+    step, begun, done = 0, time.monotonic(), learners[0].seen
     with _table(names) as show:
-        for x in source.batches(batch):
-            if step >= steps:
-                break
+        for x in source.batches(batch) if done + batch <= activations else ():
+            before = learners[0].seen
             for i, (one, (reads, writes)) in enumerate(zip(learners, taken, strict=True)):
                 if i in stopped:
                     continue
                 read = x[:, reads]
                 try:
-                    found = one.update(read, read if one.same else x[:, writes])
+                    found = one.update(read, read if one.same else x[:, writes], error_of and error_of(one))
                 except Diverged as error:
                     if not keep_going:
                         raise Diverged(f"{names[i]}: {error}") from error
                     stopped[i] = str(error)
                     continue
-                if step in wanted:
+                if before == 0 or before * looks // activations != one.seen * looks // activations:
                     _note(logs[i], one, found, watch)
-            step += 1
-            if step - 1 in wanted:
-                show(logs, (learners[0].seen - done) / max(1e-9, time.monotonic() - begun), step / steps)
-            if place is not None and (step % every == 0 or step == steps):
+            step, seen = step + 1, max(one.seen for one in learners)
+            show(logs, (seen - done) / max(1e-9, time.monotonic() - begun), seen / activations)
+            finished = seen + batch > activations
+            if place is not None and (step % every == 0 or finished):
                 _keep(place / "checkpoint", key, learners, source, logs)
-    if step < steps:
-        raise InputError(f"the source ended after {step * batch:,} of {activations:,} activations: give more text, or ask for fewer")
+            if finished:
+                break
+    seen = max(one.seen for one in learners)
+    if seen + batch <= activations:
+        raise InputError(f"the source ended after {seen:,} of {activations:,} activations: give more text, or ask for fewer")
     results = [_result(job, one, log, source, batch, stopped.get(i)) for i, (job, one, log) in enumerate(zip(jobs, learners, logs, strict=True))]
     if place is not None:
         for name, result in zip(names, results, strict=True):
