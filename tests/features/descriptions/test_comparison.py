@@ -31,7 +31,7 @@ def groups():
 
 @pytest.fixture(scope="module")
 def compared(groups):
-    return compare_descriptions(groups, n=10, scorers=[Simulation()], window=12)
+    return compare_descriptions(groups, latents=10, scorers=[Simulation()], window=12)
 
 
 def test_rules_are_easier_to_describe_than_chance(compared, tmp_path):
@@ -45,7 +45,7 @@ def test_rules_are_easier_to_describe_than_chance(compared, tmp_path):
 
 def test_chance_is_not_easier_than_rules(groups):
     """The control: the groups the other way round."""
-    turned = compare_descriptions(dict(reversed(groups.items())), n=10, scorers=[Simulation()], window=12)
+    turned = compare_descriptions(dict(reversed(groups.items())), latents=10, scorers=[Simulation()], window=12)
     assert turned.check(Model())[0].holds is False
 
 

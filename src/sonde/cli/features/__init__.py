@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.features import collect, search, show
+from sonde.cli.features import collect, describe, search, sheet, show
 
-ACTIONS: tuple[ModuleType, ...] = (collect, show, search)
+ACTIONS: tuple[ModuleType, ...] = (collect, show, search, describe, sheet)
 
 
 def add(commands: Any) -> None:

@@ -56,8 +56,6 @@ class DescriptionComparison(Result):
     def check(self, model: Any) -> list[Verdict]:  # type: ignore[override]
         """Whether the first group is described better than each of the others.
 
-        Latents of two groups are no pairs; drawn at random, each in its turn beside one of the other group, they give independent differences.
-
         Arguments:
             model: the one that was recorded.
 
@@ -65,16 +63,24 @@ class DescriptionComparison(Result):
             CheckRefused: another model.
         """
         self.refuse_other(model)
+        return self.verdicts
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What `check` finds, for who has no model at hand: one for each scorer and other group.
+
+        Latents of two groups are no pairs; drawn at random, each in its turn beside one of the other group, they give independent differences.
+        """
         (name, first), *others = self.groups.items()
         return [_claimed(scorer, name, first.values(scorer), other, found.values(scorer)) for scorer in first.scorers for other, found in others]
 
 
-def compare_descriptions(groups: "Mapping[str, Recording | Features]", n: int = 50, seed: int = 0, **settings: Any) -> DescriptionComparison:
+def compare_descriptions(groups: "Mapping[str, Recording | Features]", latents: int = 50, seed: int = 0, **settings: Any) -> DescriptionComparison:
     """Describe as many latents of each group, and compare the scores.
 
     Arguments:
         groups: by name recordings or databases of the same texts; the first is compared with the others.
-        n: latents of each group; all that fire where there are fewer.
+        latents: how many of each group; all that fire where there are fewer.
         seed: of the draws.
         settings: further arguments of `describe`: the client, scorers, and so on.
 
@@ -83,18 +89,22 @@ def compare_descriptions(groups: "Mapping[str, Recording | Features]", n: int = 
     """
     recordings = {name: one if isinstance(one, Recording) else stored(one) for name, one in groups.items()}
     first = next(iter(recordings.values()), None)
-    if first is None or len(recordings) < 2 or n < 1:
-        raise InputError(f"groups {list(groups)}, n={n}: give at least two groups and one latent of each")
+    if first is None or len(recordings) < 2 or latents < 1:
+        raise InputError(f"groups {list(groups)}, latents={latents}: give at least two groups and one latent of each")
     for name, one in recordings.items():
         if not torch.equal(one.ids, first.ids) or one.model_hash != first.model_hash:
             raise InputError(f"{name!r} was recorded on other texts or another model than {next(iter(recordings))!r}: record all on the same")
         if not one.alive:
             raise InputError(f"nothing of {name!r} fires in these texts: leave it out, or record more")
-    found = {name: describe(one, picked(one, n, seed), seed=seed, **settings) for name, one in recordings.items()}
+    found = {name: describe(one, picked(one, latents, seed), seed=seed, **settings) for name, one in recordings.items()}
     inputs = [one.hash for one in recordings.values()]
     kept = {name: value for name, value in settings.items() if isinstance(value, int | float | str)}
     recipe = Recipe.of(
-        "sonde.features.compare_descriptions", {"groups": list(groups), "n": n, **kept}, model_hash=first.model_hash, inputs=inputs, seed=seed
+        "sonde.features.compare_descriptions",
+        {"groups": list(groups), "latents": latents, **kept},
+        model_hash=first.model_hash,
+        inputs=inputs,
+        seed=seed,
     )
     return DescriptionComparison(found, recipe=recipe)
 

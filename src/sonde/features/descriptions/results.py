@@ -150,6 +150,11 @@ class Descriptions(Result):
             CheckRefused: another model.
         """
         self.refuse_other(model)
+        return self.verdicts
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What `check` finds, for who has no model at hand: one for each scorer."""
         return [claimed(name, self.values(name)) for name in self.scorers]
 
     def __repr__(self) -> str:

@@ -64,11 +64,9 @@ class SheetRatings(Result):
 
     @property
     def groups(self) -> dict[str, list[int]]:
-        """The ratings by what the items were."""
-        found: dict[str, list[int]] = {}
-        for one in self.ratings:
-            found.setdefault(one.group, []).append(one.rating)
-        return found
+        """The ratings by what the items were, in the order in which the groups were given."""
+        names: list[str] = self.recipe.arguments["groups"]
+        return {name: own for name in names if (own := [one.rating for one in self.ratings if one.group == name])}
 
     def to_frame(self) -> "DataFrame":
         """One row for each item that was rated."""
@@ -83,7 +81,7 @@ class SheetRatings(Result):
         return violins("Which make sense to a person?", "rating from 1 to 5", list(groups), list(groups.values()), note=note)
 
     def check(self, model: Any) -> list[Verdict]:  # type: ignore[override]
-        """Whether the first group was rated higher than each of the others; items stand beside one another as they were drawn.
+        """Whether the first group was rated higher than each of the others.
 
         Arguments:
             model: the one that was recorded.
@@ -92,6 +90,11 @@ class SheetRatings(Result):
             CheckRefused: another model.
         """
         self.refuse_other(model)
+        return self.verdicts
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What `check` finds, for who has no model at hand; items of two groups stand beside one another as they were drawn."""
         (name, first), *others = self.groups.items()
         verdicts = []
         for other, ratings in others:
