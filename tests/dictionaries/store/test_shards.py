@@ -206,7 +206,7 @@ def test_a_changed_manifest(copy):
 
 def test_another_model_is_refused_unless_it_is_meant(model, whole):
     other = tiny(seed=1)
-    assert Shards(whole, model=model).held
+    assert Shards(whole, model=model).held and Shards(whole).model_hash == model.hash == Live(model, rows_of_ids(3), SITE).model_hash
     with pytest.raises(CheckRefused, match=rf"of the model {model.hash}, and this one is {other.hash}.*other_model=True"):
         Shards(whole, model=other)
     assert other.hash in Shards(whole, model=other, other_model=True).notes[-1]

@@ -22,7 +22,7 @@ from sonde.dictionaries.store.mixing import Mixed
 from sonde.dictionaries.store.source import State
 from sonde.dictionaries.store.stream import Block, Place, refuse_unfinite
 from sonde.dictionaries.store.writer import BYTES, Writer
-from sonde.results import InputError, SiteUnavailable, shown
+from sonde.results import InputError, SiteUnavailable, content_hash, shown
 
 SINKS = 10.0
 """Norm of a row, in medians, from which it counts as an attention sink."""
@@ -79,6 +79,12 @@ class Live(Mixed):
         values = self._activations(self.text.sample)[0]
         parts = [Part(site, value.shape[-1]) for site, value in values.items()]
         super().__init__(parts, rows, buffer, seed, kept=_joined(values).dtype, device=first.device)
+
+    @property
+    def model_hash(self) -> str:
+        """The hash of the model; of several, one of all."""
+        hashes = {name: model.hash for name, model in self.models.items()}
+        return hashes[""] if list(hashes) == [""] else content_hash(hashes)
 
     @property
     def identity(self) -> State:

@@ -52,6 +52,12 @@ class Shards(Mixed):
         self._decided = (*self.manifest.notes, *self._told(without), *self._of(model, other_model))
 
     @property
+    def model_hash(self) -> str:
+        """The hash of the model whose activations these are; of several, one of all."""
+        hashes = self.manifest.identity["models"]
+        return str(hashes[""]) if list(hashes) == [""] else content_hash(hashes)
+
+    @property
     def identity(self) -> State:
         """What must be the same for the same rows."""
         shards = content_hash([shard.sha256 for shard in self.shards])
