@@ -81,9 +81,15 @@ class FeatureContributions(Result):
         heads = ["feature", "largest activation", "total", "direct", "direct, norm held", "estimate of total"]
         return tabs("What do features contribute?", [("ranked", ranked), ("numbers", table("How much?", heads, rows, note=note))])
 
-    def carrying(self) -> list[int]:
-        """The features without which the metric falls."""
-        return [f for f, total in zip(self.features, self.total.mean(1).tolist(), strict=True) if total > 0]
+    def carrying(self, least: float = 0.1) -> list[int]:
+        """The features without which the metric falls, the strongest first.
+
+        Arguments:
+            least: by what share of the strongest one's fall at least.
+        """
+        totals = self.total.mean(1)
+        clear = [i for i in totals.argsort(descending=True).tolist() if totals[i] > 0 and totals[i] >= least * totals.max()]
+        return [self.features[i] for i in clear]
 
     def check(self, model: Model, task: Task, activity: Activity, draws: int = 10, seed: int = 0) -> list[Verdict]:
         """Whether the features that carry the answer here carry it on other prompts, more than random features like them; see `used`.

@@ -106,7 +106,7 @@ def feature_edges(
     clean = model.run(inputs, read=[later_site, *between], logits=False)
     held: list[Edit] = [Patch(part, clean) for part in between]
     activation = _summed(clean, later_site, wanted)
-    total, direct = [], []
+    total, direct = list[Tensor](), list[Tensor]()
     for feature in earlier:
         ablation = Clamp(site, 0.0, dims=[feature])
         for edits, found in (([ablation], total), ([ablation, *held], direct)):

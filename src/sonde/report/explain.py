@@ -35,7 +35,7 @@ def explain(
     """Explain what a language model says after a prompt, with the evidence for each sentence.
 
     Arguments:
-        model: a language model of a known family, with its tokenizer.
+        model: a language model of a known family, with its tokenizer. Where bases are attached to it, the report has a section on their features.
         prompt: the text; the next token is explained.
         target: the token to explain; by default the task's right answer, else the model's first guess.
         foil: what it is contrasted with; by default the task's wrong answer, else the first guess under the counterfactual. With several, each has
@@ -67,7 +67,8 @@ def explain(
     sections: dict[str, Section] = {}
     claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
-    asked = [key for key in CHAPTERS if key != "minimal_pair" or foil_sentence]
+    wanted = {"minimal_pair": bool(foil_sentence), "features": bool(model.bases)}
+    asked = [key for key in CHAPTERS if wanted.get(key, True)]
     for key in track(asked, "explaining", shown=progress):
         chapter = CHAPTERS[key](material)
         claims[key] = chapter.verdicts

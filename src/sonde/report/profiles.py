@@ -15,7 +15,20 @@ from sonde.results.document import Section
 if TYPE_CHECKING:
     from sonde.report.explanation import Explanation
 
-REST = ("summary", "task", "prediction", "minimal_pair", "attribution", "contributions", "heads", "lens", "patching", "circuit", "verification")
+REST = (
+    "summary",
+    "task",
+    "prediction",
+    "minimal_pair",
+    "attribution",
+    "contributions",
+    "heads",
+    "lens",
+    "patching",
+    "circuit",
+    "features",
+    "verification",
+)
 
 
 @dataclass(frozen=True)

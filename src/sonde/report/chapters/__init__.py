@@ -4,6 +4,7 @@ from sonde.report.chapters.attribution import attribution
 from sonde.report.chapters.base import Chapter
 from sonde.report.chapters.circuit import circuit
 from sonde.report.chapters.contributions import contributions
+from sonde.report.chapters.features import features
 from sonde.report.chapters.heads import heads
 from sonde.report.chapters.lens import lens
 from sonde.report.chapters.minimal_pair import minimal_pair
@@ -22,6 +23,7 @@ CHAPTERS = {
     "lens": lens,
     "patching": patching,
     "circuit": circuit,
+    "features": features,
     "verification": verification,
 }
 

@@ -1,0 +1,52 @@
+"""The section on features: which of an attached basis carried the prediction, judged on other prompts against features like them."""
+
+import pytest
+import torch
+
+import sonde
+from sonde.bases import Subspace
+from sonde.dictionaries import Dictionary
+from sonde.report.chapters.features import features
+from sonde.report.material import gather
+
+PROMPT = "The keys on the cabinet"
+SITE = "blocks.3.resid_post"
+
+
+@pytest.fixture(scope="module")
+def planted(words):
+    """A dictionary with one latent for number, read and written along the difference of plurals and singulars, among random ones."""
+    task = sonde.tasks.load("agreement", words, n=64, seed=9)
+    plural = torch.tensor([row in words.tokenizer.encode(" are") for row in task.targets.tolist()])
+    clean = words.run(task.clean, read=SITE, logits=False)[f"{SITE}[pos=-1]"]
+    number = clean[plural].mean(0) - clean[~plural].mean(0)
+    middle = (clean[plural].mean(0) + clean[~plural].mean(0)) / 2
+    scale = number.square().sum()
+    generator = torch.Generator().manual_seed(3)
+    others = torch.nn.functional.normalize(torch.randn(14, words.d_model, generator=generator), dim=1)
+    encoder = torch.cat([2 * number[None] / scale, -2 * number[None] / scale, others / 10])
+    decoder = torch.cat([number[None] / 2, -number[None] / 2, others])
+    bias = torch.cat([(-2 * (middle @ number) / scale)[None], (2 * (middle @ number) / scale)[None], torch.zeros(14)])
+    return words.attach(SITE, Dictionary(encoder, bias, decoder, torch.zeros(words.d_model)), "planted")
+
+
+def test_the_planted_feature_is_found_and_carries_the_answer(planted, words):
+    chapter = features(gather(planted, PROMPT, None, [], None, None, 0))
+    found = chapter.results[f"features.{SITE}.planted"]
+    assert found.features[0] in (0, 1)
+    verdict = chapter.verdicts[0]
+    assert "more than random features of equal density" in verdict.claim and verdict.n >= 8
+    assert verdict.holds and verdict.measured > 0.5
+    assert len(chapter.section.drawings) == 2 and chapter.section.sentences[0].text.startswith(f"Feature {found.carrying()[0]} of")
+
+
+def test_random_directions_carry_nothing(words):
+    model = words.attach(SITE, Subspace.random(words.d_model, 12, seed=5), "random")
+    chapter = features(gather(model, PROMPT, None, [], None, None, 0))
+    assert not any(verdict.holds for verdict in chapter.verdicts)
+
+
+def test_the_report_has_the_section_where_a_basis_is_attached(planted, keys):
+    assert "features" not in [section.key for section in keys.sections]
+    nothing = features(gather(planted, "Xyzzy", None, [], None, None, 0))
+    assert nothing.verdicts[0].holds is None and "Not possible" in nothing.section.sentences[0].text
