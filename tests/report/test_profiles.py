@@ -11,7 +11,7 @@ from sonde.results import InputError
 
 PARTS = re.compile(r"\b(head|layer|block|MLP|neuron|residual|logit|token)s?\b", re.IGNORECASE)
 
-USUAL = [key for key in REST if key != "minimal_pair"]  # which is there only where a foil sentence was given
+USUAL = [key for key in REST if key not in ("minimal_pair", "features")]  # these are there where they are asked for
 
 
 def told(section):
