@@ -115,7 +115,6 @@ def test_only_this_machine_is_listened_to() -> None:
     with _bound(0) as listening:
         host, port = listening.getsockname()
         assert host == "127.0.0.1"
-        listening.listen()
         with pytest.raises(InputError, match=f"port={port} can't be had"):
             app.serve(None, port)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="port=70000"):

@@ -35,6 +35,7 @@ def _bound(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # who comes before the server is ready waits
     except (OSError, OverflowError) as error:
         listening.close()
         raise InputError(f"port={port} can't be had ({error}): choose another, or 0 for one that is free") from None

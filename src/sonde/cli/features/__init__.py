@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.features import collect, describe, search, sheet, show
+from sonde.cli.features import collect, describe, export, search, serve, sheet, show
 
-ACTIONS: tuple[ModuleType, ...] = (collect, show, search, describe, sheet)
+ACTIONS: tuple[ModuleType, ...] = (collect, show, search, describe, sheet, export, serve)
 
 
 def add(commands: Any) -> None:

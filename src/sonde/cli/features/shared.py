@@ -35,16 +35,28 @@ def opened_basis(arguments: argparse.Namespace, model: "Model", site: str) -> "B
         site: what the basis reads; of neurons, how many there are is seen by running the model on one token.
     """
     from sonde import bases
-    from sonde.dictionaries.formats import read
     from sonde.features.collecting.reading import by_place
-    from sonde.results.artifact import MANIFEST
 
     if not arguments.basis:
         raise InputError(f"say whose features these are with --basis: {BASES}")
     if arguments.basis == "neurons":
         return bases.Neurons(by_place(model.run([[0]], read=site, logits=False), site).shape[-1])
-    folder = Path(arguments.basis)
-    return bases.load(folder) if (folder / MANIFEST).is_file() else read(folder, arguments.part)
+    return kept_basis(arguments.basis, arguments.part)
+
+
+def kept_basis(path: str, part: str | None = None) -> "Basis":
+    """A basis that was saved, or a dictionary of any known format.
+
+    Arguments:
+        path: where it is.
+        part: which one, where a folder holds several.
+    """
+    from sonde import bases
+    from sonde.dictionaries.formats import read
+    from sonde.results.artifact import MANIFEST
+
+    folder = Path(path)
+    return bases.load(folder) if (folder / MANIFEST).is_file() else read(folder, part)
 
 
 def opened(arguments: argparse.Namespace, basis: "Basis | None" = None) -> "Features":
