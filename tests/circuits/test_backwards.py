@@ -79,6 +79,8 @@ def test_bad_input(induction):
         Backwards(model, task, threshold=0.1, share=0.1, graph=graph)
     with pytest.raises(InputError, match="a threshold is above zero"):
         Backwards(model, task, threshold=-1.0, graph=graph)
+    with pytest.raises(InputError, match=r"share=1\.5: give a share"):
+        Backwards(model, task, share=1.5, graph=graph)
     with pytest.raises(InputError, match="use 'edges' or 'together'"):
         Backwards(model, task, threshold=1.0, measure="paths", graph=graph)
     with pytest.raises(InputError, match="nothing is kept: step first"):

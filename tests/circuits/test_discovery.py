@@ -104,6 +104,8 @@ def test_what_cannot_be_found_is_refused_in_one_line():
     for method, given in (("acdc", "k"), ("exact", "verify"), ("eap", "steps"), ("eap_ig", "sparsity"), ("edge_pruning", "share")):
         with pytest.raises(InputError, match=rf"{given}=7 is not for method='{method}', which takes .*; it is for .*"):
             discover(model, task, method, **{given: 7})
+    with pytest.raises(InputError, match="verify=-3: give how many"):
+        discover(model, task, "eap", verify=-3)
     with pytest.raises(InputError, match=r"leaves nothing to explain: .* a gap of"):
         discover(model, load("colored_objects", model, n=8), "eap")
     with pytest.raises(InputError, match="threshold=1000 keeps no edge: the strongest has"):

@@ -99,8 +99,10 @@ class Backwards:
     ):  # fmt: skip
         if (threshold is None) == (share is None):
             raise InputError("give either threshold= (in the unit of the metric) or share= (of the candidates of each step)")
-        if (threshold is not None and not threshold > 0) or (share is not None and not 0 < share <= 1):
-            raise InputError(f"threshold={shown(threshold)}, share={shown(share)}: a threshold is above zero, a share between 0 and 1")
+        if threshold is not None and not threshold > 0:
+            raise InputError(f"threshold={shown(threshold)}: a threshold is above zero, in the unit of the metric")
+        if share is not None and not 0 < share <= 1:
+            raise InputError(f"share={shown(share)}: give a share of the candidates of each step, above 0 and up to 1")
         if measure not in ("edges", "together"):
             raise InputError(f"measure={shown(measure)}: use 'edges' or 'together'")
         self.model, self.task, self.threshold, self.share, self.measure, self.show = model, task, threshold, share, measure, show

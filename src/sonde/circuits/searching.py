@@ -94,6 +94,8 @@ def asked_for(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     needed, meaning = NEEDS.get(method, ("", ""))
     if needed and needed not in given:
         raise InputError(f"method={method!r} needs {needed}=: {meaning}")
+    if given.get("verify", 0) < 0:
+        raise InputError(f"verify={shown(given['verify'])}: give how many edges are ablated one by one, 0 for none")
     sizes = [name for name in SIZE if name in given]
     if len(sizes) > 1:
         raise InputError(f"{'= and '.join(sizes)}= each say how large the circuit is: give one of them")

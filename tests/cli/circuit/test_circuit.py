@@ -91,6 +91,8 @@ def test_two_circuits_are_compared_and_drawn(capsys, kept, tmp_path):
         (["find", "--task", "ioi", "-n", 8, "--method", "subnetwork_probing", "--weight", 1, "--over", "all"], "use 'edges' or 'nodes'"),
         (["find", "--task", "ioi", "-n", 8, "--method", "backwards", "--threshold", 1, "--measure", "all"], "use 'edges' or 'together'"),
         (["find", "--task", "ioi", "-n", 8, "--method", "acdc", "--threshold", 1, "--edges", 9], "k=9 is not for method='acdc'"),
+        (["find", "--task", "ioi", "-n", 8, "--method", "eap", "-k", 9, "--share", 0.5], "k= and share= each say how large the circuit is"),
+        (["evaluate", "{kept}/names.json", "--task", "ioi", "-n", 8, "--random", -1], "give how many random circuits are drawn"),
         (["draw", "missing.json"], "is no circuit in JSON"),
         (["draw", "{kept}/names.json", "--attention", "layers"], "give the same arguments to Graph.of"),
         (["compare", "{kept}/names.json", "{kept}/all", "--model", "specimen:induction"], "give the same arguments to Graph.of"),

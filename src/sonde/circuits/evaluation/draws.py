@@ -32,7 +32,7 @@ def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw =
             themselves.
 
     Raises:
-        InputError: a size that the graph has not, or another kind.
+        InputError: a size that the graph has not, fewer circuits than none, or another kind.
 
     >>> import sonde
     >>> graph = Graph.of(sonde.load("specimen:words"))
@@ -43,6 +43,8 @@ def random_circuits(graph: Graph, size: int, n: int, seed: int = 0, kind: Draw =
         raise InputError(f"kind={shown(kind)}: random circuits are of {' or '.join(map(repr, get_args(Draw)))}")
     if not 0 <= size <= graph.n_edges:
         raise InputError(f"size={size}: the graph has {graph.n_edges:,} edges")
+    if n < 0:
+        raise InputError(f"n={shown(n)}: give how many random circuits are drawn, 0 for none")
     generator = torch.Generator().manual_seed(seed)
     drawn = [_connected(graph, size, generator) if kind == "connected" else _chosen(graph.real, size, generator) for _ in range(n)]
     return torch.stack(drawn) if drawn else torch.zeros(0, *graph.real.shape, dtype=torch.bool)

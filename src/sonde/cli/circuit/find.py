@@ -41,7 +41,7 @@ def add(actions: Any) -> None:
     )  # fmt: skip
     action.add_argument("--ablation", default="counterfactual", metavar="KIND", help=f"what ablated edges carry: {ABLATIONS} (default: %(default)s)")
     size = action.add_argument_group("how large the circuit is")
-    size.add_argument("--edges", type=int, metavar="K", help="rankings, masks: how many edges (default: the fewest that keep --share)")
+    size.add_argument("--edges", "-k", type=int, metavar="K", help="rankings, masks: how many edges (default: the fewest that keep --share)")
     size.add_argument("--threshold", type=float, metavar="T", help="rankings, acdc, backwards: what an edge must be worth, in the metric's unit")
     size.add_argument("--share", type=float, metavar="S", help="rankings: of the gap that the circuit is to keep (default: 0.9)")
     size.add_argument("--sparsity", type=float, metavar="S", help="edge_pruning: the share of the edges to be closed")
