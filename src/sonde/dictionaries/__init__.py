@@ -19,12 +19,14 @@ from sonde.dictionaries.architectures import (
     TopK,
 )
 from sonde.dictionaries.dictionary import Dictionary, Gate, Part
+from sonde.dictionaries.formats import read, write
 from sonde.dictionaries.normalising import Normaliser
-from sonde.dictionaries.store import Source, Tensors
+from sonde.dictionaries.shipped import shipped
+from sonde.dictionaries.store import Inputs, Live, Shards, Source, Tensors, collect_activations, corpus
 from sonde.dictionaries.training import Diverged, EndToEnd, Job, Training, fit, train
 
 __all__ = [
-    "Activation", "Architecture", "AuxK", "BatchTopK", "Dictionary", "Diverged", "EndToEnd", "Gate", "Gated", "Job", "JumpReLU", "L0", "L1", "Matryoshka",
-    "Monosemantic", "MultiTopK", "Normaliser", "Part", "PreActivation", "ReLU", "Resample", "Source", "Tanh", "Tensors", "TopK", "Training", "fit",
-    "train",
+    "Activation", "Architecture", "AuxK", "BatchTopK", "Dictionary", "Diverged", "EndToEnd", "Gate", "Gated", "Inputs", "Job", "JumpReLU",
+    "L0", "L1", "Live", "Matryoshka", "Monosemantic", "MultiTopK", "Normaliser", "Part", "PreActivation", "ReLU", "Resample", "Shards",
+    "Source", "Tanh", "Tensors", "TopK", "Training", "collect_activations", "corpus", "fit", "read", "shipped", "train", "write",
 ]  # fmt: skip

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.dictionary import collect, convert
+from sonde.cli.dictionary import collect, convert, train
 
-ACTIONS: tuple[ModuleType, ...] = (collect, convert)
+ACTIONS: tuple[ModuleType, ...] = (collect, train, convert)
 
 
 def add(commands: Any) -> None:

@@ -1,55 +1,26 @@
-"""The dictionaries that come with `specimen:words`: three sizes, two seeds, after the second of its four blocks.
+"""How the shipped dictionaries were trained: in one pass over text of the small world, resumable.
 
-    python -m sonde.dictionaries.shipped [FOLDER]
-
-trains them again, in one pass over text of the words world, resumable; half precision is what is kept, and what their figures are measured on.
+Half precision is what is kept, and what their figures are measured on.
 """
 
 import json
-import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sonde import bases
 from sonde.access import Model
 from sonde.dictionaries.architectures import TopK
 from sonde.dictionaries.dictionary import Dictionary
+from sonde.dictionaries.shipped.stored import MODEL, SEEDS, SITE, SIZES, K, cast
 from sonde.dictionaries.store import Live
 from sonde.dictionaries.training import Job, fit
-from sonde.results import InputError
 
-MODEL, SITE = "specimen:words", "blocks.1.resid_post"
-SIZES, SEEDS, K = (256, 512, 1024), (0, 1), 16
 ACTIVATIONS, BATCH = 2_000_000, 4096
 DOCUMENTS, TEXT_SEED = 100_000, 31
 HELD_SEED = 32
-WEIGHTS = Path(__file__).with_name("weights")
-
-
-@cache
-def shipped(size: int = 512, seed: int = 0) -> Dictionary:
-    """A dictionary of `specimen:words` at `blocks.1.resid_post`.
-
-    Arguments:
-        size: 256, 512 or 1024 latents.
-        seed: 0 or 1.
-
-    Raises:
-        InputError: none of these.
-
-    >>> shipped(256)
-    Dictionary(256 latents of 128 entries, topk 16)
-    """
-    if size not in SIZES or seed not in SEEDS:
-        raise InputError(f"size={size}, seed={seed}: shipped are sizes {', '.join(map(str, SIZES))} with seeds {', '.join(map(str, SEEDS))}")
-    stored = bases.load(WEIGHTS / f"words-{size}-{seed}")
-    assert isinstance(stored, Dictionary)
-    return _cast(stored, torch.float32)
 
 
 def text(n: int = DOCUMENTS, seed: int = TEXT_SEED) -> list[Any]:
@@ -81,9 +52,9 @@ def make(model: Model, folder: Path, activations: int = ACTIVATIONS) -> dict[str
         # one file for each weight: no normaliser, nothing taken away, directions of length 1
         dictionary = result.dictionary.folded().with_unit_directions()
         metadata = {**dictionary.metadata, "model": MODEL, "model_hash": model.hash, "command": "python -m sonde.dictionaries.shipped"}
-        kept = replace(_cast(dictionary, torch.float16), metadata=metadata)
+        kept = replace(cast(dictionary, torch.float16), metadata=metadata)
         kept.save(folder / str(job))
-        figures[str(job)] = _measured(_cast(kept, torch.float32), held)
+        figures[str(job)] = _measured(cast(kept, torch.float32), held)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
 
@@ -96,14 +67,3 @@ def _measured(dictionary: Dictionary, held: Tensor) -> dict[str, float]:
         "activations": len(held), "active": round(len(codes.values) / len(held), 2), "dead": round(1 - alive / dictionary.size, 4),
         "unexplained": round(float(missing / (held - held.mean(0)).double().pow(2).sum()), 4),
     }  # fmt: skip
-
-
-def _cast(dictionary: Dictionary, dtype: torch.dtype) -> Dictionary:
-    return replace(dictionary, **{n: getattr(dictionary, n).to(dtype) for n in ("encoder", "encoder_bias", "decoder", "decoder_bias")})
-
-
-if __name__ == "__main__":
-    import sonde
-
-    for name, found in make(sonde.load(MODEL), Path(sys.argv[1] if len(sys.argv) > 1 else WEIGHTS)).items():
-        print(name, found)
