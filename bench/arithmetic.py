@@ -4,6 +4,7 @@ Counted are the products of GPT-2 small: a product of (n, k) and (k, m) is 2 n k
 is left out: earlier positions of the last block but for their keys and values, and all but two rows of the unembedding.
 """
 
+from bench.subjects import dictionaries as d
 from bench.subjects import edges as e
 from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
@@ -80,3 +81,26 @@ def circuit_eval() -> int:
     whole = (LAYERS - 1) * blocks(e.POSITIONS) + last_block(e.POSITIONS)
     edges = sum(e.before(receiver) for receiver in range(e.RECEIVERS))
     return e.EVALUATED_PAIRS * ((len(e.SHARES) + 1) * whole + len(e.SHARES) * edges * 2 * D_MODEL * e.POSITIONS)
+
+
+def topk_step() -> int:
+    """The encoder's product; then for each active latent of a row four products of its direction: decoding, its slope, and two rows of gradients."""
+    return 2 * d.ROWS * d.TOPK_WIDTH * d.TOPK_SIZE + 8 * d.ROWS * d.K * d.TOPK_WIDTH
+
+
+def l1_step() -> int:
+    """The same for the latents that are active."""
+    return 2 * d.ROWS * d.L1_WIDTH * d.L1_SIZE + 8 * d.ROWS * d.L1_ACTIVE * d.L1_WIDTH
+
+
+def dense_step() -> int:
+    """Five products: encoding, decoding, the slopes of the latents, and two gradients of weights."""
+    return 10 * d.ROWS * d.L1_WIDTH * d.L1_SIZE
+
+
+def pipeline() -> int:
+    """For each token one block, and its share of a step; attention over the tokens before it."""
+    width, tokens = d.PIPELINE_WIDTH, d.STEPS * d.PROMPTS * d.CONTEXT
+    block = 2 * width * 3 * width + 2 * width * width + 2 * 2 * width * 4 * width
+    attention = d.STEPS * d.PROMPTS * (d.CONTEXT * (d.CONTEXT + 1) // 2) * 4 * width
+    return tokens * (block + 2 * width * d.PIPELINE_SIZE + 8 * d.K * width) + attention

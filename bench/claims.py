@@ -31,7 +31,8 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
             found.append(Claim(f"{subject} at most {job.at_most:g} s", f"{rows[subject]['value']:.3g} s", rows[subject]["value"] <= job.at_most))
     if job.at_most_floors:
         ratio = ours / result["floor"]
-        found.append(Claim(f"at most {job.at_most_floors:.2f} x the bare forward", f"{ratio:.3f} x", ratio <= job.at_most_floors))
+        floor = "the floor" if job.flops else "the bare forward"
+        found.append(Claim(f"at most {job.at_most_floors:.2f} x {floor}", f"{ratio:.3f} x", ratio <= job.at_most_floors))
     if job.of_plain:
         ratio = ours / rows["plain"]["value"]
         found.append(Claim(f"at most {job.of_plain:.2f} x the plain loop", f"{ratio:.2f} x", ratio <= job.of_plain))
@@ -40,6 +41,11 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         ratio = best["value"] / ours if best else 0.0
         text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
         found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
+    if job.of_memory:
+        best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["extra_mb"], default=None)
+        share = rows["sonde"]["extra_mb"] / best["extra_mb"] if best else 0.0
+        text = f"{share:.2f} x ({best['subject']})" if best else "no peer was measured"
+        found.append(Claim(f"memory at most {job.of_memory:.2f} x the leanest peer's", text, share <= job.of_memory if best else None))
     if job.above_mb:
         above = rows["sonde"]["above_mb"]
         found.append(Claim(f"peak memory at most {job.above_mb:g} MB above the loaded model", f"{above:+.0f} MB", above <= job.above_mb))

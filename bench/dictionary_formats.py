@@ -20,7 +20,7 @@ from bench.environments import ROOT, interpreter
 from bench.errors import BenchError
 from bench.jobs import DICTIONARIES
 from bench.table import RESULTS
-from sonde.dictionaries.formats import read, write
+from sonde.dictionaries import read, write
 from sonde.results import InputError
 
 MOST = 1e-5

@@ -41,6 +41,7 @@ class Job:
         of_plain: the share of what `plain` costs that sonde may cost; 0 where nothing is claimed.
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
+        of_memory: the share of the leanest peer's memory, beyond libraries and data, that sonde may take; 0 where nothing is claimed.
         above_mb: how far it may lie above what is resident with the model loaded, MB.
     """
 
@@ -59,6 +60,7 @@ class Job:
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
     above_mb: float = 0.0
+    of_memory: float = 0.0
 
 
 JOBS = {
@@ -120,6 +122,22 @@ JOBS = {
         Job(
             "circuit-eval", "the logit difference of circuits of 10 sizes, 32 to 32,491 edges, all others ablated, 2 pairs of 15 tokens",
             ("plain", "sonde", "auto-circuit"), "circuit_eval", 5, "plain", flops=arithmetic.circuit_eval(), at_most=2.0,
+        ),
+        Job(
+            "sae-topk-step", "one step of training a TopK dictionary of 12,288 latents on 4,096 activations of 768 entries, k = 32",
+            ("plain", "sonde", *DICTIONARIES), "sae_topk_step", 5, flops=arithmetic.topk_step(), at_most_floors=1 / 0.7, ahead=1.55, of_memory=0.5,
+        ),
+        Job(
+            "sae-l1-step", "one step of training a ReLU dictionary of 4,096 latents on 4,096 activations of 512 entries, 64 active, two threads",
+            ("plain", "sonde", "sae-lens", "dictionary-learning"), "sae_l1_step", 7, flops=arithmetic.l1_step(), at_most_floors=1 / 0.65,
+        ),
+        Job(
+            "sae-l1-dense-step", "the same at the start, with about half of the latents active",
+            ("plain", "sonde", "sae-lens", "dictionary-learning"), "sae_l1_dense_step", 7, flops=arithmetic.dense_step(), ahead=1.0,
+        ),
+        Job(
+            "sae-pipeline", "train a TopK dictionary of 4,096 latents on a live model of 512 entries, 8 steps of 4,096 tokens",
+            ("plain", "sonde", "sae-lens", "eai-sparsify"), "sae_pipeline", 3, flops=arithmetic.pipeline(), ahead=2.1,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

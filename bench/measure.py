@@ -138,6 +138,7 @@ def _row(subject: str, one: _Taken, clock: str) -> dict[str, Any]:
         "wall_s": _digits(median["wall_s"] * times),
         "peak_mb": round(one.costs[0]["peak_mb"], 1),
         "above_mb": round(one.costs[0]["above_mb"], 1),
+        **({"extra_mb": round(one.costs[0]["peak_mb"] - one.facts["resident_mb"], 1)} if "resident_mb" in one.facts else {}),
         "repeats": len(values),
         "load": round(statistics.median(one.loads), 2),
         "difference": one.difference,

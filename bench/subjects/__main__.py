@@ -6,7 +6,7 @@ Every line on standard input is a request, every line on standard output its rep
 
 | request | reply |
 | --- | --- |
-| `{"do": "set up", "function": ..., "device": ..., "distribution": ...}` | `{"version": ..., "note": ..., "times": ..., "answers": ...}` |
+| `{"do": "set up", "function": ..., "device": ..., "distribution": ...}` | what `bench.subjects.trial.Trial` says of it, and its version |
 | `{"do": "answer", "file": ...}` | `{}`, with the numbers in that file |
 | `{"do": "compare", "file": ...}` | `{"difference": ..., "compared": ...}`: the largest difference from the numbers in that file |
 | `{"do": "run", "afresh": ...}` | what one repeat costs, see `bench.subjects.costs`; `afresh` lets the peak begin anew |
@@ -59,7 +59,8 @@ class Worker:
             version = metadata.version(request["distribution"])
         except metadata.PackageNotFoundError:
             version = "not installed"
-        return {"version": version, "note": self.trial.note, "times": self.trial.times, "answers": self.trial.answer is not None}
+        known = {"version": version, "note": self.trial.note, "times": self.trial.times, "answers": self.trial.answer is not None}
+        return known | ({"resident_mb": self.trial.resident_mb} if self.trial.resident_mb else {})
 
     def _before(self) -> tuple[Any, ...]:
         given = self.trial.before()

@@ -3,6 +3,10 @@
 from typing import Any
 
 from bench.subjects import workload as w
+from bench.subjects.plain_dictionaries import sae_l1_dense_step as sae_l1_dense_step
+from bench.subjects.plain_dictionaries import sae_l1_step as sae_l1_step
+from bench.subjects.plain_dictionaries import sae_pipeline as sae_pipeline
+from bench.subjects.plain_dictionaries import sae_topk_step as sae_topk_step
 from bench.subjects.plain_edges import acdc as acdc
 from bench.subjects.plain_edges import circuit_eval as circuit_eval
 from bench.subjects.plain_edges import eap as eap

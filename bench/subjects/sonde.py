@@ -7,6 +7,10 @@ from typing import Any
 from bench.subjects import workload as w
 from bench.subjects.games import PLAYERS, QUICK, WHOLE, estimated
 from bench.subjects.processes import importing
+from bench.subjects.sonde_dictionaries import sae_l1_dense_step as sae_l1_dense_step
+from bench.subjects.sonde_dictionaries import sae_l1_step as sae_l1_step
+from bench.subjects.sonde_dictionaries import sae_pipeline as sae_pipeline
+from bench.subjects.sonde_dictionaries import sae_topk_step as sae_topk_step
 from bench.subjects.sonde_edges import acdc as acdc
 from bench.subjects.sonde_edges import circuit_eval as circuit_eval
 from bench.subjects.sonde_edges import eap as eap

@@ -33,6 +33,7 @@ class Trial:
         children: the work is done by other processes, whose memory counts.
         strata: where only a sample is timed: `run` gets one cell and does that.
         checked: does what is compared, where that is not what `run` does.
+        resident_mb: what is resident with libraries and data, before what the job is about is made; 0 where that does not matter.
         note: what a reader of the table must know.
     """
 
@@ -43,4 +44,5 @@ class Trial:
     children: bool = False
     strata: tuple[Stratum, ...] = ()
     checked: Callable[[], Any] | None = None
+    resident_mb: float = 0.0
     note: str = ""

@@ -51,7 +51,7 @@ def fvu(basis, x):
     return float((x - basis.decode(basis.encode(x))).pow(2).sum() / (x - x.mean(0)).pow(2).sum())
 
 
-def test_each_is_a_basis_with_the_stated_number_of_coordinates(fitted, signed, positive):
+def test_each_is_a_basis_with_the_stated_number_of_coordinates(fitted, signed, positive, tmp_path):
     found, refused = fitted
     assert set(found) == set(b.BASELINES) and set(refused) == {"nmf", "topics"}
     for name, basis in found.items():
@@ -63,6 +63,8 @@ def test_each_is_a_basis_with_the_stated_number_of_coordinates(fitted, signed, p
         assert basis.encode(x[None]).shape == (1, 50, basis.size)
         zero = basis.decode(torch.zeros(1, basis.size))
         assert torch.allclose(codes.decode(bases.directions(basis)) + zero, basis.decode(basis.encode(x)), atol=1e-4)
+        again = bases.load(bases.save(basis, tmp_path / name))
+        assert again.hash == basis.hash and torch.equal(again.encode(x), basis.encode(x))
 
 
 def test_a_row_does_not_depend_on_its_batch(fitted, signed, positive):

@@ -5,8 +5,7 @@ import torch
 from foreign_dictionaries import D, F, activations, draws
 
 from sonde import bases
-from sonde.dictionaries import Dictionary, Part
-from sonde.dictionaries.standardised import Standardised
+from sonde.dictionaries import Dictionary, Part, Standardised
 from sonde.results import InputError
 
 X = activations()
@@ -47,6 +46,12 @@ def test_an_activation_without_scale_is_no_nan(kind):
     sae = standardised(kind)
     constant = torch.zeros(1, D) if kind == "constant_norm" else torch.full((1, D), 2.0)
     assert sae.reconstruct(constant).isfinite().all() and torch.allclose(sae.reconstruct(constant), constant, atol=1e-5)
+
+
+def test_it_is_kept_and_read_back(tmp_path):
+    sae = standardised("layer_norm")
+    again = bases.load(sae.save(tmp_path / "sae"))
+    assert again.hash == sae.hash != standardised("constant_norm").hash and torch.equal(again.reconstruct(X), sae.reconstruct(X))
 
 
 def test_what_is_refused():

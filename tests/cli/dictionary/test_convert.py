@@ -8,7 +8,7 @@ from foreign_dictionaries import D, F, activations, draws, saelens, sparsify
 from published import follows
 
 from sonde.cli import main
-from sonde.dictionaries.formats import read
+from sonde.dictionaries import read
 
 X = activations()
 

@@ -8,7 +8,7 @@ import torch
 from foreign_dictionaries import OUT, D, F, activations, draws, gemma_scope
 from safetensors.torch import save_file
 
-from sonde.dictionaries.formats import read
+from sonde.dictionaries import read
 from sonde.results import LoadError
 
 X = activations()

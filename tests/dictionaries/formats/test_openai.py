@@ -4,8 +4,7 @@ import pytest
 import torch
 from foreign_dictionaries import D, F, activations, draws
 
-from sonde.dictionaries.formats import read
-from sonde.dictionaries.standardised import Standardised
+from sonde.dictionaries import Standardised, read
 from sonde.results import LoadError
 
 X = activations()

@@ -8,8 +8,7 @@ from foreign_dictionaries import D, F, dictionary_learning, draws, gemma_scope, 
 
 from sonde.bases import Neurons
 from sonde.bases import save as save_basis
-from sonde.dictionaries import Dictionary
-from sonde.dictionaries.formats import parts, read
+from sonde.dictionaries import Dictionary, parts, read
 from sonde.results import InputError, LoadError
 
 

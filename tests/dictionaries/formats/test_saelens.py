@@ -6,8 +6,7 @@ import pytest
 import torch
 from foreign_dictionaries import OUT, D, F, activations, draws, saelens
 
-from sonde.dictionaries.formats import read
-from sonde.dictionaries.standardised import Standardised
+from sonde.dictionaries import Standardised, read
 from sonde.results import LoadError
 
 X = activations()

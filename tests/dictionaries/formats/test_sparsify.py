@@ -4,7 +4,7 @@ import pytest
 import torch
 from foreign_dictionaries import D, F, activations, draws, sparsify
 
-from sonde.dictionaries.formats import read
+from sonde.dictionaries import read
 from sonde.results import LoadError
 
 X = activations()

@@ -6,9 +6,7 @@ import pytest
 import torch
 from foreign_dictionaries import OUT, D, F, activations, draws, saelens
 
-from sonde.dictionaries import Dictionary, Gate, Normaliser, Part
-from sonde.dictionaries.formats import read, write
-from sonde.dictionaries.standardised import Standardised
+from sonde.dictionaries import Dictionary, Gate, Normaliser, Part, Standardised, read, write
 from sonde.results import InputError, SondeError
 
 X = activations()

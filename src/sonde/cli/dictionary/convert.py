@@ -28,7 +28,7 @@ def add(actions: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what was written; 2 where something could not be."""
     start = time.perf_counter()
-    from sonde.dictionaries.formats import parts, read, write
+    from sonde.dictionaries import parts, read, write
 
     source, target = Path(arguments.source), Path(arguments.target)
     found = parts(source) if source.is_dir() and arguments.part is None else []
