@@ -64,7 +64,7 @@ def test_each_is_a_basis_with_the_stated_number_of_coordinates(fitted, signed, p
         zero = basis.decode(torch.zeros(1, basis.size))
         assert torch.allclose(codes.decode(bases.directions(basis)) + zero, basis.decode(basis.encode(x)), atol=1e-4)
         again = bases.load(bases.save(basis, tmp_path / name))
-        assert again.hash == basis.hash and torch.equal(again.encode(x), basis.encode(x))
+        assert again.hash == basis.hash and torch.allclose(again.encode(x), basis.encode(x), atol=1e-5)
 
 
 def test_a_row_does_not_depend_on_its_batch(fitted, signed, positive):
