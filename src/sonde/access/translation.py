@@ -104,6 +104,21 @@ def translated(name: str, module: nn.Module, architecture: "Architecture") -> st
     return site
 
 
+def foreign(site: str) -> str:
+    """TransformerLens' name of one of sonde's places; the place's own where it has none.
+
+    Arguments:
+        site: sonde's name.
+
+    >>> foreign("blocks.3.attn.z"), foreign("layer3.0:out")
+    ('blocks.3.attn.hook_z', 'layer3.0:out')
+    """
+    found = re.fullmatch(r"(blocks\.\d+\.)?(.*)", site)
+    assert found is not None
+    names = {own: hook for hook, own in reversed((IN_BLOCK if found[1] else NAMES).items())}  # of two names for one place the first
+    return (found[1] or "") + names.get(found[2], found[2])
+
+
 def foreign_names(architecture: "Architecture") -> list[str]:
     """TransformerLens' names for the sites of an architecture.
 

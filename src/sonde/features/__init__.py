@@ -27,6 +27,7 @@ from sonde.features.dose_response import DoseResponse, dose_response
 from sonde.features.edges import FeatureEdges, feature_edges
 from sonde.features.guard import AuditLog, Guard, Guarded, Rule
 from sonde.features.losses import losses
+from sonde.features.neuronpedia import Publication, export_neuronpedia
 from sonde.features.properties import TextProperty, TokenSet, matching, share_of
 from sonde.features.pushes import Push
 from sonde.features.steering import Steered, steer
@@ -45,6 +46,7 @@ __all__ = [
     "Features",
     "Guard",
     "Guarded",
+    "Publication",
     "Push",
     "Rates",
     "Rating",
@@ -65,6 +67,7 @@ __all__ = [
     "describe",
     "dose_response",
     "error_rates",
+    "export_neuronpedia",
     "feature_contributions",
     "feature_edges",
     "losses",

@@ -1,11 +1,10 @@
 """A dictionary as SAELens 6 keeps it: normalisers and centring folded into the weights, BatchTopK and Matryoshka with thresholds as `jumprelu`."""
 
-import re
 from typing import Any
 
 from torch import Tensor
 
-from sonde.access.translation import IN_BLOCK, NAMES
+from sonde.access.translation import foreign
 from sonde.dictionaries.dictionary import Dictionary
 from sonde.dictionaries.formats.saelens import KEPT, SCALINGS, SETTINGS, WEIGHTS
 from sonde.dictionaries.standardised import Standardised
@@ -45,7 +44,7 @@ def contents(dictionary: Dictionary | Standardised) -> tuple[dict[str, Any], dic
         tensors |= {"threshold": inner.threshold}
     if inner.skip is not None:
         tensors |= {"W_skip": inner.skip}
-    hook = _hook(inner.reads[0].site)
+    hook = foreign(inner.reads[0].site)
     settings: dict[str, Any] = {
         "architecture": architecture, "d_in": inner.width, "d_sae": inner.size, "dtype": str(inner.encoder.dtype).removeprefix("torch."),
         "device": "cpu", "apply_b_dec_to_input": False, "reshape_activations": "hook_z" if hook.endswith("hook_z") else "none",
@@ -56,7 +55,7 @@ def contents(dictionary: Dictionary | Standardised) -> tuple[dict[str, Any], dic
     if architecture.endswith("transcoder"):
         settings |= {"d_out": inner.decoder.shape[1]}
     kept = {name: inner.metadata[name] for name in KEPT if name in inner.metadata}
-    places = {"hook_name": hook} | ({"hook_name_out": _hook(inner.writes[0].site)} if inner.transcodes else {})
+    places = {"hook_name": hook} | ({"hook_name_out": foreign(inner.writes[0].site)} if inner.transcodes else {})
     settings["metadata"] = {**kept, **{name: site for name, site in places.items() if site}, "sae_lens_version": LAYOUT}
     return settings, tensors
 
@@ -69,11 +68,3 @@ def _architecture(inner: Dictionary) -> str:
     if inner.activation not in TRANSCODERS:
         raise InputError(f"{inner!r}: SAELens has no transcoders with {inner.activation}; it has relu and jumprelu, and sonde keeps any with save()")
     return TRANSCODERS[inner.activation] + ("skip_transcoder" if inner.skip is not None else "transcoder")
-
-
-def _hook(site: str) -> str:
-    """TransformerLens' name of a site, which SAELens uses; sonde's where it has none."""
-    found = re.fullmatch(r"(blocks\.\d+\.)?(.*)", site)
-    assert found is not None
-    theirs = {own: hook for hook, own in reversed((IN_BLOCK if found[1] else NAMES).items())}  # the first of two names for one place
-    return (found[1] or "") + theirs.get(found[2], found[2])
