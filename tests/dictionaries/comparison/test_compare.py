@@ -9,7 +9,7 @@ from sonde.access import Model
 from sonde.access.tokens import Tokenizer
 from sonde.bases import Codes, Neurons, Subspace
 from sonde.dictionaries import Dictionary
-from sonde.dictionaries.comparison import compare, together, tree
+from sonde.dictionaries.comparison import SplittingTree, compare, splitting_tree, together
 from sonde.results import CheckRefused, InputError
 from sonde.specimens.features import crossed, hierarchical, orthogonal
 from sonde.specimens.words import documents
@@ -115,16 +115,26 @@ def test_a_latent_that_is_always_active_is_nobodys_parent(family):
 
 def test_the_tree_is_the_planted_one(family):
     levels = {"small": reader(family.directions[:3]), "middle": reader(family.directions[3:9]), "large": reader(family.directions[9:])}
-    found = tree(levels, family.batch(N).x)
+    found = splitting_tree(levels, family.batch(N).x)
     assert found.parents[1].tolist() == [0, 0, 1, 1, 2, 2]
     assert found.parents[2].tolist() == (family.parents[9:] - 3).tolist()
     assert found.below(1) == [[1], [2, 3], [4, 5, 6, 7]]
     assert found.to_frame()["parent"].null_count() == 3
     assert found.drawing().kind == "tabs" and found.tree(1).kind == "scatter"
-    shuffled = tree(levels | {"large": reader(torch.randn(12, 48, generator=torch.Generator().manual_seed(0)))}, family.batch(N).x)
+    shuffled = splitting_tree(levels | {"large": reader(torch.randn(12, 48, generator=torch.Generator().manual_seed(0)))}, family.batch(N).x)
     assert (shuffled.parents[2] < 0).float().mean() > 0.5
     with pytest.raises(InputError, match="from the smallest"):
-        tree(dict(reversed(levels.items())), family.batch(N).x)
+        splitting_tree(dict(reversed(levels.items())), family.batch(N).x)
+
+
+def test_trees_and_comparisons_are_kept(family, tmp_path):
+    x = family.batch(500).x
+    levels = {"small": reader(family.directions[:3]), "large": reader(family.directions[3:9])}
+    grown, found = splitting_tree(levels, x), compare(*levels.values(), x)
+    again = SplittingTree.load(grown.save(tmp_path / "tree"))
+    assert torch.equal(again.parents[1], grown.parents[1])
+    other = sonde.results.Result.load(found.save(tmp_path / "comparison"))
+    assert torch.equal(other.splits, found.splits) and other.names == found.names
 
 
 def test_rare_latents_are_not_matched(world, x):

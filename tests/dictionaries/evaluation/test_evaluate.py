@@ -5,8 +5,8 @@ import torch
 
 from sonde.bases import PCA, Neurons
 from sonde.dictionaries import Dictionary, Part
-from sonde.dictionaries.evaluation import MEASURES, controls, evaluate
-from sonde.results import InputError
+from sonde.dictionaries.evaluation import MEASURES, Evaluation, controls, evaluate
+from sonde.results import InputError, Result
 from sonde.specimens.features import Stream, crossed, layer, orthogonal, superposed
 
 
@@ -60,6 +60,13 @@ def test_the_table_has_a_row_for_each(found):
     assert frame["control"].to_list() == [False, False, True, True, True]
     assert set(frame.columns) - {"basis", "control"} <= set(MEASURES)
     assert [part["label"] for part in found.drawing().data["parts"]] == ["measures", "explained", "densities"]
+
+
+def test_kept_and_read_back(found, tmp_path):
+    again = Result.load(found.save(tmp_path / "found"))
+    assert isinstance(again, Evaluation)
+    assert again.measures == found.measures and again.controls == found.controls
+    assert torch.equal(again.density[0], found.density[0])
 
 
 def test_three_axes_are_as_good_as_two(world, x):

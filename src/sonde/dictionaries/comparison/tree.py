@@ -99,7 +99,9 @@ class SplittingTree(Result):
         return scatter(f"What splits from latent {latent} of {self.names[0]}?", "dictionary, from small to large", "place among its level", points)
 
 
-def tree(dictionaries: Mapping[str, Basis], x: Where, site: str | None = None, corpus: Given | None = None, bos: bool | None = None) -> SplittingTree:
+def splitting_tree(
+    dictionaries: Mapping[str, Basis], x: Where, site: str | None = None, corpus: Given | None = None, bos: bool | None = None
+) -> SplittingTree:  # fmt: skip
     """Put each latent of a larger dictionary under the one of the next smaller that it split from: the one that points its way most, or, where none
     does, the one that is most often active with it.
 
@@ -133,7 +135,7 @@ def tree(dictionaries: Mapping[str, Basis], x: Where, site: str | None = None, c
         cofirings.append(cofiring)
     assert found is not None
     recipe = Recipe.of(
-        "sonde.dictionaries.tree", {"dictionaries": {name: basis.hash for name, basis in dictionaries.items()}, "site": site, "bos": bos},
+        "sonde.dictionaries.splitting_tree", {"dictionaries": {name: basis.hash for name, basis in dictionaries.items()}, "site": site, "bos": bos},
         model_hash=found.recipe.model_hash, inputs=found.recipe.inputs_hash,
     )  # fmt: skip
     return SplittingTree(tuple(dictionaries), tuple(parents), tuple(angles), tuple(cofirings), tuple(d.float() for d in densities), recipe=recipe)
