@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.dictionary import collect, convert, train
+from sonde.cli.dictionary import collect, compare, convert, evaluate, train
 
-ACTIONS: tuple[ModuleType, ...] = (collect, train, convert)
+ACTIONS: tuple[ModuleType, ...] = (collect, train, convert, evaluate, compare)
 
 
 def add(commands: Any) -> None:
