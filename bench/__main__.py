@@ -23,7 +23,7 @@ from bench.subjects.blimp import DATA
 from sonde.results import SondeError
 
 QUICK = 2  # repeats
-OTHERS = ("dictionary_formats", "exact_edges", "explain", "nulls", "placebos", "shapley_error", "stories260k")  # commands of their own
+OTHERS = ("dashboards", "dictionary_formats", "exact_edges", "explain", "nulls", "placebos", "shapley_error", "stories260k")  # commands of their own
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SHOWN = 5
-PRODUCTS = 2e8
-LEAST = 5
-"""Tokens on which two latents must both be active: two that fire once each, together, correlate by chance."""
+PRODUCTS = 1e8
+LEAST = 10
+"""Tokens on which a latent must be active: two that fire once each, on the same token, correlate by chance."""
 BLOCK = 256
 
 
@@ -150,17 +150,18 @@ def among(codes: "csr_array", n: int, others: "csr_array | None" = None) -> Rela
         others: other latents by the same places.
     """
     here, b = others is None, codes if others is None else others
-    (sum_a, square_a, spread_a, fires_a), (sum_b, square_b, spread_b, fires_b) = _moments(codes, n), _moments(b, n)
+    (sum_a, square_a, spread_a, often_a), (sum_b, square_b, spread_b, often_b) = _moments(codes, n), _moments(b, n)
+    by_place = b.T.tocsr()
     shown = min(SHOWN, b.shape[0])
     parts = []
     for start in range(0, codes.shape[0], BLOCK):
         rows = slice(start, min(codes.shape[0], start + BLOCK))
-        products = (codes[rows] @ b.T).toarray()
+        products = (codes[rows] @ by_place).toarray()
         scale, lengths = spread_a[rows, None] * spread_b[None], np.sqrt(square_a[rows, None] * square_b[None])
         covariance = products / n - sum_a[rows, None] * sum_b[None] / n**2
         pearson = np.divide(covariance, scale, out=np.zeros_like(products), where=scale > 0)
         cosine = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        seen = (fires_a[rows] @ fires_b.T).toarray() >= LEAST
+        seen = often_a[rows, None] & often_b[None] & (products != 0)
         if here:
             seen[np.arange(len(seen)), np.arange(rows.start, rows.stop)] = False
         best = _top(np.where(seen, np.abs(pearson), -1.0), shown)
@@ -169,12 +170,10 @@ def among(codes: "csr_array", n: int, others: "csr_array | None" = None) -> Rela
     return Related(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _moments(codes: "csr_array", n: int) -> tuple[ndarray, ndarray, ndarray, "csr_array"]:
-    """Sums, sums of squares and standard deviations of the rows, and where they are not 0."""
+def _moments(codes: "csr_array", n: int) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Sums, sums of squares and standard deviations of the rows, and whether they are active often enough."""
     total, square = codes.sum(1), codes.multiply(codes).sum(1)
-    fires = codes.copy()
-    fires.data = np.ones_like(fires.data)
-    return total, square, np.sqrt(np.maximum(square / n - (total / n) ** 2, 0)), fires
+    return total, square, np.sqrt(np.maximum(square / n - (total / n) ** 2, 0)), np.diff(codes.indptr) >= LEAST
 
 
 def _top(values: ndarray, k: int) -> ndarray:

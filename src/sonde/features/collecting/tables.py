@@ -130,11 +130,13 @@ def thin(connection: "DuckDBPyConnection", out: Path, seed: int) -> None:
         out: the file for what is kept; a place that was drawn is marked.
         seed: of the draws.
     """
+    place = "{'sequence': sequence, 'position': position}"
+    order = f"hash(sequence, position, latent, {int(seed)})"
     connection.execute(
-        "CREATE TABLE places AS SELECT latent, sequence, position, draw <= " + str(DRAWN) + " AS drawn FROM (SELECT latent, sequence, position, "
-        "row_number() OVER (PARTITION BY latent ORDER BY value DESC, sequence, position) AS rank, "
-        f"row_number() OVER (PARTITION BY latent, {bin_sql(INTERVALS)} ORDER BY hash(sequence, position, latent, {int(seed)})) AS draw "
-        f"FROM codes JOIN ranges USING (latent)) WHERE rank <= {TOP} OR draw <= {DRAWN}"
+        f"CREATE TABLE places AS SELECT latent, p.sequence, p.position, drawn FROM ("
+        f"SELECT latent, unnest(arg_max({place}, value, {TOP})) AS p, false AS drawn FROM codes GROUP BY latent UNION ALL "
+        f"SELECT latent, unnest(arg_min({place}, {order}, {DRAWN})) AS p, true AS drawn FROM codes JOIN ranges USING (latent) "
+        f"GROUP BY latent, {bin_sql(INTERVALS)})"
     )
     connection.execute(
         "COPY (SELECT c.latent, c.sequence, c.position, any_value(c.value) AS value, bool_or(p.drawn AND p.position = c.position) AS drawn "
