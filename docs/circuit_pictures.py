@@ -9,7 +9,7 @@ import torch
 
 import sonde
 from sonde.access import Graph
-from sonde.circuits import rewire
+from sonde.circuits import discover, rewire
 from sonde.circuits.pictures import ranked_graph
 from sonde.results import drawing
 
@@ -55,6 +55,13 @@ def circuit(model: sonde.Model, n: int = 32) -> drawing.Drawing:
         note=f"Change of the mean logit difference when the edge alone carries what it carries in the counterfactual, {n} pairs, so that edges which "
         f"carry the answer are below zero. Sizes and faithfulness are of the first edges, on the same pairs; grey: 95 % of {DRAWS} random circuits.",
     )
+
+
+def positions(model: sonde.Model, n: int = 32) -> drawing.Drawing:
+    """The same task with nodes for the positions of the names: where the answer comes from, and on which way."""
+    graph = Graph.of(model, spans=["giver", "giver again", "receiver"])
+    task = sonde.tasks.load("ioi", model, n=n, seed=0)
+    return discover(model, task, "eap", graph, verify=60, n_random=5).drawing()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from circuit_pictures import circuit
+from circuit_pictures import circuit, positions
 
 import sonde
 from sonde import views
@@ -54,6 +54,7 @@ def drawings(model: sonde.Model) -> dict[str, drawing.Drawing]:
         ),
         "audit": audited(),
         "circuit": circuit(model),
+        "positions": positions(model),
         "suite": sonde.behaviour.suites.evaluate(model, "number_agreement").drawing(),
         "paths": sonde.patching.path_patching(model, many, senders, "blocks.3.attn.v[head=3]").drawing(8),
         "trace": sonde.patching.causal_tracing(model, [f"The capital of {place} is" for place in PLACES], PLACES).drawing(),

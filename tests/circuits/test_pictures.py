@@ -58,6 +58,9 @@ def test_with_spans_every_position_has_columns_of_its_own():
     keys = [name for name in graph.receivers if ".attn.k[kv_head=0" in name and "blocks.1" in name]
     fed = [picture.edge(0, graph.receivers.index(name)) for name in keys]
     assert fed[0].receiver == fed[1].receiver and len(fed[0].receiver) == 2 * graph.heads_per_key
+    patterns = {source: torch.eye(2) for source in graph.sources if "attn.z" in source}
+    looks = ranked_graph("Which?", graph, "logits", [(0, 0, 1.0)], 1, patterns=patterns, tokens=["a", "b"]).data["attention"]
+    assert len(looks["heads"]) == 2 * len(patterns)  # at each position
     assert set(fed[0].under) | set(fed[1].under) == set(fed[0].receiver) and not set(fed[0].under) & set(fed[1].under)
     query = next(r for r, name in enumerate(graph.receivers) if ".attn.q[head=0" in name and "blocks.1" in name)
     assert isinstance(picture.edge(0, query).receiver, str) and picture.edge(0, query).under == ()

@@ -63,6 +63,17 @@ class Picture:
         every = len(self.graph.senders) <= MOST_NODES
         return [node for node in self._all() if every or node.name in joined]
 
+    def looks(self, nodes: Sequence[Node], patterns: Mapping[str, Float[Tensor, "query key"]]) -> dict[str, Float[Tensor, "query key"]]:
+        """Where the heads among some nodes look: the same at each of their spans.
+
+        Arguments:
+            nodes: what is drawn.
+            patterns: by the sites of heads.
+        """
+        sources = dict(zip(self.graph.senders, (source for source in self.graph.sources for _ in range(self.graph.n_spans)), strict=True))
+        found = {node.name: sources.get(node.name) for node in nodes}
+        return {name: patterns[source] for name, source in found.items() if source in patterns}
+
     def _all(self) -> Iterable[Node]:
         spans = self.graph.spans or ("",)
         embeddings = [part for part in self.graph.sending if part.layer < 0]
@@ -112,14 +123,14 @@ def ranked_graph(
         ranked: the edges in the order in which a circuit takes them: the numbers of sender and receiver, and the score.
         shown: how many are seen at first.
         curve: a measure of the circuits of the first edges.
-        patterns: where heads look, by their sites as senders.
+        patterns: where heads look, by their sites as senders; at whatever span.
         tokens: the tokens that they look at.
         note: one sentence under the drawing.
     """
     picture = Picture(graph)
     edges = [picture.edge(*one) for one in ranked]
     nodes = picture.nodes(edges)
-    seen = None if patterns is None else {node.name: patterns[node.name] for node in nodes if node.name in patterns}
+    seen = None if patterns is None else picture.looks(nodes, patterns)
     return circuit_graph(
         title, unit, nodes, edges, rows=picture.rows, order="given", shown=shown, curve=curve, patterns=seen or None, tokens=tokens if seen else None,
         zero=ZERO, note=note,
