@@ -18,7 +18,7 @@ def run(capsys, *arguments, code=0):
 
 
 def test_from_the_small_world_and_on(capsys, tmp_path):
-    asked = [*SITE, "--site", "blocks.0.mlp.out", "--folder", tmp_path / "acts", "--documents", 40, "--batch-size", 2]
+    asked = [*SITE, "--site", "blocks.0.mlp.out", "--folder", tmp_path / "acts", "--documents", 25, "--batch-size", 2]
     first = follows(json.loads(run(capsys, *asked, "--rows", 300, "--json").out))
     assert first["rows"] >= 300 and not first["complete"] and first["sites"] == {"blocks.1.resid_post": 128, "blocks.0.mlp.out": 128}
     told = run(capsys, *asked).out

@@ -50,6 +50,7 @@ class Handle:
 
     class architecture:
         n_ctx = 16
+        d_vocab = 40
 
 
 @drawn(DOCUMENTS, st.integers(2, 9), st.sampled_from(["both", "document", "context", "none"]), st.booleans(), st.booleans())
@@ -133,7 +134,7 @@ def test_other_forms_of_texts():
 
 
 def test_several_files(folder):
-    (folder / "more.jsonl").write_text(json.dumps({"text": "w11"}))
+    (folder / "more.jsonl").write_text(json.dumps({"text": "w11"}), encoding="utf-8-sig")
     assert texts(read(f"{folder}/*.jsonl")) == ["w11", *STORY]
     with pytest.raises(InputError, match="files of one kind"):
         read([folder / "one.txt", folder / "some.jsonl"])
@@ -162,8 +163,10 @@ def test_a_document_that_cannot_be_read_is_named_and_the_rest_goes_on(folder):
     (folder / "bad.txt").write_bytes(b"w1\n\nw2 \xff\n\nw3")
     made = read(folder / "bad.txt", separator="\n\n")
     assert texts(made) == ["w1", "w3"] and "document 2 of bad.txt" in made.notes[-1]
-    made = read([[1, 2], None, [3.5], [4]])
-    assert tokens(made) == [[1, 2], [4]] and "2 documents" in made.notes[-1]
+    made = read([[1, 2], None, [3.5], [4], [5, 40], [-1], np.array([6, 7]), [np.int64(8)]])
+    assert tokens(made) == [[1, 2], [4], [6, 7], [8]] and "4 documents" in made.notes[-1]
+    made = read([[5, 40], [1]])
+    assert tokens(made) == [[1]] and "a document holds token 40, and the model's vocabulary has 40: [5, 40]" in made.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,16 @@ def test_attention_sinks_are_left_out_and_told():
     assert any((block.tokens == 7).any() for block in blocks(Live(model, text, "embed", sinks=None)))
 
 
+def test_rows_that_differ_from_nothing_are_no_sinks():
+    """Where most rows are zero every other one is many times the median."""
+    model = tiny()
+    with torch.no_grad():
+        model.module.transformer.wte.weight[1:] = 0
+        model.module.transformer.wte.weight[7] = 1
+    (block,) = blocks(Live(model, [[1, 7, 2, 3, 4, 5, 6, 8]], "embed"))
+    assert 7 in block.tokens and len(block.rows) == 8
+
+
 def test_special_tokens_can_be_kept_or_named(model):
     text = corpus([[1, 2, 3, 4]] * 3, model, packed=False)
     assert {int(t) for block in blocks(Live(model, text, SITE)) for t in block.tokens} == {1, 2, 3, 4}
@@ -159,7 +169,7 @@ def test_what_cannot_be_read(model, unchecked):
         with pytest.raises(error, match=told):
             Live(**({"model": model, "text": rows_of_ids(3), "sites": SITE} | wrong))
     with pytest.raises(InputError, match="vocabulary has 40"):
-        blocks(Live(model, [[1, 99]], SITE))
+        next(Live(model, [[1, 99]], SITE).batches(4))
     with pytest.raises(InputError, match="not one row"):
         next(Live(model, [[BOS, BOS]], SITE).batches(4))
 

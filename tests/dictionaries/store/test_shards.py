@@ -102,7 +102,7 @@ class Crash(BaseException):
     """The power fails."""
 
 
-@pytest.mark.parametrize("after", range(0, 14, 3))
+@pytest.mark.parametrize("after", range(0, 14, 4))
 def test_a_crash_while_writing_loses_one_shard_at_most(model, whole, tmp_path, monkeypatch, after):
     """Whichever write it is that never comes back: what is there can be read, and the same call makes the same files."""
     count, own = itertools.count(), os.fsync

@@ -53,6 +53,7 @@ class Corpus:
         packed: whether a context goes on with the next document where one ends; else each document begins a context of its own.
         shuffled: another order of documents in every epoch; a stream keeps its own.
         seed: of the order.
+        d_vocab: the model's vocabulary, beyond which there are no ids; 0 where it is not known.
 
     Raises:
         InputError: a length below 2; a special token that the tokenizer has not.
@@ -60,13 +61,14 @@ class Corpus:
 
     def __init__(
         self, documents: Documents | Stream, tokenizer: Tokenizer | None, length: int, bos: Bos = "both", packed: bool = True, shuffled: bool = True,
-        seed: int = 0,
+        seed: int = 0, d_vocab: int = 0,
     ):  # fmt: skip
         if not isinstance(length, int) or length < 2:
             raise InputError(f"length={shown(length)}: a context has 2 tokens or more")
         if bos not in TOLD:
             raise InputError(f"bos={shown(bos)}: use {', '.join(map(repr, TOLD))}")
         self.documents, self.tokenizer, self.length, self.bos, self.packed, self.seed = documents, tokenizer, length, bos, packed, seed
+        self.d_vocab = d_vocab
         self.shuffled = shuffled and not isinstance(documents, Stream)
         self._first = _first(tokenizer) if bos != "none" else None
         self._misread: dict[str, None] = {}  # what was wrong, in order
@@ -138,11 +140,18 @@ class Corpus:
                 )
             encoded = iter(self.tokenizer.encode_all(texts) if self.tokenizer is not None and texts else [])
             for at, document in group:
-                ids = next(encoded) if isinstance(document, str) else document
+                ids = self._within(next(encoded) if isinstance(document, str) else document)
                 if isinstance(ids, InputError):
                     self._misread[str(ids)] = None
                 else:
                     yield at, ids
+
+    def _within(self, ids: list[int] | InputError) -> list[int] | InputError:
+        """A document's tokens, or what is wrong with them."""
+        if isinstance(ids, InputError) or not ids or (min(ids) >= 0 and (not self.d_vocab or max(ids) < self.d_vocab)):
+            return ids
+        wrong = min(ids) if min(ids) < 0 else max(ids)
+        return InputError(f"a document holds token {wrong}, and the model's vocabulary has {self.d_vocab or 'no negative ones'}: {shown(ids, 60)}")
 
     def _read(self, epoch: int, begun: int) -> Iterator[tuple[int, Document]]:
         """Each document's place in the order with what it is."""
@@ -196,7 +205,8 @@ def corpus(
             bos = "none"
         else:
             bos = "document" if tokenizer.bos_id is None else "both"
-    return Corpus(found, tokenizer, length, bos, not as_it_is if packed is None else packed, shuffled, seed)
+    d_vocab = model.architecture.d_vocab if model is not None else 0
+    return Corpus(found, tokenizer, length, bos, not as_it_is if packed is None else packed, shuffled, seed, d_vocab)
 
 
 def _documents(given: Any, field: str, separator: str | None, length: int) -> tuple[Documents | Stream, bool]:

@@ -190,8 +190,8 @@ def as_document(item: Any, field: str, where: str) -> Document:
     if isinstance(item, str):
         return item
     values = item.tolist() if isinstance(item, Tensor | np.ndarray) else item
-    if isinstance(values, Sequence) and all(type(value) is int for value in values):
-        return list(values)
+    if isinstance(values, Sequence) and all(type(value) is int or isinstance(value, np.integer) for value in values):
+        return [int(value) for value in values]
     return InputError(f"{where} is neither text nor a row of token ids: {shown(item, 60)}")
 
 
@@ -212,7 +212,7 @@ def opened(paths: Sequence[Path], field: str, separator: str | None, length: int
     if missing:
         raise LoadError(f"there is no file {missing[0]}; texts by themselves are given as a list of strings")
     if endings <= set(TEXT):
-        return Parts(paths, None if separator is None else separator.encode(), lambda part: part.decode().strip())
+        return Parts(paths, None if separator is None else separator.encode(), lambda part: part.decode("utf-8-sig").strip())
     if endings <= set(LINES):
         return Parts(paths, b"\n", json.loads, field)
     if endings <= set(TABLE):

@@ -233,5 +233,6 @@ def _sinks(rows: Float[Tensor, "row width"], widths: Sequence[int], medians: flo
     found = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
     for part in rows.split(list(widths), dim=1):
         norms = torch.linalg.vector_norm(part, dim=1, dtype=torch.float32)
-        found |= (norms > medians * norms.median()) & norms.isfinite()  # what is infinite is refused, not left out
+        usual = norms.median()  # 0 where most rows are 0, as behind a ReLU: then the others are no sinks
+        found |= (norms > medians * usual) & (usual > 0) & norms.isfinite()  # what is infinite is refused, not left out
     return found
