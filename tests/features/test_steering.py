@@ -1,6 +1,7 @@
 """Activity, steering and dose-response on dictionaries made by hand: closed forms, a feature that writes nothing, and controls that must fail."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,6 +56,15 @@ def test_controls_are_alike_and_never_the_found_ones(sometimes):
         sometimes.alike([0], 3, by="size")
     with pytest.raises(InputError, match="too few to draw from"):
         sometimes.alike(list(range(11)), 3)
+
+
+def test_a_control_can_be_pushed(sometimes):
+    """Neurons may be active at every token and never above 0: such a one has no maximum to take multiples of."""
+    maximum = sometimes.maximum.clone()
+    near = [one for (one,) in sometimes.alike([9], n=3, seed=0)]
+    maximum[near[0]] = 0
+    drawn = {one for seed in range(20) for (one,) in replace(sometimes, maximum=maximum).alike([9], n=3, seed=seed)}
+    assert near[0] not in drawn and near[1] in drawn
 
 
 def test_a_clamped_feature_moves_logits_in_closed_form(always):

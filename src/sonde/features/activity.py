@@ -66,7 +66,7 @@ class Activity(Result):
         return float(self.maximum[feature])
 
     def alike(self, features: Sequence[int], n: int, seed: int = 0, by: By = "density") -> list[tuple[int, ...]]:
-        """Random sets of other features, each member one of the nearest to a found one in density or in what it adds.
+        """Random sets of other features, each member one of the nearest to a found one in density or in what it adds, and above 0 somewhere.
 
         Arguments:
             features: the found ones.
@@ -89,7 +89,8 @@ class Activity(Result):
         silent = [f for f in found if not measure[f] > 0]
         if silent:
             raise InputError(f"feature {silent[0]} is never active on these {self.tokens} tokens, so no control is like it: measure more text")
-        others = [f for f in (measure > 0).nonzero().flatten().tolist() if f not in set(found)]
+        # what never is above 0, such as some neurons, has no scale, and could not be pushed as strongly
+        others = [f for f in ((measure > 0) & (self.maximum > 0)).nonzero().flatten().tolist() if f not in set(found)]
         if len(others) < max(2, len(found)):
             raise InputError(
                 f"{len(others)} other features of {self.site!r} are active on these {self.tokens} tokens: too few to draw from for {len(found)}"
