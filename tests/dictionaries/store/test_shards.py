@@ -286,3 +286,9 @@ def test_tee_goes_on_and_leaves_no_gap(model, tmp_path):
     late.load_state_dict(alone.state_dict())
     with pytest.raises(InputError, match=r"ends at row 0, and row \d+ would come next"):
         list(late.batches(20))
+    second = Live(model, rows_of_ids(40), SITE, rows=2000, batch_size=4, buffer=64)
+    list(itertools.islice(second.batches(20), 60))  # the first epoch is over
+    late = Live(model, rows_of_ids(40), SITE, rows=2000, batch_size=4).tee(tmp_path / "third", "float32")
+    late.load_state_dict(second.state_dict())
+    with pytest.raises(InputError, match="lacks the end of the first epoch"):
+        list(late.batches(20))

@@ -128,8 +128,13 @@ class Live(Mixed):
     def passing(self, block: Block, place: Place, first: int) -> None:
         """Write a block of the first epoch, if that was asked for."""
         self._epochs = max(self._epochs, place[0] + 1)
-        if self._writer is not None and not place[0]:
+        if self._writer is None:
+            return
+        if not place[0]:
             self._writer.append(block, first)
+        elif not self._writer.manifest.complete:
+            folder = self._writer.folder
+            raise InputError(f"{folder} lacks the end of the first epoch, which is over: give the folder that was written before, or begin anew")
 
     def batches(self, size: int) -> Iterator[Float[Tensor, "row width"]]:
         """The batches that are still to come.
