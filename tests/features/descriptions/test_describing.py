@@ -57,8 +57,8 @@ def test_shuffled_descriptions_fail(recording):
 
     class Shuffling(OfflineExplainer):
         def explain(self, grid, cases):
-            own = super().explain(grid, cases)
-            return [Description(d.latent, own[(i + 2) % len(own)].text, d.author) for i, d in enumerate(own)]
+            own = list(super().explain(grid, cases))
+            yield from (Description(d.latent, own[(i + 2) % len(own)].text, d.author) for i, d in enumerate(own))
 
     wrong = describe(recording, scorers=[Simulation()], explainer=Shuffling(), window=12, latents=range(6))
     right = describe(recording, scorers=[Simulation()], window=12, latents=range(6))

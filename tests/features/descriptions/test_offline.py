@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_rules import RULES, SAID, planted
+from planted_rules import RULES, SAID, WORDS, planted
 
 from sonde.features.descriptions import Grid, Recording, parse
 from sonde.features.descriptions.offline import Clause, Rule, Rules, found
@@ -35,6 +35,31 @@ def test_latents_without_a_rule_get_none():
     rules = searched(planted(texts=200, n_random=30, rules={"token": RULES["token"]}))
     assert sum(bool(one.rules) for one in rules[1:]) <= 2
     assert rules[0].rules
+
+
+def test_bursts_in_a_few_texts_are_no_rule():
+    """Tokens of one text are no independent evidence: a latent that fires all over some texts, whatever stands in them, gets no rule."""
+    recording = planted(texts=200)
+    table, generator = Table.of(Grid(recording)), torch.Generator().manual_seed(2)
+    for _ in range(10):
+        bursting = (torch.rand(200, generator=generator) < 0.08)[recording.text]
+        activations = (bursting & (torch.rand(len(recording), generator=generator) < 0.5)).float()
+        assert not found(table, activations, recording.text % 3 != 0).rules
+
+
+def test_a_rare_rule_is_found():
+    """Twelve firings in all, four of them in the texts that confirm: too few for a mean, plenty against chance."""
+    recording = planted(texts=300, n_random=0, rules={"token": RULES["token"]})
+    where = recording.firing(0)[0]
+    rare = torch.zeros(len(recording))
+    marked = where[recording.ids[where] == WORDS.index(" Mary")]
+    keep = torch.cat([marked[recording.text[marked] % 3 == 0][:4], marked[recording.text[marked] % 3 != 0][:8]])
+    ids = recording.ids.clone()
+    ids[marked] = WORDS.index(" dog")
+    ids[keep] = WORDS.index(" Mary")
+    rare[keep] = 1.0
+    changed = Recording(ids, recording.starts, recording.vocabulary, recording.codes)
+    assert str(found(Table.of(Grid(changed)), rare, changed.text % 3 != 0).rules[0].clause) == 'on " Mary"'
 
 
 def test_a_rule_of_shuffled_texts_is_none():

@@ -25,9 +25,6 @@ from sonde.results import InputError, Recipe
 if TYPE_CHECKING:
     from sonde.features.database import Features
 
-CHUNK = 16
-"""Latents that are explained together: what was explained before a budget is spent is kept."""
-
 
 def describe(
     features: "Recording | Features", latents: Sequence[int] | None = None, client: Client | None = None, scorers: Sequence[Scorer] | None = None,
@@ -89,13 +86,13 @@ def _explained(
 ) -> tuple[list[Description], BudgetSpent | ClientError | None]:  # fmt: skip
     """A description of every latent; where the client stopped, those that were made before, and why it did."""
     found: list[Description] = []
-    for i in track(range(0, len(cases), CHUNK), "describing", shown=progress):
-        try:
-            found += explainer.explain(grid, cases[i : i + CHUNK])
-        except (BudgetSpent, ClientError) as error:
-            if not found:
-                raise
-            return found, error
+    try:
+        for one in track(explainer.explain(grid, cases), "describing", len(cases), shown=progress):
+            found.append(one)
+    except (BudgetSpent, ClientError) as error:
+        if not found:
+            raise
+        return found, error
     return found, None
 
 

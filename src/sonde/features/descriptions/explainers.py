@@ -1,6 +1,6 @@
 """Who describes a latent: a search for simple rules, or a language model that is shown examples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from sonde.features.descriptions.windows import Grid
 
 WORDS = 400
 """Tokens that an explainer may write, thoughts included."""
+TOGETHER = 16
+"""Latents that a client is asked about at a time: what came before a budget is spent is kept."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Explainer(Protocol):
         """The author of the descriptions."""
         ...
 
-    def explain(self, grid: Grid, cases: Sequence[Examples]) -> list[Description]:
-        """One description for each latent, in order.
+    def explain(self, grid: Grid, cases: Sequence[Examples]) -> Iterator[Description]:
+        """One description for each latent, in order, as they are made.
 
         Arguments:
             grid: the texts that the explainer may see.
@@ -69,8 +71,8 @@ class OfflineExplainer:
         """The author of the descriptions."""
         return "offline rules"
 
-    def explain(self, grid: Grid, cases: Sequence[Examples]) -> list[Description]:
-        """One description for each latent, in order.
+    def explain(self, grid: Grid, cases: Sequence[Examples]) -> Iterator[Description]:
+        """One description for each latent, in order, as they are made.
 
         Arguments:
             grid: the texts that it may see.
@@ -80,9 +82,8 @@ class OfflineExplainer:
         recording = grid.recording
         texts = torch.randperm(len(recording.starts), generator=torch.Generator().manual_seed(self.seed))
         searching = torch.isin(recording.text, texts[: (2 * len(texts) + 2) // 3])
-        return [
-            Description(case.latent, str(found(table, recording.activations(case.latent), searching, case.promoted)), self.name) for case in cases
-        ]
+        for case in cases:
+            yield Description(case.latent, str(found(table, recording.activations(case.latent), searching, case.promoted)), self.name)
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,23 @@ class AskingExplainer:
         """The author of the descriptions."""
         return self.client.name
 
-    def explain(self, grid: Grid, cases: Sequence[Examples]) -> list[Description]:
-        """One description for each latent, in order; without words, and with the reason, where the answer gives none.
+    def explain(self, grid: Grid, cases: Sequence[Examples]) -> Iterator[Description]:
+        """One description for each latent, in order, as they are made; without words, and with the reason, where the answer gives none.
 
         Arguments:
             grid: the texts; what is shown of them stands in the cases.
             cases: the latents with their examples.
         """
+        for i in range(0, len(cases), TOGETHER):
+            yield from self._asked(cases[i : i + TOGETHER])
+
+    def _asked(self, cases: Sequence[Examples]) -> Iterator[Description]:
         asked = [case for case in cases if case.shown]
         answers = iter(self.client.complete([prompts.explain(case.shown, case.most, case.promoted) for case in asked], WORDS))
-        described = []
         for case in cases:
             if not case.shown:
-                described.append(Description(case.latent, "", self.name, "never active in the texts shown"))
+                yield Description(case.latent, "", self.name, "never active in the texts shown")
                 continue
             answer = next(answers)
             text = None if answer.error else prompts.description_in(answer.text)
-            described.append(Description(case.latent, text or "", self.name, "" if text else answer.error or "the answer gives no description"))
-        return described
+            yield Description(case.latent, text or "", self.name, "" if text else answer.error or "the answer gives no description")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.special import bdtrc
 from torch import Tensor
 
 from sonde.evidence import skew_interval, t_interval
@@ -81,7 +82,8 @@ class Table:
                         what.append(numbers.setdefault(key, len(numbers)))
             keys[name] = list(numbers)
             items[name], tokens[name] = torch.tensor(what, dtype=torch.long), torch.tensor(where, dtype=torch.long)
-            different = torch.stack([items[name], grid.recording.ids[tokens[name]]]).unique(dim=1)[0]
+            words = len(grid.recording.vocabulary)
+            different = (items[name] * words + grid.recording.ids[tokens[name]]).unique() // words
             variety[name] = torch.bincount(different, minlength=len(numbers))
         return Table(keys, items, tokens, variety, grid.recording.text)
 
@@ -173,13 +175,30 @@ def _lists(order: Int[Tensor, " known"], most: int) -> tuple[Int[Tensor, "list i
 
 
 def _confirmed(table: Table, a: Float[Tensor, " token"], clause: Clause, used: Bool[Tensor, " token"]) -> bool:
-    """Whether the latent fires more where the clause holds, in texts that took no part in finding it."""
-    holds = table.holds(clause)[used].double()
-    values, text = a[used], table.text[used]
-    texts = text.unique(return_inverse=True)[1]
+    """Whether the latent fires more where the clause holds, in texts that took no part in finding it; texts count as independent, tokens do not."""
+    holds, values = table.holds(clause)[used], a[used]
+    texts = table.text[used].unique(return_inverse=True)[1]
     if not len(texts) or int(texts.max()) < 2:
         return False
-    products = (values - values.mean()) * (holds - holds.mean())
+    chance = (1 - LEVEL) / TRIED / 2  # of each of two tests: one for what is frequent, one for what is rare
+    products = (values - values.mean()) * (holds.double() - holds.double().mean())
     sums = torch.zeros(int(texts.max()) + 1, dtype=torch.float64).index_add_(0, texts, products)
-    level = 1 - (1 - LEVEL) / TRIED
-    return min(t_interval(sums, level)[0], skew_interval(sums, level)[0]) > 0
+    if min(t_interval(sums, 1 - chance)[0], skew_interval(sums, 1 - chance)[0]) > 0:
+        return True
+    return _rarely(texts, holds, values > 0) < chance
+
+
+def _rarely(texts: Int[Tensor, " token"], holds: Bool[Tensor, " token"], fires: Bool[Tensor, " token"]) -> float:
+    """The chance that the latent fires under the clause in as many texts, if it fired under it no more often than elsewhere.
+
+    In a text with m tokens under the clause it then does so with a chance of m d at most, d being its density; the number of such texts among n is no
+    more spread than a binomial one of the same mean (Hoeffding 1956).
+    """
+    n_texts = int(texts.max()) + 1
+    under = torch.bincount(texts[holds], minlength=n_texts)
+    n = int((under > 0).sum())
+    found = len(texts[holds & fires].unique())
+    expected = float((under[under > 0].double() * fires.double().mean()).clamp(max=1).sum())
+    if not found or found <= expected:
+        return 1.0
+    return float(bdtrc(found - 1, n, expected / n))
