@@ -120,8 +120,8 @@ class ErrorRates(Result):
         width = len(self.rates[0].n)
         series = Series("missed", [_mean([r.by_interval[i] for r in self.rates]) for i in range(width)])
         alarms = Control("false alarms on silent tokens", _mean([r.false_alarms for r in self.rates]) or 0.0)
-        labels = [f"{i / width:.1f} to {(i + 1) / width:.1f}" for i in range(width)]
-        return lines("Which firings do the descriptions miss?", "share", "activation, share of the maximum", labels, [series], control=alarms)
+        labels = [f"{i / width:.1f}–{(i + 1) / width:.1f}" for i in range(width)]
+        return lines("Which firings do the descriptions miss?", "share", "activation / maximum", labels, [series], control=alarms)
 
 
 def error_rates(
