@@ -104,9 +104,9 @@ def show_record(out: "Console", record: "Record") -> None:
         if record["logits"]:
             words = "  ".join(f"{w['token']!r} {w['value']:+.2g}" for w in record["logits"][weights])  # type: ignore[literal-required]
             out.print(Text(f"{name}: {words}"))
-    for one in record["properties"]:
-        ratios = "  ".join(f"{_number(r['ratio'])} (n={r['n']})" for r in one["ratios"] if r["n"])
-        out.print(Text(f"{one['name']}: likelier by, from the highest interval on: {ratios}"))
+    for stated in record["properties"]:
+        ratios = "  ".join(f"{_number(r['ratio'])} (n={r['n']})" for r in stated["ratios"] if r["n"])
+        out.print(Text(f"{stated['name']}: likelier by, from the highest interval on: {ratios}"))
     out.print("\nstrongest", style="bold")
     for example in record["strongest"][:EXAMPLES]:
         out.print(_marked(example, statistics["maximum"] or 1.0))
