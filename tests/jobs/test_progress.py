@@ -24,6 +24,12 @@ def test_a_total_can_be_given():
     assert "/2" in console.file.getvalue()
 
 
+def test_items_can_have_sizes():
+    console = terminal()
+    list(track(["ab", "cde"], "counting", total=5, console=console, size=len))
+    assert "5/5" in console.file.getvalue()
+
+
 @pytest.mark.parametrize("console", [None, Console(file=io.StringIO())])
 def test_it_is_silent_elsewhere(console, capsys):
     assert list(track([1, 2], "counting", console=console)) == [1, 2]

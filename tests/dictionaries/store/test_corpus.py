@@ -133,6 +133,38 @@ def test_other_forms_of_texts():
     assert texts(read(Streamed(), field="story")) == STORY
 
 
+class Held:
+    """As much of a data set as `datasets` keeps on disk."""
+
+    _fingerprint = "3f2a"
+
+    def __len__(self):
+        return len(STORY)
+
+    def __getitem__(self, number):
+        return {"text": STORY[number]}
+
+
+class Streaming:
+    """As much of a data set as `datasets` streams: it begins anew, and skips by itself."""
+
+    def __init__(self, begun=0):
+        self.begun = begun
+
+    def __iter__(self):
+        return iter({"text": text} for text in STORY[self.begun :])
+
+    def skip(self, n):
+        return Streaming(self.begun + n)
+
+
+def test_data_sets():
+    held, streamed = read(Held()), read(Streaming())
+    assert texts(held) == texts(streamed) == STORY and held.identity["documents"] == "3f2a"
+    found = sequences(streamed)
+    assert list(streamed.sequences(found[0].after)) == found[1:], "a stream that begins anew can be gone on with"
+
+
 def test_several_files(folder):
     (folder / "more.jsonl").write_text(json.dumps({"text": "w11"}), encoding="utf-8-sig")
     assert texts(read(f"{folder}/*.jsonl")) == ["w11", *STORY]
