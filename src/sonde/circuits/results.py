@@ -149,9 +149,10 @@ class EdgeScores(Result):
         """The strongest edges as ranked bars."""
         frame = self.to_frame().drop_nulls().head(DRAWN)
         labels = [f"{sender} -> {receiver}" for sender, receiver in zip(frame["sender"], frame["receiver"], strict=True)]
-        note = (
-            f"{self.method}: {self.meaning or 'change when the edge is ablated'}; {self.conditions}; the {len(frame)} strongest of {self.n_scored:,}"
-        )
+        told = self.conditions
+        # of sizes nothing was ablated, and what would take the place of it is not told
+        on = f"{self.meaning}; {told.n} examples of {told.task}; {told.granularity}" if self.meaning else f"change when the edge is ablated; {told}"
+        note = f"{self.method}: {on}; the {len(frame)} strongest of {self.n_scored:,}"
         return bars("What is each edge worth?", self.unit, labels, frame["score"].to_list(), note=note)
 
     def to_mib(self, model: Model, file: str | Path) -> Path:

@@ -174,7 +174,7 @@ def clean_corrupted(
 
 def scored(
     method: str, function: str, model: Model, task: Task, graph: Graph, ablation: Ablation, per_example: Tensor, norm: Norm = "live",
-    steps: int | None = None, more: Mapping[str, Any] | None = None,
+    steps: int | None = None, more: Mapping[str, Any] | None = None, meaning: str = "",
 ) -> EdgeScores:  # fmt: skip
     """The scores of edges as a result.
 
@@ -185,13 +185,14 @@ def scored(
         per_example: edge example, edges in the order of `graph.real.nonzero()`; NaN where an edge was not scored.
         norm, steps: how.
         more: further arguments of the function.
+        meaning: what the scores are where they are sizes without a sign.
     """
     values = per_example.new_zeros(graph.real.shape)
     values[graph.real] = per_example.mean(1)
     arguments = {"graph": graph.summary, "ablation": vars(ablation), "norm": norm, **({} if steps is None else {"steps": steps}), **(more or {})}
     recipe = Recipe.of(f"sonde.circuits.{function}", arguments, model_hash=model.hash, inputs=task.content)
     kept = per_example if per_example.numel() * per_example.element_size() <= KEPT else None
-    return EdgeScores(graph, values, method, Conditions.of(graph, task, ablation), kept, norm, steps, recipe=recipe)
+    return EdgeScores(graph, values, method, Conditions.of(graph, task, ablation), kept, norm, steps, meaning, recipe=recipe)
 
 
 def _all(graph: Graph) -> tuple[int, ...]:
