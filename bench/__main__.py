@@ -23,7 +23,8 @@ from bench.subjects.blimp import DATA
 from sonde.results import SondeError
 
 QUICK = 2  # repeats
-OTHERS = ("dashboards", "dictionary_formats", "exact_edges", "explain", "nulls", "placebos", "shapley_error", "stories260k")  # commands of their own
+# commands of their own
+OTHERS = ("dashboards", "dictionary_formats", "exact_edges", "explain", "nulls", "placebos", "recovery", "shapley_error", "stories260k")
 
 
 def main(arguments: list[str] | None = None) -> int:

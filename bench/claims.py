@@ -42,10 +42,10 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
         found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
     if job.of_memory:
-        best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["extra_mb"], default=None)
-        share = rows["sonde"]["extra_mb"] / best["extra_mb"] if best else 0.0
-        text = f"{share:.2f} x ({best['subject']})" if best else "no peer was measured"
-        found.append(Claim(f"memory at most {job.of_memory:.2f} x the leanest peer's", text, share <= job.of_memory if best else None))
+        peer, most = job.of_memory
+        share = rows["sonde"]["extra_mb"] / rows[peer]["extra_mb"] if peer in rows else None
+        told = "it was not measured" if share is None else f"{share:.2f} x"
+        found.append(Claim(f"memory at most {most:.2f} x that of {peer}", told, None if share is None else share <= most))
     if job.above_mb:
         above = rows["sonde"]["above_mb"]
         found.append(Claim(f"peak memory at most {job.above_mb:g} MB above the loaded model", f"{above:+.0f} MB", above <= job.above_mb))

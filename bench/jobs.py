@@ -41,7 +41,7 @@ class Job:
         of_plain: the share of what `plain` costs that sonde may cost; 0 where nothing is claimed.
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
-        of_memory: the share of the leanest peer's memory, beyond libraries and data, that sonde may take; 0 where nothing is claimed.
+        of_memory: a peer, and the share of its memory, beyond libraries and data, that sonde may take.
         above_mb: how far it may lie above what is resident with the model loaded, MB.
     """
 
@@ -60,7 +60,7 @@ class Job:
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
     above_mb: float = 0.0
-    of_memory: float = 0.0
+    of_memory: tuple[str, float] | None = None
 
 
 JOBS = {
@@ -125,7 +125,8 @@ JOBS = {
         ),
         Job(
             "sae-topk-step", "one step of training a TopK dictionary of 12,288 latents on 4,096 activations of 768 entries, k = 32",
-            ("plain", "sonde", *DICTIONARIES), "sae_topk_step", 5, flops=arithmetic.topk_step(), at_most_floors=1 / 0.7, ahead=1.55, of_memory=0.5,
+            ("plain", "sonde", *DICTIONARIES), "sae_topk_step", 5, flops=arithmetic.topk_step(), at_most_floors=1 / 0.7,
+            ahead=1.55, of_memory=("eai-sparsify", 0.5),
         ),
         Job(
             "sae-l1-step", "one step of training a ReLU dictionary of 4,096 latents on 4,096 activations of 512 entries, 64 active, two threads",
