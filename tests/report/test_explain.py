@@ -12,12 +12,14 @@ import torch
 import sonde
 from sonde.evidence import permuted
 from sonde.report import PROFILES, Explanation
+from sonde.report.featured import featured
 from sonde.report.summary import gated, sentence, summary
 from sonde.results import CheckRefused, InputError, Verdict
 from sonde.specimens import compiled
 from tests.report.conftest import GIFT, KEYS
 
-SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "circuit", "verification"]
+FEATURES = ["features"] if featured(sonde.load("specimen:words")) else []
+SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "circuit", *FEATURES, "verification"]
 
 
 def verdict(holds: bool | None) -> Verdict:
@@ -258,5 +260,5 @@ def test_a_llama_with_grouped_keys_and_another_tokenizer_is_explained(tmp_path):
     LlamaForCausalLM(config).save_pretrained(tmp_path)
     PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>").save_pretrained(tmp_path)
     found = sonde.explain(sonde.load(tmp_path), "the keys near the cabinet", target="are", foil="is", corrupt="the key near the cabinet")
-    assert [section.key for section in found.sections] == SECTIONS
+    assert [section.key for section in found.sections] == [key for key in SECTIONS if key != "features"]
     assert not any(v.holds for v in found.verdicts)

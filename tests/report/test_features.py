@@ -1,5 +1,7 @@
 """The section on features: which of an attached basis carried the prediction, judged on other prompts against features like them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ import sonde
 from sonde.bases import Subspace
 from sonde.dictionaries import Dictionary
 from sonde.report.chapters.features import features
+from sonde.report.featured import featured
 from sonde.report.material import gather
 
 PROMPT = "The keys on the cabinet"
@@ -40,13 +43,23 @@ def test_the_planted_feature_is_found_and_carries_the_answer(planted, words):
     assert len(chapter.section.drawings) == 2 and chapter.section.sentences[0].text.startswith(f"Feature {found.carrying()[0]} of")
 
 
+def test_a_shipped_dictionary_is_used_where_it_is_the_models(planted, words, monkeypatch, tmp_path):
+    (sae,) = planted.bases.values()
+    (tmp_path / "words-512-0").mkdir()
+    monkeypatch.setattr("sonde.report.featured.WEIGHTS", tmp_path)
+    monkeypatch.setattr("sonde.report.featured.shipped", lambda size: replace(sae, metadata={"model_hash": words.hash}))
+    assert list(featured(words).bases) == ["blocks.1.resid_post.sae"] and featured(planted) is planted
+    assert featured(sonde.load("specimen:words-small")) is None  # the same shape would not do
+    monkeypatch.setattr("sonde.report.featured.WEIGHTS", tmp_path / "nowhere")
+    assert featured(words) is None
+
+
 def test_random_directions_carry_nothing(words):
     model = words.attach(SITE, Subspace.random(words.d_model, 12, seed=5), "random")
     chapter = features(gather(model, PROMPT, None, [], None, None, 0))
     assert not any(verdict.holds for verdict in chapter.verdicts)
 
 
-def test_the_report_has_the_section_where_a_basis_is_attached(planted, keys):
-    assert "features" not in [section.key for section in keys.sections]
+def test_without_siblings_nothing_is_claimed(planted):
     nothing = features(gather(planted, "Xyzzy", None, [], None, None, 0))
     assert nothing.verdicts[0].holds is None and "Not possible" in nothing.section.sentences[0].text

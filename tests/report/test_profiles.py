@@ -5,13 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+import sonde
 from sonde.report import PROFILES
+from sonde.report.featured import featured
 from sonde.report.profiles import REST, arranged
 from sonde.results import InputError
 
 PARTS = re.compile(r"\b(head|layer|block|MLP|neuron|residual|logit|token)s?\b", re.IGNORECASE)
 
-USUAL = [key for key in REST if key not in ("minimal_pair", "features")]  # these are there where they are asked for
+# these are there where they are asked for
+ASKED = ["minimal_pair"] if featured(sonde.load("specimen:words")) else ["minimal_pair", "features"]
+USUAL = [key for key in REST if key not in ASKED]
 
 
 def told(section):

@@ -12,6 +12,7 @@ from sonde.access import Model
 from sonde.jobs import track
 from sonde.report.chapters import CHAPTERS
 from sonde.report.explanation import Explanation
+from sonde.report.featured import featured
 from sonde.report.material import gather
 from sonde.report.profiles import profile_of
 from sonde.report.reproduce import command_line
@@ -35,7 +36,8 @@ def explain(
     """Explain what a language model says after a prompt, with the evidence for each sentence.
 
     Arguments:
-        model: a language model of a known family, with its tokenizer. Where bases are attached to it, the report has a section on their features.
+        model: a language model of a known family, with its tokenizer. Where bases are attached to it, or a
+            dictionary is shipped for it, the report has a section on their features.
         prompt: the text; the next token is explained.
         target: the token to explain; by default the task's right answer, else the model's first guess.
         foil: what it is contrasted with; by default the task's wrong answer, else the first guess under the counterfactual. With several, each has
@@ -67,7 +69,7 @@ def explain(
     sections: dict[str, Section] = {}
     claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
-    wanted = {"minimal_pair": bool(foil_sentence), "features": bool(model.bases)}
+    wanted = {"minimal_pair": bool(foil_sentence), "features": featured(model) is not None}
     asked = [key for key in CHAPTERS if wanted.get(key, True)]
     for key in track(asked, "explaining", shown=progress):
         chapter = CHAPTERS[key](material)

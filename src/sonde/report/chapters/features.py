@@ -1,7 +1,7 @@
 """Which features carried this prediction?
 
-Asked where a basis is attached to the model. The features are chosen on the search prompts and judged on the others: without them the answer must
-lose more than without random features that are active as often, or that add as much.
+Asked where a basis is attached to the model, or a dictionary is shipped for it. The features are chosen on the search prompts and judged on the
+others: without them the answer must lose more than without random features that are active as often, or that add as much.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sonde.access import Model
 from sonde.evidence import untestable
 from sonde.evidence.parts import HALF, HALF_SOURCE
 from sonde.features import activity, analyse, feature_contributions
 from sonde.features.used import used
 from sonde.report.chapters.base import Chapter, named
+from sonde.report.featured import featured
 from sonde.report.material import Material
 from sonde.results import Drawing, InputError, Result, SiteUnavailable, Verdict
 from sonde.results.document import Section, Sentence
@@ -36,11 +38,12 @@ def features(material: Material) -> Chapter:
     """For every basis that is attached: what its features contribute, the prompt by features, and whether the foremost carry the answer elsewhere."""
     drawings: list[Drawing] = []
     sentences, claims, results = list[Sentence](), list[Verdict](), dict[str, Result]()
-    for site in material.model.bases:
+    model = featured(material.model) or material.model
+    for site in model.bases:
         try:
             if material.untested:
                 raise InputError(material.untested)
-            found, analysed, judged, told = _of_site(material, site)
+            found, analysed, judged, told = _of_site(material, model, site)
         except (SiteUnavailable, InputError) as reason:
             claims.append(untestable(CLAIM, "share of the gap lost", str(reason), threshold=HALF, threshold_source=HALF_SOURCE))
             sentences.append(Sentence(f"Not possible for `{site}`: {reason}."))
@@ -52,24 +55,24 @@ def features(material: Material) -> Chapter:
     return Chapter(Section("features", TITLE, LEAD, drawings, sentences), claims, results)
 
 
-def _of_site(material: Material, site: str) -> tuple[Result, Result, list[Verdict], list[Sentence]]:
+def _of_site(material: Material, model: Model, site: str) -> tuple[Result, Result, list[Verdict], list[Sentence]]:
     """What the features of one site contribute on the search prompts, what they do in this one, and the verdicts on the others."""
-    model, search, judged = material.model, material.search, material.evaluate
+    search, judged = material.search, material.evaluate
     measured = activity(model, site, [*search.clean, *search.corrupt])
     found = feature_contributions(model, site, search, top=SHOWN)
     analysed = analyse(model, site, material.ids, material.contrasts[0].metric, PER_TOKEN)
     chosen = found.carrying()[:JUDGED]
     if not chosen:
         raise InputError("without each of its features the answer stays, or rises")
-    names = _names(material, site, chosen)
+    names = _names(material, model, site, chosen)
     told = [Sentence(f"Feature {f} of `{site}` is most active on {', '.join(names[f])}.") for f in chosen]
     who = f"feature{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
     return found, analysed, used(model, site, chosen, judged, measured, judged.metric, DRAWS, material.seed, name=who), told
 
 
-def _names(material: Material, site: str, chosen: Sequence[int]) -> dict[int, list[str]]:
+def _names(material: Material, model: Model, site: str, chosen: Sequence[int]) -> dict[int, list[str]]:
     """The tokens of the search prompts on which each feature is most active, the most first."""
-    run = material.model.run(material.search.clean, read=site, logits=False)
+    run = model.run(material.search.clean, read=site, logits=False)
     values: Tensor = run[site][..., list(chosen)].masked_fill(~run.mask[..., None], -torch.inf) if run.mask is not None else run[site][..., chosen]
     names = {}
     for i, feature in enumerate(chosen):
