@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from published import follows
@@ -19,17 +20,16 @@ def run(capsys, *arguments, code=0):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Neurons and the residual stream's entries of the small specimen over the same documents."""
-    places = [tmp_path_factory.mktemp("features") / name for name in ("mlp", "stream")]
-    for place, site in zip(places, ("blocks.1.mlp.post", "blocks.1.resid_post"), strict=True):
-        assert main(["features", "collect", str(place), *MODEL, "--site", site, "--documents", "50", "--apart"]) == 0
-    return places
+    """The entries of the small specimen's residual stream over some documents, and the same once more."""
+    place = tmp_path_factory.mktemp("features") / "stream"
+    assert main(["features", "collect", str(place), *MODEL, "--site", "blocks.1.resid_post", "--documents", "40", "--apart"]) == 0
+    return [place, shutil.copytree(place, place.with_name("again"))]
 
 
 def test_describe(capsys, folders, tmp_path):
-    asked = ["describe", folders[0], "--sample", 9, "-n", 10, "--scorers", "detection,intruder", "--save", tmp_path / "kept"]
+    asked = ["describe", folders[0], "--sample", 6, "-n", 5, "--scorers", "detection,intruder", "--save", tmp_path / "kept"]
     found = follows(json.loads(run(capsys, *asked, "--json").out))
-    assert found["action"] == "describe" and len(found["descriptions"]) == 9 and len(found["scores"]) == 18 and found["judge"] == "rules"
+    assert found["action"] == "describe" and len(found["descriptions"]) == 6 and len(found["scores"]) == 12 and found["judge"] == "rules"
     assert found["usage"]["requests"] == 0 and len(found["verdicts"]) == 2
     one = found["descriptions"][0]
     assert Features.load(folders[0]).descriptions(one["latent"])[0]["text"] == one["text"]
@@ -40,14 +40,14 @@ def test_describe(capsys, folders, tmp_path):
 
 def test_a_local_model_and_an_intervention(capsys, folders):
     """A small specimen can't answer questions: all its answers are counted as not read, and its scores are chance."""
-    asked = ["describe", folders[1], "--latents", "0,1", "-n", 2, "--local", "specimen:words-small", "--scorers", "detection,intervention", *MODEL]
+    asked = ["describe", folders[1], "--latents", "0,1", "-n", 1, "--local", "specimen:words-small", "--scorers", "detection,intervention", *MODEL]
     found = follows(json.loads(run(capsys, *asked, "--json").out))
     assert found["failures"] > 0 and {score["value"] for score in found["scores"]} == {0.5} and "specimen" in found["judge"]
     assert "budget of 5 tokens" in run(capsys, *asked, "--budget", 5, code=2).err
 
 
 def test_beside_another_database(capsys, folders):
-    told = run(capsys, "describe", folders[0], "--sample", 8, "-n", 5, "--scorers", "simulation", "--beside", folders[1]).out
+    told = run(capsys, "describe", folders[0], "--sample", 4, "-n", 3, "--scorers", "simulation", "--beside", folders[1]).out
     assert "easier to describe than" in " ".join(told.split())
 
 

@@ -22,7 +22,7 @@ class Model:
 def groups():
     """Ten latents with rules, and ten that fire at random, on the same texts."""
     rules = {f"{name} {i}": rule for name, rule in RULES.items() for i in (0, 1)}
-    found = planted(texts=160, n_random=len(rules), rules=rules)
+    found = planted(texts=120, n_random=len(rules), rules=rules)
     dense = found.codes.dense()
     return {
         "features": replace(found, codes=Codes.of(dense[:, : len(rules)])), "random": replace(found, codes=Codes.of(dense[:, len(rules) :])),
@@ -31,7 +31,7 @@ def groups():
 
 @pytest.fixture(scope="module")
 def compared(groups):
-    return compare_descriptions(groups, latents=10, scorers=[Simulation()], window=12)
+    return compare_descriptions(groups, latents=10, scorers=[Simulation()], window=12, n=15)
 
 
 def test_rules_are_easier_to_describe_than_chance(compared, tmp_path):
@@ -45,7 +45,7 @@ def test_rules_are_easier_to_describe_than_chance(compared, tmp_path):
 
 def test_chance_is_not_easier_than_rules(groups):
     """The control: the groups the other way round."""
-    turned = compare_descriptions(dict(reversed(groups.items())), latents=10, scorers=[Simulation()], window=12)
+    turned = compare_descriptions(dict(reversed(groups.items())), latents=10, scorers=[Simulation()], window=12, n=15)
     assert turned.check(Model())[0].holds is False
 
 

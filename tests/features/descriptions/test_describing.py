@@ -15,12 +15,12 @@ from sonde.results import InputError
 
 @pytest.fixture(scope="module")
 def recording():
-    return planted(texts=240)
+    return planted(texts=160)
 
 
 @pytest.fixture(scope="module")
 def found(recording):
-    return describe(recording, scorers=[Detection(), Fuzzing(), Simulation(), Intruder()], window=12)
+    return describe(recording, scorers=[Detection(), Fuzzing(), Simulation(), Intruder()], window=12, n=20)
 
 
 def test_rules_score_and_chance_does_not(found):
@@ -60,8 +60,8 @@ def test_shuffled_descriptions_fail(recording):
             own = list(super().explain(grid, cases))
             yield from (Description(d.latent, own[(i + 2) % len(own)].text, d.author) for i, d in enumerate(own))
 
-    wrong = describe(recording, scorers=[Simulation()], explainer=Shuffling(), window=12, latents=range(6))
-    right = describe(recording, scorers=[Simulation()], window=12, latents=range(6))
+    wrong = describe(recording, scorers=[Simulation()], explainer=Shuffling(), window=12, latents=range(6), n=20)
+    right = describe(recording, scorers=[Simulation()], window=12, latents=range(6), n=20)
     assert sum(s.value for s in wrong.scores) < 0.4 * sum(s.value for s in right.scores)
 
 

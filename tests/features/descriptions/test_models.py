@@ -77,6 +77,20 @@ def test_a_local_model_answers_and_counts(model):
         Local(model, Budget(tokens=3)).complete(["The keys"], 5)
 
 
+def test_a_chat_format_is_used(model):
+    """The template of a tokenizer that has one, which brings its own special tokens."""
+    from transformers import PreTrainedTokenizerFast
+
+    backend = PreTrainedTokenizerFast(tokenizer_object=model.tokenizer.backend, bos_token="<|end|>", eos_token="<|end|>")
+    backend.chat_template = (
+        "{{ bos_token }}{% for message in messages %}Q: {{ message['content'] }}{% endfor %}{% if add_generation_prompt %} A:{% endif %}"
+    )
+    client = Local(sonde.Model(model.module, backend))
+    answer = client.complete(["What color is the cup?"], 3)[0]
+    assert answer.text == model.generate("Q: What color is the cup? A:", max_new_tokens=3)
+    assert answer.read == len(model.tokenizer.encode("Q: What color is the cup? A:", bos=True))
+
+
 def test_expectations_are_the_models_own(model, examples):
     """Nats a token of the text alone, by hand."""
     before, text = "The keys", " on the cabinet are old."

@@ -20,7 +20,7 @@ def searched(recording):
 
 @pytest.fixture(scope="module")
 def rules():
-    return searched(planted())
+    return searched(planted(texts=250))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -31,9 +31,9 @@ def test_planted_rules_are_found(rules, name):
 
 
 def test_latents_without_a_rule_get_none():
-    """Thirty that fire at random: each has a chance below 1 % of a rule."""
-    rules = searched(planted(texts=200, n_random=30, rules={"token": RULES["token"]}))
-    assert sum(bool(one.rules) for one in rules[1:]) <= 2
+    """Twenty that fire at random: each has a chance below 1 % of a rule."""
+    rules = searched(planted(texts=150, n_random=20, rules={"token": RULES["token"]}))
+    assert sum(bool(one.rules) for one in rules[1:]) <= 1
     assert rules[0].rules
 
 

@@ -14,8 +14,8 @@ RIGHT, NARROW, WIDE, UNREAD = 'on " Mary", " John"', 'on " Mary"', 'on " Mary", 
 
 @pytest.fixture(scope="module")
 def rates():
-    recording = planted(texts=400, rules={"tokens": RULES["tokens"], "token": RULES["token"]})
-    return {text: error_rates(recording, {0: text}, n_silent=400).rates[0] for text in (RIGHT, NARROW, WIDE, UNREAD)}
+    recording = planted(texts=250, rules={"tokens": RULES["tokens"], "token": RULES["token"]})
+    return {text: error_rates(recording, {0: text}, n_silent=150).rates[0] for text in (RIGHT, NARROW, WIDE, UNREAD)}
 
 
 def test_the_right_description(rates):
@@ -40,7 +40,7 @@ def test_alarms_weigh_by_how_rare_the_latent_is(rates):
 
 def test_what_can_not_be_read_is_a_coin(rates):
     found = rates[UNREAD]
-    assert found.misses == found.false_alarms == 0.5 and found.failures == sum(found.n) + found.n_silent
+    assert found.false_alarms == 0.5 == pytest.approx(found.misses) and found.failures == sum(found.n) + found.n_silent
 
 
 def test_firing_tokens_are_drawn_evenly(rates):
@@ -50,7 +50,7 @@ def test_firing_tokens_are_drawn_evenly(rates):
 
 
 def test_from_descriptions_to_a_drawing(tmp_path):
-    recording = planted(texts=200)
+    recording = planted(texts=80)
     told = describe(recording, latents=[0, 1], scorers=[Detection()], n=5)
     found = error_rates(recording, told, n_silent=50)
     frame = found.to_frame()

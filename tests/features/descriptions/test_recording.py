@@ -43,9 +43,10 @@ def test_activations_are_the_models_own(model, recording):
         assert (own > 0).sum() <= most and expected[own == 0].max() <= own[own > 0].min() + 1e-5
 
 
-def test_a_database_holds_the_same(model, recording, tmp_path):
+def test_a_database_holds_the_same(model, tmp_path):
     features = collect(model, SITE, Neurons(model.d_model), TEXTS, tmp_path / "features", neurons="")
-    found = stored(features, dense=0.2)
+    # all that is positive: which of equal texts hold the highest fifth, rounding would decide
+    found, recording = stored(features, dense=1.0), record(model, SITE, Neurons(model.d_model), TEXTS, dense=1.0)
     assert torch.equal(found.ids, recording.ids) and torch.equal(found.starts, recording.starts)
     assert torch.allclose(found.activations(3), recording.activations(3), atol=1e-5)
     assert found.vocabulary[int(found.ids[4])] == recording.vocabulary[int(found.ids[4])]
@@ -86,7 +87,7 @@ def test_windows_part_the_tokens(size):
 
 def test_examples_for_judging():
     """Firing and silent windows are what they say, none was shown, silent ones of every kind, each once."""
-    recording = planted(texts=300)
+    recording = planted(texts=200)
     explaining, judging = (Grid(half, 8) for half in recording.split(0))
     examples = sampled(explaining, judging, 0, n=40)
     assert len(examples.firing) == len(examples.silent) == 40

@@ -187,7 +187,7 @@ def _rates(grid: Grid, judge: Judge, latent: int, text: str, per_interval: int, 
     n = [len(part) for part in chosen]
     ends = [sum(n[: i + 1]) for i in range(intervals)]
     missed = [size - math.fsum(said[end - size : end]) for size, end in zip(n, ends, strict=True)]
-    shares = (torch.bincount(interval, minlength=intervals) / len(where)).tolist()
+    shares = (torch.bincount(interval, minlength=intervals).double() / len(where)).tolist()
     edges = tuple(most * i / intervals for i in range(intervals + 1))
     return Rates(
         latent, text, edges, tuple(shares), tuple(n), tuple(missed), len(others), math.fsum(said[ends[-1] :]), len(where) / len(grid.recording),
