@@ -23,7 +23,7 @@ def test_from_the_small_world_and_on(capsys, tmp_path):
     assert first["rows"] >= 300 and not first["complete"] and first["sites"] == {"blocks.1.resid_post": 128, "blocks.0.mlp.out": 128}
     told = run(capsys, *asked).out
     found = Shards(tmp_path / "acts")
-    assert found.manifest.complete and found.held > first["rows"] and f"{found.held:,} in 2 shards" in told and "read to its end" in told
+    assert found.manifest.complete and found.held > first["rows"] and f"{found.held:,} of float16" in told and "read to its end" in told
     assert "special tokens" in told
 
 

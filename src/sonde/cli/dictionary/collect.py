@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     facts = [
         ("model", f"{model.name} ({model.hash[:8]})"),
         ("sites", ", ".join(f"{site} ({width})" for site, width in parts.items())),
-        ("rows", f"{found.held:,} in {len(found.shards)} shards, {size / 1e6:,.1f} MB of {found.manifest.dtype}"),
+        ("rows", f"{found.held:,} of {found.manifest.dtype}"),
+        ("shards", f"{len(found.shards)}, {size / 1e6:,.1f} MB"),
         ("text", "read to its end" if found.manifest.complete else "goes on; ask for more rows to add them"),
     ]
     told(arguments, Document(f"Activations in {found.folder}", "", facts, noted(found.notes)))
