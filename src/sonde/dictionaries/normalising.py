@@ -59,7 +59,8 @@ class Normaliser:
 
     def __call__(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """Activations at the common scale."""
-        return (x - self.mean.to(x)) * self.scale.to(x)
+        scale = self.scale.to(x)
+        return torch.addcmul(-self.mean.to(x) * scale, x, scale)
 
     def undo(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """Activations as they were."""

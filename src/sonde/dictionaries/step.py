@@ -59,7 +59,7 @@ class Gradients:
         unexplained: the share of the batch's variance that is not explained (FVU of the batch).
         kept_from: the smallest value that was kept, where k counts over the batch.
         rebuilt: what was written.
-        by_row: the squared error of each row.
+        by_row: the squared error of each row, where it is needed.
         rescaled: what the penalty's weight was multiplied by because its power changed.
     """
 
@@ -87,9 +87,16 @@ def squared(scale: float | Tensor) -> Error:
 
     def error(rebuilt: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         away = rebuilt - y
-        return away.pow(2).sum() * (scale / len(y)), away * (2 * scale / len(y))
+        value = torch.linalg.vector_norm(away).square() * (scale / len(y))
+        return value, away.mul_(2 * scale / len(y))
 
     return error
+
+
+def _variance(y: Tensor) -> Tensor:
+    """The summed variance of the entries: the mean square less the square of the mean, unless that would lose digits."""
+    square, mean = torch.linalg.vector_norm(y).square() / len(y), y.mean(0).square().sum()
+    return square - mean if mean < 100 * (square - mean) else (y - y.mean(0)).square_().sum() / len(y)
 
 
 class Step:
@@ -117,8 +124,9 @@ class Step:
             error: of what was written; the squared error by default.
         """
         a = self.architecture
-        variance = (y - y.mean(0)).pow_(2).sum() / len(y)
+        variance = _variance(y)
         scale = 1 / variance.clamp(min=1e-30) if a.error == "fvu" else 1.0
+        plain = error is None and not a.prefixes
         error = error or squared(scale)
         read = x - weights["decoder_bias"] if a.centred else x
         wants_dead = (a.auxk is not None or a.pre_activation is not None) and moment.dead is not None and len(moment.dead) > 0
@@ -130,9 +138,10 @@ class Step:
             self._dense(out, weights, x, y, read, active.table, moment, error)
         else:
             self._sparse(out, weights, x, y, read, active, moment, error, scale)
-        if out.rebuilt is not None:
+        assert out.rebuilt is not None
+        if not plain or a.resample is not None:
             out.by_row = (out.rebuilt - y).pow_(2).sum(1)
-            out.unexplained = out.by_row.mean() / variance
+        out.unexplained = (out.losses["error"] / scale if out.by_row is None else out.by_row.mean()) / variance
         total = out.by.pop("z")
         if a.centred:
             out.add("decoder_bias", -(total @ weights["encoder"]))
@@ -140,7 +149,7 @@ class Step:
             out.by["encoder_bias"] = total
         if a.unit:  # along the sphere
             decoder, gradient = weights["decoder"], out.by["decoder"]
-            gradient.addcmul_((gradient * decoder).sum(1, keepdim=True), decoder, value=-1)
+            gradient.addcmul_(torch.bmm(gradient[:, None], decoder[:, :, None])[:, 0], decoder, value=-1)
         return out
 
     def _sparse(
