@@ -71,7 +71,7 @@ class Picture:
             patterns: by the sites of heads.
         """
         sources = dict(zip(self.graph.senders, (source for source in self.graph.sources for _ in range(self.graph.n_spans)), strict=True))
-        found = {node.name: sources.get(node.name) for node in nodes}
+        found = {node.name: sources.get(node.name, "") for node in nodes}
         return {name: patterns[source] for name, source in found.items() if source in patterns}
 
     def _all(self) -> Iterable[Node]:
