@@ -12,7 +12,7 @@ from sonde.cli import main
 from sonde.dictionaries import Dictionary, Part
 
 SITE = "blocks.1.resid_post"
-ASKED = ["--model", "specimen:words-small", "--texts", "12", "--apart"]
+ASKED = ["--model", "specimen:words-small", "--texts", "8", "--apart"]
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,10 @@ def test_several_are_judged_side_by_side(capsys, folders):
 
 
 def test_properties_of_the_small_world(capsys, folders):
-    asked = ["evaluate", folders[1], *ASKED, "--texts", 60, "--properties", "--metric", "activity", "--no-controls", "--json"]
+    asked = ["evaluate", folders[1], *ASKED, "--texts", 40, "--properties", "--metric", "activity", "--no-controls", "--json"]
     found = follows(json.loads(run(capsys, *asked).out))
     f1 = {row["property"]: row["f1"] for row in found["properties"]}
-    assert len(f1) > 5 and all(0 <= value <= 1 for value in f1.values())
+    assert len(f1) > 3 and all(0 <= value <= 1 for value in f1.values())
     assert "ce" not in found["bases"][0]
 
 
