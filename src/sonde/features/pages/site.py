@@ -96,7 +96,7 @@ def held(record: Record, effects: Effects | None) -> str:
         effects: what it does in its examples, if that was computed.
     """
     text = json.dumps(rounded({"feature": record, "effects": effects}), allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode("ascii"))).decode("ascii")
 
 
 def rounded(value: Any) -> Any:
