@@ -29,7 +29,9 @@ export function sizesView(root: HTMLElement, { levels }: Site): void {
       "span",
       { class: "leaf" },
       level.here ? h("a", { class: "number", href: latentAddress(latent) }, String(latent)) : h("span", { class: "number" }, String(latent)),
-      ` ${visible(level.labels[latent] ?? "")} `,
+      " ",
+      h("bdi", {}, visible(level.labels[latent] ?? "")),
+      " ",
       near != null && h("span", { class: "quiet" }, `cosine ${readable(near)}`),
     );
     if (!under.length) return h("li", {}, line);
