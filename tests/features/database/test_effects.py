@@ -68,6 +68,7 @@ def test_a_latent_that_writes_nothing_has_no_effect(tmp_path):
     assert effects["examples"]
     assert all(rise == pytest.approx(0, abs=1e-5) for effect in effects["examples"] for rise in effect["loss"] if rise is not None)
     assert features.record(latent)["nearest"] == []
+    assert features.table(sort="nearest_cosine", descending=True, limit=None)["nearest_cosine"].to_list()[-1] is None
 
 
 def test_active_on_a_prompt(found):

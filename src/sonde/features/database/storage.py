@@ -171,7 +171,9 @@ class Storage:
             "logit_top": "logits_top_values[1]", "logit_bottom": "logits_bottom_values[1]", "neuron_share": "entries_share[1]",
             "nearest_cosine": "nearest_cosine[1]",
         }  # fmt: skip
-        known = [f"{sql if sql.split('[')[0] in has else 'NULL::FLOAT'} AS {name}" for name, sql in extra.items()]
+        # NaN is what can't be told, such as the cosine of a direction of length 0; nullif is decided by the file's statistics, which know no NaN
+        told = {name: f"CASE WHEN isnan({sql}) THEN NULL ELSE {sql} END" for name, sql in extra.items()}
+        known = [f"{told[name] if sql.split('[')[0] in has else 'NULL::FLOAT'} AS {name}" for name, sql in extra.items()]
         words = "(SELECT string_agg('“' || v.text || '”', ' ' ORDER BY t.place) FROM (SELECT unnest(label_tokens) AS id, "
         words += "generate_subscripts(label_tokens, 1) AS place) t JOIN vocabulary v ON v.id = t.id)"
         return (
