@@ -8,6 +8,6 @@ from sonde.dictionaries.shipped.recipe import make
 from sonde.dictionaries.shipped.stored import MODEL
 
 if len(sys.argv) != 2:
-    sys.exit(f"usage: python -m {__spec__.parent} FOLDER")
+    sys.exit("usage: python -m sonde.dictionaries.shipped FOLDER")
 for name, figures in make(sonde.load(MODEL), Path(sys.argv[1])).items():
     print(name, figures)

@@ -18,7 +18,7 @@ from sonde.dictionaries.shipped.stored import MODEL, SEEDS, SITE, SIZES, K, cast
 from sonde.dictionaries.store import Live
 from sonde.dictionaries.training import Job, fit
 
-ACTIVATIONS, BATCH = 2_000_000, 4096
+ACTIVATIONS, BATCH, LR = 2_000_000, 4096, 5e-3
 DOCUMENTS, TEXT_SEED = 100_000, 31
 HELD_SEED = 32
 
@@ -43,7 +43,7 @@ def make(model: Model, folder: Path, activations: int = ACTIVATIONS) -> dict[str
         folder: where they go; a training that was interrupted goes on from `folder/training`.
         activations: how many rows each learns from.
     """
-    jobs = [Job(TopK(k=K, size=size), seed=seed, name=f"words-{size}-{seed}") for size in SIZES for seed in SEEDS]
+    jobs = [Job(TopK(k=K, size=size, lr=LR), seed=seed, name=f"words-{size}-{seed}") for size in SIZES for seed in SEEDS]
     source = Live(model, text(), SITE, rows=activations, seed=0)
     results = fit(jobs, source, activations=activations, batch=BATCH, folder=folder / "training")
     held = torch.cat(list(Live(model, text(2000, HELD_SEED), SITE, buffer=4096).batches(4096)))
