@@ -51,6 +51,20 @@ class Wiring:
             return torch.cat([told, (value - told.sum(0))[None]])
         return value[None]
 
+    def put(self, part: Part, value: Tensor, out: Tensor) -> None:
+        """What the nodes of a part add, written into memory that is there: fresh memory costs more than the products.
+
+        Arguments:
+            part: of the senders.
+            value: what its site holds.
+            out: n b p d.
+        """
+        if part.kind == "head" and self.model.architecture.law != "sandwich":
+            rows = value.permute(2, 0, 1, 3).flatten(1, 2)
+            torch.bmm(rows, self.output_map(part.layer).to(rows), out=out.flatten(1, 2))
+        else:
+            out.copy_(self.adds(part, value))
+
     def site(self, part: Part) -> str:
         """The site whose value `adds` takes."""
         return part.site.rpartition(".")[0] if part.kind == "feature" else part.site
@@ -139,7 +153,7 @@ class Wiring:
                 at = view.get(torch.arange(len(weight), device=weight.device)[None, None], Firing(module, None, None, None))[0, 0]
                 at = at if at.ndim == 2 else at[:, None]
                 bias = getattr(module, "bias", None)
-                self._rows[site] = weight.detach()[at], weight.new_zeros(at.shape) if bias is None else bias.detach()[at]
+                self._rows[site] = _picked(weight.detach(), at), weight.new_zeros(at.shape) if bias is None else bias.detach()[at]
             else:
                 self._rows[site] = None
         return self._rows[site]
@@ -198,3 +212,11 @@ def _slices(parts: Sequence[Part]) -> list[slice]:
         found.append(slice(start, start + len(part)))
         start += len(part)
     return found
+
+
+def _picked(weight: Tensor, at: Tensor) -> Tensor:
+    """Rows of a matrix by node, n e d; a view where they lie one after the other."""
+    first = int(at.flatten()[0])
+    if torch.equal(at.flatten(), torch.arange(first, first + at.numel(), device=at.device)):
+        return weight[first : first + at.numel()].unflatten(0, at.shape)
+    return weight[at]

@@ -145,12 +145,12 @@ class _Asked:
             found[:, own.start * graph.n_spans + k : own.stop * graph.n_spans : graph.n_spans, columns] += scores
 
     def _deltas(self, current: Tensor | None) -> Tensor:
-        """Carried less current; nothing where padding is."""
+        """Carried less current, in the memory of the latter; nothing where padding is."""
         assert current is not None
         carried = self.carried if self.carried.ndim == 0 else self.carried.permute(2, 0, 1, 3)
-        deltas = carried.to(current) - current
+        deltas = torch.sub(carried.to(current), current, out=current)
         mask = self.inputs.mask
-        return deltas if mask is None or mask.all() else deltas * mask[..., None]
+        return deltas if mask is None or mask.all() else deltas.mul_(mask[..., None])
 
 
 @dataclass(frozen=True)
