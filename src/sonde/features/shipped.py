@@ -1,21 +1,24 @@
 """The recipe of a shipped feature database: small enough for a wheel, beside another seed, over text that no dictionary was trained on.
 
-Only examples are kept, and of the other seeds only which of their latents are closest.
+Only examples are kept, with descriptions that were made and scored on all codes, and of the other seeds which of their latents are closest.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sonde.access import Basis, Model
 from sonde.features.collecting import collect
 from sonde.features.database import Features
+from sonde.features.descriptions import describe
 from sonde.results import InputError
 
 BYTES = 3_000_000
 """The most that all databases together may take."""
 DOCUMENTS, SEED = 8000, 33
+DATABASE = Path(__file__).with_name("words-512")
+"""That of `specimen:words`, 512 latents."""
 
 
 def text(n: int = DOCUMENTS, seed: int = SEED) -> list[str]:
@@ -30,36 +33,35 @@ def text(n: int = DOCUMENTS, seed: int = SEED) -> list[str]:
     return [document.text for document in documents(n=n, seed=seed)]
 
 
-def make(model: Model, site: str, by_size: Mapping[int, Sequence[Basis]], corpus: Any, folder: str | Path, most: int = BYTES) -> dict[int, Features]:
-    """Collect the first dictionary of each size, and put the others of its size beside it.
+def make(model: Model, site: str, basis: Basis, others: Sequence[Basis], corpus: Any, folder: str | Path, most: int = BYTES) -> Features:
+    """Collect a dictionary's features, describe them without a language model, and put dictionaries of other seeds beside them.
 
     Arguments:
         model: is run.
         site: what the dictionaries read.
-        by_size: dictionaries of several seeds for each size.
+        basis: the dictionary.
+        others: the same with other seeds.
         corpus: as for `collect`.
-        folder: for the databases, named by their sizes.
-        most: bytes that they may take together.
+        folder: for the database.
+        most: bytes that it may take.
 
     Returns:
-        The database of each size.
+        The database.
 
     Raises:
-        InputError: databases that are larger.
+        InputError: a database that is larger.
     """
-    found = {}
+    kept = collect(model, site, basis, corpus, Path(folder), keep=0)
     with tempfile.TemporaryDirectory() as aside:
-        for size, seeds in by_size.items():
-            # matches take all codes; what is shipped are examples
-            whole = [collect(model, site, basis, corpus, Path(aside) / f"{size}-{seed}") for seed, basis in enumerate(seeds)]
-            kept = collect(model, site, seeds[0], corpus, Path(folder) / str(size), keep=0)
-            for seed, other in enumerate(whole[1:], 1):
-                name = f"seed {seed}"
-                whole[0].put_beside(name, other)
-                beside = f"parallel-{name}.parquet"
-                (kept.folder / beside).write_bytes((whole[0].folder / beside).read_bytes())
-            found[size] = kept
-    taken = sum(file.stat().st_size for features in found.values() for file in features.folder.iterdir())
+        # matches and descriptions need all codes; what is shipped are examples
+        whole, *beside = [collect(model, site, one, corpus, Path(aside) / str(i)) for i, one in enumerate((basis, *others))]
+        for seed, other in enumerate(beside, 1):
+            whole.put_beside(f"seed {seed}", other)
+        describe(whole)
+        for file in whole.folder.iterdir():
+            if not (kept.folder / file.name).exists():
+                (kept.folder / file.name).write_bytes(file.read_bytes())
+    taken = sum(file.stat().st_size for file in kept.folder.iterdir())
     if taken > most:
-        raise InputError(f"the databases in {folder} take {taken:,} bytes, and {most:,} are allowed: collect over fewer tokens")
-    return found
+        raise InputError(f"the database in {folder} takes {taken:,} bytes, and {most:,} are allowed: collect over fewer tokens")
+    return Features.load(kept.folder)

@@ -70,8 +70,8 @@ def taken(wiring: Wiring, run: Run) -> Tensor:
     """The outputs from what a run has read: source batch pos d_model. Raises where they don't add up to the stream."""
     stream = run[f"blocks.{wiring.model.n_layers - 1}.resid_post"]
     found = stream.new_empty(len(wiring.graph.sources), *stream.shape)
-    for part, rows in zip(wiring.graph.sending, wiring.sender_slices, strict=True):
-        wiring.put(part, run[wiring.site(part)], found[rows])
+    for part, own in zip(wiring.graph.sending, wiring.sender_slices, strict=True):
+        wiring.put(part, run[wiring.site(part)], found[own])
     rows, rest = run.inputs.rows, stream - found.sum(0)
     assert rows is not None
     real = torch.zeros(stream.shape[:2], dtype=torch.bool, device=stream.device)

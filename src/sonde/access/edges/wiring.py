@@ -218,5 +218,6 @@ def _picked(weight: Tensor, at: Tensor) -> Tensor:
     """Rows of a matrix by node, n e d; a view where they lie one after the other."""
     first = int(at.flatten()[0])
     if torch.equal(at.flatten(), torch.arange(first, first + at.numel(), device=at.device)):
-        return weight[first : first + at.numel()].unflatten(0, at.shape)
+        rows: Tensor = weight[first : first + at.numel()].unflatten(0, at.shape)
+        return rows
     return weight[at]

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from sonde.cli.features.shared import BASES, kept_basis, opened, opened_basis
+from sonde.cli.features.shared import BASES, DATABASES, kept_basis, meant, opened, opened_basis
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_page_options(action: argparse.ArgumentParser) -> None:
     """Register the database, what runs its model, and what is shown beside its list."""
-    action.add_argument("folder", metavar="FOLDER", help="a feature database that `sonde features collect` made")
+    action.add_argument("folder", metavar="FOLDER", help=DATABASES)
     action.add_argument("--title", metavar="TEXT", help="of the pages (default: the model and the site)")
     action.add_argument("--basis", metavar="B", help=f"whose features these are, for all that runs the model, and for the map and the sizes: {BASES}")
     action.add_argument("--part", metavar="PATH", help="which one, where a folder holds several dictionaries")
@@ -36,7 +36,7 @@ def opened_model(arguments: argparse.Namespace) -> "tuple[Features, Model | None
     from sonde.loading import load
 
     found = opened(arguments)
-    if arguments.basis is None:
+    if not meant(arguments):
         wanted = [name for name in ("map", "size", "prompt", "model", "effects") if getattr(arguments, name, None)]
         if wanted:
             raise InputError(f"--{wanted[0]} needs to know whose features these are: say it with --basis")

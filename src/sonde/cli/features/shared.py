@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from sonde.access import Basis, Model
     from sonde.features import Features
 
-BASES = 'a folder or file with a dictionary of any known format, a basis that was saved, or "neurons"'
+BASES = 'a folder or file with a dictionary of any known format, a basis that was saved, "neurons", or "shipped"'
+SHIPPED = "shipped"
+"""The word for what comes with specimen:words."""
+DATABASES = 'a feature database that `sonde features collect` made, or "shipped": that of specimen:words'
 
 
 def add_database_options(action: argparse.ArgumentParser) -> None:
     """Register the database and how it is printed."""
-    action.add_argument("folder", metavar="FOLDER", help="a feature database that `sonde features collect` made")
+    action.add_argument("folder", metavar="FOLDER", help=DATABASES)
     action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -37,11 +40,16 @@ def opened_basis(arguments: argparse.Namespace, model: "Model", site: str) -> "B
     from sonde import bases
     from sonde.features.collecting.reading import by_place
 
-    if not arguments.basis:
+    if not meant(arguments):
         raise InputError(f"say whose features these are with --basis: {BASES}")
-    if arguments.basis == "neurons":
+    if meant(arguments) == "neurons":
         return bases.Neurons(by_place(model.run([[0]], read=site, logits=False), site).shape[-1])
-    return kept_basis(arguments.basis, arguments.part)
+    return kept_basis(meant(arguments), arguments.part)
+
+
+def meant(arguments: argparse.Namespace) -> str:
+    """The basis that is named; the shipped database has its own, without being asked."""
+    return arguments.basis or (SHIPPED if getattr(arguments, "folder", None) == SHIPPED else "")
 
 
 def kept_basis(path: str, part: str | None = None) -> "Basis":
@@ -52,9 +60,12 @@ def kept_basis(path: str, part: str | None = None) -> "Basis":
         part: which one, where a folder holds several.
     """
     from sonde import bases
+    from sonde.dictionaries import shipped
     from sonde.dictionaries.formats import read
     from sonde.results.artifact import MANIFEST
 
+    if path == SHIPPED:
+        return shipped()
     folder = Path(path)
     return bases.load(folder) if (folder / MANIFEST).is_file() else read(folder, part)
 
@@ -62,5 +73,6 @@ def kept_basis(path: str, part: str | None = None) -> "Basis":
 def opened(arguments: argparse.Namespace, basis: "Basis | None" = None) -> "Features":
     """The database that is meant."""
     from sonde.features import Features
+    from sonde.features.shipped import DATABASE
 
-    return Features.load(arguments.folder, basis)
+    return Features.load(DATABASE if arguments.folder == SHIPPED else arguments.folder, basis)
