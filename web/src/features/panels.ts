@@ -50,7 +50,7 @@ export function neighbours(title: string, list: Neighbour[], linked: boolean): P
       "tr",
       {},
       h("td", { class: "number" }, linked ? h("a", { href: latentAddress(latent) }, String(latent)) : String(latent)),
-      h("td", { class: "text" }, visible(label)),
+      h("td", { class: "text" }, h("div", { class: "clamped", title: visible(label) }, visible(label))),
       figure(cosine),
       figure(correlation),
     ),
