@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sonde.access.architectures import Architecture, SiteSpec
 from sonde.access.basis import Basis
-from sonde.access.coordinates import Coordinates, Rest
+from sonde.access.coordinates import Coordinates, Rest, side_by_side
 from sonde.access.layouts import Layout
 from sonde.access.selection import POSITION_AXES
 from sonde.access.transcoding import TranscodedCoordinates, TranscodedRest, refuse_order, width_written
@@ -40,9 +40,11 @@ def attachment(
     if axis in (*POSITION_AXES, "batch"):
         raise SiteUnavailable(f"{site.name!r} has the axes {' '.join(site.axes)}: its last axis counts rows or tokens, and has no coordinates")
     sizes = {"d_model": architecture.d_model, "d_head": architecture.d_head, "d_mlp": architecture.d_mlp, "vocab": architecture.d_vocab}
+    n_heads = architecture.n_kv_heads if "kv_head" in site.axes else architecture.n_heads
+    whole = not reads and bool(n_heads and sizes["d_head"]) and side_by_side(site.axes, (n_heads or 0, sizes["d_head"] or 0), basis.width)
     if reads:
         refuse_order(site, reads, architecture)
-    elif sizes.get(axis) and sizes[axis] != basis.width:
+    elif sizes.get(axis) and sizes[axis] != basis.width and not whole:
         raise SiteUnavailable(f"{site.name!r} has {sizes[axis]} entries along {axis}, and the basis reads {basis.width}; attach it where it was made")
     features, error = f"{site.name}.{name}", f"{site.name}.{name}.error"
     at_entries: View
@@ -55,15 +57,15 @@ def attachment(
     # after the site itself, before what comes after it at the same point
     needs = tuple(spec for spec in reads if spec.name != site.name)
     common = replace(site, base=site, seen=None, rank=site.rank + 1 - 1 / (before + 2), needs=needs)
-    layout = Layout({n: _featured(names) for n, names in site.layout.axes.items()}, at_entries, site.layout.strict)
+    layout = Layout({n: _featured(names, whole) for n, names in site.layout.axes.items()}, at_entries, site.layout.strict)
     return (
-        replace(common, name=features, axes=_featured(site.axes), view=at_entries, layout=layout, beside={error: rest},
+        replace(common, name=features, axes=_featured(site.axes, whole), view=at_entries, layout=layout, beside={error: rest},
                 meaning=f"coordinates of {(reads[0] if reads else site).name.rpartition('.')[2]} in {basis!r}"),
         replace(common, name=error, view=rest, beside={features: at_entries}, meaning=f"what {name} leaves out"),
     )  # fmt: skip
 
 
-def _featured(axes: tuple[str, ...]) -> tuple[str, ...]:
-    """The axes of the coordinates of a value with these axes."""
-    entries = "channel" if "channel" in axes else axes[-1] if axes else ""
-    return (*(axis for axis in axes if axis != entries), "feature") if axes else ()
+def _featured(axes: tuple[str, ...], whole: bool) -> tuple[str, ...]:
+    """The axes of the coordinates of a value with these axes; without heads where the basis reads them together."""
+    entries = {"channel" if "channel" in axes else axes[-1] if axes else ""} | ({"head", "kv_head"} if whole else set())
+    return (*(axis for axis in axes if axis not in entries), "feature") if axes else ()

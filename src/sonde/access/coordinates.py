@@ -1,5 +1,6 @@
 """The views of coordinates: from a site's value x to c = encode(x) and to the error e = x - decode(c), and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,7 +39,8 @@ class Coordinates(OfBasis):
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         x = entries_last(self.site, raw, firing, self.basis.width)
-        return moved(self.basis, x, old, new).movedim(-1, entries_axis(self.site, raw, firing))
+        changed = moved(self.basis, x, old, new)
+        return changed.movedim(-1, entries_axis(self.site, raw, firing)) if x.ndim == raw.ndim else changed.reshape(raw.shape)
 
 
 class Rest(OfBasis):
@@ -47,14 +49,14 @@ class Rest(OfBasis):
     def get(self, raw: Tensor, firing: Firing) -> Tensor:
         x = entries_last(self.site, raw, firing, self.basis.width)
         rest = x - self.basis.decode(self.basis.encode(x)).to(x.dtype)
-        return rest.movedim(-1, entries_axis(self.site, raw, firing))
+        return rest.movedim(-1, entries_axis(self.site, raw, firing)) if x.ndim == raw.ndim else rest.reshape(raw.shape)
 
     def put(self, raw: Tensor, old: Tensor, new: Tensor, firing: Firing) -> Tensor:
         return raw + (new - old)
 
 
 def entries_last(site: SiteSpec, value: Tensor, firing: Firing, width: int | None = None) -> Tensor:
-    """A site's value with its entries along the last axis.
+    """A site's value with its entries along the last axis; of heads all of them side by side, where that many entries are expected.
 
     Arguments:
         site: whose value it is.
@@ -66,11 +68,24 @@ def entries_last(site: SiteSpec, value: Tensor, firing: Firing, width: int | Non
         SiteUnavailable: another number of entries, or no real numbers.
     """
     axis = entries_axis(site, value, firing)
+    if width is not None and side_by_side(site.axes, value.shape[-2:], width):
+        value, axis = value.flatten(-2), value.ndim - 2
     if width is not None and value.shape[axis] != width:
         raise SiteUnavailable(f"{site.name!r} has {value.shape[axis]} entries here, and the basis reads {width}; attach it where it was made")
     if not value.is_floating_point():
         raise SiteUnavailable(f"{site.name!r} holds whole numbers ({value.dtype}), which have no coordinates; attach to a site after it")
     return value.movedim(axis, -1)
+
+
+def side_by_side(axes: tuple[str, ...], sizes: Sequence[int], width: int) -> bool:
+    """Whether a basis of this width reads all heads of a site together.
+
+    Arguments:
+        axes: of the site.
+        sizes: how many heads there are, and how many entries each has.
+        width: of the basis.
+    """
+    return axes[-2:] in (("head", "d_head"), ("kv_head", "d_head")) and width == sizes[0] * sizes[1] != sizes[1]
 
 
 def entries_axis(site: SiteSpec, value: Tensor, firing: Firing) -> int:
