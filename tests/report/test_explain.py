@@ -57,7 +57,10 @@ def test_with_permuted_weights_no_claim_holds_and_the_summary_says_so(words, pro
 def test_the_readme_prompts_are_explained(gift, keys):
     assert (gift.target, gift.foil, gift.corrupt) == (" Mary", " John", "When Mary and John went to the shop, Mary gave a book to")
     assert (keys.target, keys.foil, keys.corrupt) == (" are", " is", "The key on the cabinet")
-    assert all(v.holds for v in gift.verdicts)
+    of_features = [v for v in gift.verdicts if "features" in v.claim]
+    assert all(v.holds for v in gift.verdicts if v not in of_features)
+    # four of the 512 carry more than random ones, but not half of the answer: the report says so
+    assert of_features and all(v.interval[0] > 0 for v in of_features)
     # of two fixed words less can be shown: a random rotation may read them too, and few tokens tell them apart
     shown = [v.claim for v in keys.verdicts if v.holds]
     assert keys.verdicts[0].holds and any("needed" in claim for claim in shown) and any("enough" in claim for claim in shown)

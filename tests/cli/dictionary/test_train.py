@@ -25,7 +25,7 @@ def test_several_learn_in_one_pass(capsys, tmp_path):
         dictionary = Training.load(row["folder"]).dictionary
         assert dictionary.size == row["size"] and dictionary.k == 4 and dictionary.reads[0].site == SITE
     told = run(capsys, *asked).out  # finished already: nothing is trained again
-    assert "48 latents" in " ".join(told.split()) and "special tokens" in told
+    assert "48 latents" in " ".join(told.split()) and "packed" in told
 
 
 @pytest.mark.parametrize(
