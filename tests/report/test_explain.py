@@ -45,9 +45,8 @@ def test_the_planted_heads_are_named_and_no_others(seed):
 @pytest.mark.parametrize(
     ("prompt", "target", "foil"), [(GIFT, " Mary", " John"), (KEYS, " are", " is"), ("The capital of France is", " Paris", " Rome")]
 )
-@pytest.mark.parametrize("seed", range(2))
-def test_with_permuted_weights_no_claim_holds_and_the_summary_says_so(words, prompt, target, foil, seed):
-    broken = sonde.Model(permuted(words.module, seed), words.tokenizer)
+def test_with_permuted_weights_no_claim_holds_and_the_summary_says_so(words, prompt, target, foil):
+    broken = sonde.Model(permuted(words.module, 0), words.tokenizer)  # `python -m bench.nulls` counts over many seeds
     found = sonde.explain(broken, prompt, target=target, foil=foil)
     assert not any(v.holds for v in found.verdicts)
     assert "Nothing was found" in found.section("summary").lead
