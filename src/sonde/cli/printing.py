@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sonde.access import Model
-    from sonde.results import Verdict
+    from sonde.results import Drawing, Verdict
     from sonde.results.document import Document, Section
 
 
@@ -79,3 +79,29 @@ def noted(notes: Sequence[str]) -> "list[Section]":
 
     said = [note + ("" if note.endswith((".", "!", "?")) else ".") for note in notes if note]
     return [Section("notes", "Notes", sentences=[Sentence(note) for note in said])] if said else []
+
+
+def report(
+    arguments: argparse.Namespace, start: float, model: "Model", title: str, drawings: "Sequence[Drawing]", verdicts: "Sequence[Verdict]" = (),
+    notes: "Sequence[str]" = (), **content: Any,
+) -> int:  # fmt: skip
+    """Print or write what was found.
+
+    Arguments:
+        arguments: of the command.
+        start: `time.perf_counter()` at its beginning.
+        model: what was asked.
+        title: the question.
+        drawings, verdicts: the findings.
+        notes: what was decided or left out.
+        content: the action's own fields of the JSON.
+    """
+    from sonde.results.document import Document, Section, Sentence
+
+    if arguments.json:
+        print_json(arguments, start, model, warnings=list(notes), **content, verdicts=[plain_verdict(verdict) for verdict in verdicts])
+    sections = [Section("found", title, drawings=list(drawings))]
+    if verdicts:
+        sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
+    told(arguments, Document(title, "", [("model", f"{model.name} ({model.hash[:8]})")], [*sections, *noted(list(notes))]))
+    return 0

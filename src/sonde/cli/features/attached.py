@@ -2,19 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sonde.cli.asking import count
 from sonde.cli.features.shared import add_model_options, opened_basis
-from sonde.cli.printing import noted, plain_verdict, print_json, refuse_unwritable, told
+from sonde.cli.printing import refuse_unwritable
 from sonde.results import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sonde.access import Model
     from sonde.features import Activity
-    from sonde.results import Drawing, Verdict
 
 NAME = "features"
 """What the coordinates are called."""
@@ -87,29 +84,3 @@ def activity_of(arguments: argparse.Namespace, model: "Model", site: str) -> "Ac
     from sonde.features import activity
 
     return activity(model, site, texts_of(arguments), progress=not arguments.json)
-
-
-def report(
-    arguments: argparse.Namespace, start: float, model: "Model", title: str, drawings: "Sequence[Drawing]", verdicts: "Sequence[Verdict]" = (),
-    notes: "Sequence[str]" = (), **content: Any,
-) -> int:  # fmt: skip
-    """Print or write what was found.
-
-    Arguments:
-        arguments: of the command.
-        start: `time.perf_counter()` at its beginning.
-        model: what was asked.
-        title: the question.
-        drawings, verdicts: the findings.
-        notes: what was decided or left out.
-        content: the action's own fields of the JSON.
-    """
-    from sonde.results.document import Document, Section, Sentence
-
-    if arguments.json:
-        print_json(arguments, start, model, warnings=list(notes), **content, verdicts=[plain_verdict(verdict) for verdict in verdicts])
-    sections = [Section("found", title, drawings=list(drawings))]
-    if verdicts:
-        sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
-    told(arguments, Document(title, "", [("model", f"{model.name} ({model.hash[:8]})")], [*sections, *noted(list(notes))]))
-    return 0

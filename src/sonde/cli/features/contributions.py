@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 from sonde.cli.asking import count, opened_task
-from sonde.cli.features.attached import activity_of, add_use_options, opened_use, report
+from sonde.cli.features.attached import activity_of, add_use_options, opened_use
 from sonde.cli.features.dose import add_task_options_once
+from sonde.cli.printing import report
 from sonde.results import InputError
 
 

@@ -5,7 +5,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import opened_task
-from sonde.cli.features.attached import activity_of, add_use_options, opened_use, report
+from sonde.cli.features.attached import activity_of, add_use_options, opened_use
+from sonde.cli.printing import report
 from sonde.results import InputError
 
 if TYPE_CHECKING:

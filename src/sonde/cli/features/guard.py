@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import count
-from sonde.cli.features.attached import add_use_options, lines_of, opened_use, report, texts_of
+from sonde.cli.features.attached import add_use_options, lines_of, opened_use, texts_of
+from sonde.cli.printing import report
 from sonde.results import InputError
 
 if TYPE_CHECKING:

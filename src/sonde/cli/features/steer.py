@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 from sonde.cli.asking import count
-from sonde.cli.features.attached import activity_of, add_use_options, opened_use, report, texts_of
+from sonde.cli.features.attached import activity_of, add_use_options, opened_use, texts_of
+from sonde.cli.printing import report
 
 
 def add(actions: Any) -> None:

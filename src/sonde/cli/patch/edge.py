@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import ABLATIONS, ablation, add_options, entries, opened, report
+from sonde.cli.patch.shared import ABLATIONS, ablation, add_options, entries, opened
+from sonde.cli.printing import report
 from sonde.results import InputError
 
 ARROW = " -> "

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sonde.cli.patch.shared import add_options, opened, report
+from sonde.cli.patch.shared import add_options, opened
+from sonde.cli.printing import report
 
 
 def add(actions: Any) -> None:

@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import add_options, halves, opened, report
+from sonde.cli.patch.shared import add_options, halves, opened
+from sonde.cli.printing import report
 from sonde.results import InputError
 
 

@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import PLACES, ablation, add_options, opened, places, report
+from sonde.cli.patch.shared import PLACES, ablation, add_options, opened, places
+from sonde.cli.printing import report
 
 
 def add(actions: Any) -> None:

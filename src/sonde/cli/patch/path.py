@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, halves, opened, places, report
+from sonde.cli.patch.shared import ABLATIONS, PLACES, ablation, add_options, entries, halves, opened, places
+from sonde.cli.printing import report
 
 
 def add(actions: Any) -> None:

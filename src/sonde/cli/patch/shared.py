@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import add_task_options, opened_task
-from sonde.cli.printing import noted, plain_verdict, print_json, refuse_unwritable, told
+from sonde.cli.printing import refuse_unwritable
 from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model, Site
     from sonde.patching import PatchResult
-    from sonde.results import Drawing, Verdict
     from sonde.tasks import Ablation, Task
 
 PLACES = "heads, mlps, residual, or a site such as 'blocks.2.resid_pre[pos=2]', also with globs; 'A + B' are patched together"
@@ -138,29 +137,3 @@ def entries(patches: "PatchResult", names: Sequence[str] = ()) -> dict[str, Any]
 
 def _finite(ends: list[float]) -> list[float] | None:
     return ends if all(end == end for end in ends) else None
-
-
-def report(
-    arguments: argparse.Namespace, start: float, model: "Model", title: str, drawings: "Sequence[Drawing]", verdicts: "Sequence[Verdict]" = (),
-    warnings: Sequence[str] = (), **content: Any,
-) -> int:  # fmt: skip
-    """Print or write what was found.
-
-    Arguments:
-        arguments: of the command.
-        start: `time.perf_counter()` at its beginning.
-        model: what was asked.
-        title: the question.
-        drawings, verdicts: the findings.
-        warnings: what was decided or left out.
-        content: the action's own fields of the JSON.
-    """
-    from sonde.results.document import Document, Section, Sentence
-
-    if arguments.json:
-        print_json(arguments, start, model, warnings=list(warnings), **content, verdicts=[plain_verdict(verdict) for verdict in verdicts])
-    sections = [Section("found", title, drawings=list(drawings))]
-    if verdicts:
-        sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
-    told(arguments, Document(title, "", [("model", f"{model.name} ({model.hash[:8]})")], [*sections, *noted(list(warnings))]))
-    return 0

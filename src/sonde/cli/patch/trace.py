@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import add_task_options, opened_task
-from sonde.cli.patch.shared import add_output, halves, report
-from sonde.cli.printing import refuse_unwritable
+from sonde.cli.patch.shared import add_output, halves
+from sonde.cli.printing import refuse_unwritable, report
 from sonde.results import InputError
 
 if TYPE_CHECKING:

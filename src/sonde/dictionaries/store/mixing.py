@@ -8,6 +8,7 @@ Saving the content instead would cost a gigabyte at every checkpoint.
 """
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ class Intake:
         return self._block if self._left() else None
 
 
-class Mixed:
+class Mixed(ABC):
     """A source that mixes a stream; what the sources of this package have in common.
 
     A subclass says what the stream is: `blocks(place)` gives the blocks of one epoch from a place on, `beginning(epoch)` the place where an epoch
@@ -124,20 +125,20 @@ class Mixed:
 
     # what a subclass says
 
+    @abstractmethod
     def blocks(self, place: Place) -> Iterator[Block]:
         """The blocks of one epoch, from a place on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def beginning(self, epoch: int) -> Place:
         """The place where an epoch begins."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def identity(self) -> State:
         """What must be the same where a state is loaded."""
-        raise NotImplementedError
 
-    def passing(self, block: Block, place: Place, first: int) -> None:
+    def passing(self, block: Block, place: Place, first: int) -> None:  # noqa: B027 (most sources have nothing to do)
         """Called with each block of the stream: the place where it begins, and the number of its first row."""
 
     # the face of a source
