@@ -6,8 +6,9 @@ from tiny_families import DECODERS, build
 from tiny_models import VOCAB
 
 import sonde
-from sonde.access.edges import Graph, Rewiring, outputs
+from sonde.access.edges import Graph, Rewiring, Wiring, outputs
 from sonde.circuits.scores import clean_corrupted, eap, eap_ig, eap_ig_activations
+from sonde.circuits.scores.slopes import pull_through_norm, pulled_by_autograd
 from sonde.results import InputError
 from sonde.specimens import compiled
 from sonde.tasks import KL, Ablation, LogitDifference, Task
@@ -219,3 +220,20 @@ def test_what_has_no_slope_is_refused():
         eap(model, task, batch_size=0)
     with pytest.raises(InputError, match="has to be learnt"):
         eap(model, task, ablation=Ablation("optimal"))
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["live", "frozen"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma", "qwen2"])
+def test_slopes_through_a_norm_in_closed_form_are_those_of_autograd(family, frozen):
+    model = sonde.load(build(family))
+    wiring = Wiring(model, Graph.of(model))
+    part = next(part for part in wiring.graph.receiving if part.kind == "mlp")
+    norm, gain = wiring.norm(part), wiring.gain(part)
+    gen = torch.Generator().manual_seed(0)
+    x, slopes = torch.randn(2, 5, model.d_model, generator=gen), torch.randn(3, 2, 5, model.d_model, generator=gen)
+    assert gain is not None
+    expected, found = pulled_by_autograd(norm, x, slopes, frozen), slopes.clone()
+    pull_through_norm(norm, gain, x, found, frozen)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    pull_through_norm(norm, gain, x + 1 + x, other := slopes.clone(), frozen)
+    assert not torch.allclose(other, expected, rtol=1e-3)  # another place, other slopes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sonde.access.edges.answering import Attentions
 from sonde.access.edges.ledger import Ledger
 from sonde.access.edits import Apply
 from sonde.access.engine.cells import Cell
@@ -36,13 +37,14 @@ class Tails:
 
     def __init__(self, model: "Model", inputs: Inputs, metric: Metric, sites: Sequence[Site]):
         self.model, self.inputs, self.metric, self.depth = model, inputs, metric, model.n_layers
-        self.recorded, self.start = Recorded(), 0
+        self.recorded, self.start, self.attentions = Recorded(), 0, Attentions(model)
         self.replays = not why_plain(model, inputs)
         why_all = why_all_columns(model, record=False)
         outputs = [Site(f"blocks.{i}.attn.out") for i in range(model.n_layers)]
         with contextlib.ExitStack() as stack:
             if self.replays:
                 stack.enter_context(recording(model, self.recorded, 0, range(model.n_layers), keys=not why_all))
+                stack.enter_context(self.attentions.listening())
             self.base = forward(model, inputs, list(dict.fromkeys([*sites, *outputs])), (), logits_for(metric))
         self.value = measured(metric, self.base)
         self.sliced = self.replays and not why_all and not sliceable(self.recorded)
@@ -81,6 +83,9 @@ class Tails:
             values, start = values[:, :, self.columns[0] - start :], self.columns[0]
         flat = values.flatten(0, 1)
         narrow = self.sliced and not last and self.columns is not None and len(set(self.columns)) == 1
+        if site.endswith(".attn.out") and layer in self.attentions:
+            with self.attentions.answering(layer, flat):
+                return self._replayed(layer, len(values), start, (), narrow)
         return self._replayed(layer, len(values), start, [Write(Site(site), Apply(site, lambda old: flat))], narrow)
 
     def attention(self, layer: int, site: str, values: Tensor) -> Tensor:

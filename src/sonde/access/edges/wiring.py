@@ -96,6 +96,16 @@ class Wiring:
         path = arch.attn_norm if part.kind in ("q", "k", "v", "attn") else arch.mlp_norm
         return self.model.block(part.layer).get_submodule(path) if path else nn.Identity()
 
+    def gain(self, part: Part) -> Tensor | None:
+        """What the norm through which a part reads multiplies by, d; `None` for one that is not known to be a LayerNorm or RMSNorm."""
+        norm = self.norm(part)
+        site = f"blocks.{part.layer}.{'attn' if part.kind in ('q', 'k', 'v', 'attn') else 'mlp'}.norm.scale"
+        spec = self.model.architecture.sites.get(site)
+        weight = getattr(norm, "weight", None)
+        if spec is None or not isinstance(spec.view, NormScale) or self.model.module.get_submodule(spec.point.module) is not norm:
+            return None
+        return weight.detach() + spec.view.offset if isinstance(weight, Tensor) else None
+
     def projected(self, site: str, normed: Tensor) -> Tensor:
         """A site that holds a projection, from what enters the projection: b p d to b p h e."""
         spec = self.model.locate(site)

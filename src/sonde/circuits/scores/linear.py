@@ -115,8 +115,11 @@ class _Asked:
                     accept(runs[0], self.task)
                 deltas = self._deltas(runs[0].outputs) if deltas is None else deltas
                 found = deltas.new_zeros(self.inputs.batch, len(graph.senders), len(graph.receivers))
-            for pieces in _pieces(parts, max(1, PULLED // deltas[0].numel())):
-                self._add(found, leg, pieces, deltas, runs)
+            groups = list(_pieces(parts, max(1, PULLED // deltas[0].numel())))
+            largest = max(sum(len(piece.nodes) for piece in group) for group in groups)
+            memory = deltas.new_empty(min(2, len(runs)), largest, *deltas.shape[1:])
+            for group in groups:
+                self._add(found, leg, group, deltas, runs, memory)
         assert found is not None
         return found[:, graph.real.to(found.device)].T.cpu()
 
@@ -130,13 +133,13 @@ class _Asked:
             part = self.wiring.graph.sending[i]
             yield added_at(part), deltas[self.wiring.sender_slices[i]].sum(0)
 
-    def _add(self, found: Tensor, leg: Leg, pieces: "Sequence[_Piece]", deltas: Tensor, runs: Sequence[Slopes]) -> None:
+    def _add(self, found: Tensor, leg: Leg, pieces: "Sequence[_Piece]", deltas: Tensor, runs: Sequence[Slopes], memory: Tensor) -> None:
         """Contract the slopes of nodes that read at the same step with the changes of what was added before them."""
         graph = self.wiring.graph
         spans = span_masks(graph, self.inputs, self.task.spans)
         sending = [i for i in leg.parts if graph.sending[i].step < pieces[0].part.step]
         own = slice(self.wiring.sender_slices[sending[0]].start, self.wiring.sender_slices[sending[-1]].stop)
-        slopes = torch.cat([_mean_slope(piece, leg, runs) for piece in pieces])
+        slopes = _mean_slopes(pieces, leg, runs, memory[:, : sum(len(piece.nodes) for piece in pieces)])
         first = pieces[0].place
         for k in range(graph.n_spans):
             there = slopes if spans is None else slopes * spans[k][..., None]
@@ -175,12 +178,24 @@ def _pieces(parts: Sequence[tuple[Part, slice]], size: int) -> Iterator[list[_Pi
     yield together
 
 
-def _mean_slope(piece: _Piece, leg: Leg, runs: Sequence[Slopes]) -> Tensor:
-    """The slope of each node, over the runs of a leg: n b p d."""
-    found = runs[0].of(piece.part, piece.nodes) * leg.weights[0]
-    for weight, run in zip(leg.weights[1:], runs[1:], strict=True):
-        found = found.add_(run.of(piece.part, piece.nodes), alpha=weight)
-    return found
+def _mean_slopes(pieces: Sequence[_Piece], leg: Leg, runs: Sequence[Slopes], memory: Tensor) -> Tensor:
+    """The slope of each node, over the runs of a leg: n b p d.
+
+    Arguments:
+        pieces: the nodes.
+        leg, runs: over what.
+        memory: where they are computed, and those of further runs: fresh memory costs more than the products.
+    """
+    for i, (weight, run) in enumerate(zip(leg.weights, runs, strict=True)):
+        into = memory[min(i, 1)]
+        places = into.split([len(piece.nodes) for piece in pieces])
+        for piece, place in zip(pieces, places, strict=True):
+            run.put(piece.part, piece.nodes, place)
+        if i:
+            memory[0].add_(into, alpha=weight)
+        elif weight != 1:
+            into.mul_(weight)
+    return memory[0]
 
 
 def _outputs(wiring: Wiring, inputs: Inputs, record: bool) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonde.access.edges import Part, Wiring
 from sonde.access.edges.outputs import needed, taken
@@ -22,6 +22,7 @@ from sonde.access.edits.relevance import held_scale
 from sonde.access.forward import Metric, frozen, gradients
 from sonde.access.inputs import Inputs
 from sonde.access.sites import Site
+from sonde.access.views import norm_scale
 from sonde.access.writes import Write
 
 Norm = Literal["live", "frozen"]
@@ -74,38 +75,38 @@ class Slopes:
             wiring, norm, {str(site): found[site] for site in sites}, {site: found.values[site] for site in streams}, found.metric, added
         )  # fmt: skip
 
-    def of(self, part: Part, nodes: range) -> Tensor:
-        """The gradient with respect to the stream that some nodes of a part read: n b p d.
+    def put(self, part: Part, nodes: range, out: Tensor) -> None:
+        """The gradient with respect to the stream that some nodes of a part read, written into memory that is there.
 
         Arguments:
             part: of the receivers.
             nodes: which of its nodes.
+            out: n b p d.
         """
-        sites = sites_of(self.wiring, part)
-        if part.kind == "logits":
-            return self.gradients[sites[0]][None]
-        if part.kind in ("mlp", "attn"):
-            return self._through_norm(part, self.gradients[sites[0]][None])
-        back = self._through_rows(part, sites[0], nodes)
-        for site in sites[1:]:
-            back = back + self._through_rows(part, site, nodes)
-        return self._through_norm(part, back)
+        first, *others = sites_of(self.wiring, part)
+        if part.kind in ("logits", "mlp", "attn"):
+            out.copy_(self.gradients[first][None])
+        else:
+            self._through_rows(part, first, nodes, out)
+            for site in others:
+                out.add_(self._through_rows(part, site, nodes, torch.empty_like(out)))
+        if part.kind != "logits":
+            self._through_norm(part, out)
 
-    def _through_rows(self, part: Part, site: str, nodes: range) -> Tensor:
+    def _through_rows(self, part: Part, site: str, nodes: range, out: Tensor) -> Tensor:
         """From what a projection gives to what enters it, by nodes: n b p d."""
         known = self.wiring.rows(site)
         gradient = self.gradients[site]
         gradient = gradient if gradient.ndim == 4 else gradient[..., None]
         if known is not None:
             rows = known[0][nodes.start : nodes.stop]
-            back = torch.bmm(gradient[:, :, nodes.start : nodes.stop].permute(2, 0, 1, 3).flatten(1, 2), rows)
-            return back.unflatten(1, gradient.shape[:2])
-        found = []
-        for node in nodes:  # an adapter: its own derivative for each node
+            torch.bmm(gradient[:, :, nodes.start : nodes.stop].permute(2, 0, 1, 3).flatten(1, 2), rows, out=out.flatten(1, 2))
+            return out
+        for i, node in enumerate(nodes):  # an adapter: its own derivative for each node
             alone = torch.zeros_like(gradient)
             alone[:, :, node] = gradient[:, :, node]
-            found.append(self._through_projection(part, site, alone))
-        return torch.stack(found)
+            out[i] = self._through_projection(part, site, alone)
+        return out
 
     def _through_projection(self, part: Part, site: str, gradient: Tensor) -> Tensor:
         with frozen(self.wiring.model.module), torch.enable_grad():
@@ -113,19 +114,61 @@ class Slopes:
             out = self.wiring.projected(site, normed)
             return torch.autograd.grad(out, normed, gradient.view_as(out))[0]
 
-    def _through_norm(self, part: Part, gradients: Tensor) -> Tensor:
-        """From what a norm gives to what enters it: n b p d."""
-        module = self.wiring.norm(part)
-        if isinstance(module, torch.nn.Identity):
-            return gradients
-        with torch.enable_grad():
-            x = self.streams[stream_of(self.wiring, part)].detach().requires_grad_()
-            out = module.forward(x)
-            out = held_scale(module, x, out) if self.norm == "frozen" else out
-            if len(gradients) == 1:
-                # of a number: told where to begin, torch imports what it traces shapes with, which takes longer than all of this
-                return torch.autograd.grad((out * gradients[0]).sum(), x)[0][None]
-            return torch.autograd.grad(out, x, gradients, is_grads_batched=True)[0]
+    def _through_norm(self, part: Part, gradients: Tensor) -> None:
+        """From what a norm gives to what enters it, in place: n b p d."""
+        module, x = self.wiring.norm(part), self.streams[stream_of(self.wiring, part)]
+        if isinstance(module, nn.Identity):
+            return
+        gain = self.wiring.gain(part)
+        if gain is not None and gradients.dtype == x.dtype and x.dtype in (torch.float32, torch.float64):
+            pull_through_norm(module, gain, x, gradients, self.norm == "frozen")
+        else:
+            gradients.copy_(pulled_by_autograd(module, x, gradients, self.norm == "frozen"))
+
+
+def pull_through_norm(norm: nn.Module, gain: Tensor, x: Tensor, gradients: Tensor, frozen_scale: bool) -> None:
+    """Gradients at what a norm gives become those at what enters it, in place.
+
+    With s the scale and y = (x - mean(x)) / s (RMSNorm: x / s), the norm gives gain y + bias, and h = gain g / s comes back as
+
+        h - mean(h) - y mean(y h)        (RMSNorm: without mean(h); a constant scale: without the last term)
+
+    Arguments:
+        norm: a LayerNorm or RMSNorm.
+        gain: what it multiplies by, d.
+        x: what enters it, b p d.
+        gradients: n b p d; overwritten.
+        frozen_scale: the scale is a constant.
+    """
+    scale = norm_scale(norm, x).unsqueeze(-1)
+    gradients.mul_(gain / scale)
+    centred = isinstance(norm, nn.LayerNorm)
+    if not frozen_scale:
+        y = (x - x.mean(-1, keepdim=True) if centred else x) / scale
+        along = torch.einsum("nbpd,bpd->nbp", gradients, y / x.shape[-1]).unsqueeze(-1)
+    if centred:
+        gradients.sub_(gradients.mean(-1, keepdim=True))
+    if not frozen_scale:
+        gradients.addcmul_(y, along, value=-1)
+
+
+def pulled_by_autograd(norm: nn.Module, x: Tensor, gradients: Tensor, frozen_scale: bool) -> Tensor:
+    """The same by the norm's own derivative, for any norm: n b p d.
+
+    Arguments:
+        norm: any.
+        x: what enters it, b p d.
+        gradients: n b p d.
+        frozen_scale: the scale is a constant.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        out = norm.forward(x)
+        out = held_scale(norm, x, out) if frozen_scale else out
+        if len(gradients) == 1:
+            # of a number: told where to begin, torch imports what it traces shapes with, which takes longer than all of this
+            return torch.autograd.grad((out * gradients[0]).sum(), x)[0][None]
+        return torch.autograd.grad(out, x, gradients, is_grads_batched=True)[0]
 
 
 def sites_of(wiring: Wiring, part: Part) -> list[str]:
