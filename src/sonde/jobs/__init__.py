@@ -1,7 +1,8 @@
 """What long computations share: progress, a memory budget, and work in pieces that can be resumed."""
 
+from sonde.jobs.lengths import by_length
 from sonde.jobs.memory import available, rows_within
 from sonde.jobs.progress import track
 from sonde.jobs.shards import Executor, InProcess, shards
 
-__all__ = ["Executor", "InProcess", "available", "rows_within", "shards", "track"]
+__all__ = ["Executor", "InProcess", "available", "by_length", "rows_within", "shards", "track"]

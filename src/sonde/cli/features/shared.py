@@ -38,7 +38,7 @@ def opened_basis(arguments: argparse.Namespace, model: "Model", site: str) -> "B
         site: what the basis reads; of neurons, how many there are is seen by running the model on one token.
     """
     from sonde import bases
-    from sonde.features.collecting.reading import by_place
+    from sonde.access.placed import by_place
 
     if not meant(arguments):
         raise InputError(f"say whose features these are with --basis: {BASES}")

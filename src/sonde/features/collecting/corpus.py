@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonde.access import Model
+from sonde.jobs import by_length
 from sonde.results import InputError, SondeError, content_hash, shown
 
 CONTEXT = 128
@@ -71,14 +72,7 @@ class Corpus:
             size = max(1, TOKENS_PER_PASS // 64)
             yield from (list(range(start, min(start + size, len(self.rows)))) for start in range(0, len(self.rows), size))
             return
-        lengths = torch.tensor([len(row) for row in self.rows])
-        order = lengths.sort(stable=True).indices.tolist()
-        while order:
-            longest = n = 0
-            while n < len(order) and (n + 1) * max(longest, len(self.rows[order[n]])) <= max(TOKENS_PER_PASS, len(self.rows[order[n]])):
-                longest, n = max(longest, len(self.rows[order[n]])), n + 1
-            yield order[:n]
-            order = order[n:]
+        yield from by_length([len(row) for row in self.rows], TOKENS_PER_PASS)
 
     def inputs(self, numbers: Sequence[int]) -> Any:
         """What the model is given for some sequences."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sonde import bases
 from sonde.access import Add, Model, Run
-from sonde.features.collecting.reading import by_place
+from sonde.access.placed import by_place
 from sonde.results import CheckRefused, InputError
 
 if TYPE_CHECKING:

@@ -1,0 +1,9 @@
+"""What a model encodes, and whether it uses it: probes, removal of concepts, subspaces."""
+
+from sonde.probing.commonest import accuracy_of, commonest
+from sonde.probing.division import divide
+from sonde.probing.labelled import Labelled, shared_texts
+from sonde.probing.reading import read_states
+from sonde.probing.states import States
+
+__all__ = ["Labelled", "States", "accuracy_of", "commonest", "divide", "read_states", "shared_texts"]

@@ -1,0 +1,124 @@
+"""One pass over a model for all its layers: the states that every probe of a sweep is trained on."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sonde.access import Model, Run
+from sonde.access.placed import PLACES, by_place
+from sonde.jobs import available, track
+from sonde.probing.commonest import accuracy_of
+from sonde.probing.division import divide
+from sonde.probing.labelled import Labelled
+from sonde.probing.passes import TO_THE_END, Pass, of_items, of_texts
+from sonde.probing.pooling import Pooling, pooled, refuse_unknown
+from sonde.probing.states import States
+from sonde.results import InputError, SondeError, shown
+
+
+def read_states(
+    model: Model, data: Labelled, sites: str | Sequence[str] | None = None, pooling: Pooling = "last",
+    batch_size: int | Literal["auto"] = "auto", progress: bool = False,
+) -> States:  # fmt: skip
+    """The vectors of every example at every site, in one pass over the model.
+
+    Arguments:
+        model: its forward ends after the last of the sites.
+        data: examples; texts that it can't take are left out and named.
+        sites: names or globs; coordinates of an attached basis too. By default the embedding and what every block leaves behind.
+        pooling: what is read of a word or text of several tokens: its last token, its first, the mean, or the largest of each entry. Special tokens
+            are no part of a text: name one by a selection, such as `blocks.3.resid_post[pos=0]` for an encoder's first.
+        batch_size: texts per pass.
+        progress: show a bar.
+
+    Raises:
+        InputError: a site without a vector for each token; no example that the model can take; activations that are not finite.
+        UnknownSite: a name that is no place in this model. SondeError: more than the memory holds.
+
+    >>> import sonde
+    >>> model = sonde.load("specimen:words-small")
+    >>> data = Labelled.of(["The key", "The keys"], ["singular", "plural"], spans=[[(4, 7)], [(4, 8)]])
+    >>> read_states(model, data)["blocks.0.resid_post"].shape
+    torch.Size([2, 72])
+    """
+    refuse_unknown(pooling)
+    if batch_size != "auto" and (not isinstance(batch_size, int) or batch_size < 1):
+        raise InputError(f"batch_size={shown(batch_size, 40)}: give 1 or more texts per pass, or 'auto'")
+    names = named(model, sites)
+    rows = 0 if batch_size == "auto" else batch_size
+    planned = of_items(model, data, rows) if isinstance(data.texts, Tensor) else of_texts(model, data, rows)
+    kept = data.select(planned.kept) if len(planned.kept) < len(data) else data
+    values: dict[str, Tensor] = {}
+    for one in track(planned.passes, f"reading {data.name}", shown=progress):
+        run = model.run(one.given, read=names, logits=False)
+        for site in names:
+            x = _vectors(run, site, one, pooling, data)
+            if site not in values:
+                _refuse_large(len(kept) * len(names) * x.shape[1])
+                values[site] = torch.empty(len(kept), x.shape[1])
+            values[site][one.examples] = x
+    notes = (*data.notes, *planned.notes, *_told_by_position(kept, planned.positions))
+    return States(values, kept, planned.positions, pooling, model.hash, notes)
+
+
+def named(model: Model, sites: str | Sequence[str] | None) -> list[str]:
+    """The names of the sites that are read.
+
+    Arguments:
+        model: has them.
+        sites: names or globs; by default the embedding and what every block leaves behind.
+
+    Raises:
+        InputError: no site; a model that has no embedding or no blocks that are known. UnknownSite: a name that is no place in this model.
+    """
+    if sites is None:
+        if "embed" not in model.site_names or not model.n_layers:
+            raise InputError(f"{model.name} has no blocks that sonde knows: name the sites to read, such as {shown(model.site_names[-1], 80)}")
+        sites = ["embed", "blocks.*.resid_post"]
+    found = [str(site) for pattern in ([sites] if isinstance(sites, str) else sites) for site in model.sites(pattern)]
+    if not found:
+        raise InputError("sites=[] names no site: give at least one")
+    return list(dict.fromkeys(found))
+
+
+def _vectors(run: Run, site: str, one: Pass, pooling: Pooling, data: Labelled) -> Float[Tensor, "example entry"]:
+    """The vectors of the examples of a pass; those of a pair side by side."""
+    values, axes = by_place(run, site).detach().float().cpu(), run.axes(site)
+    starts, stops = one.starts, one.stops
+    if not set(PLACES) & set(axes):
+        if data.spans[0]:
+            raise InputError(f"{site!r} has one vector for a whole text ({' '.join(axes)}), and the examples are parts of one: choose another site")
+        starts, stops = torch.zeros_like(starts), torch.ones_like(stops)
+    elif one.length and values.shape[1] != one.length:
+        raise InputError(f"{site!r} has {values.shape[1]} places for {one.length} tokens: choose a site with one vector for each token")
+    elif not one.length:
+        if pooling in ("last", "first") and not data.spans[0]:
+            raise InputError(f"{site!r} has the axes {' '.join(axes)}, and the {pooling} place of an item says little: take pooling 'mean' or 'max'")
+        stops = torch.where(stops == TO_THE_END, values.shape[1], stops)
+        if int(stops.max()) > values.shape[1]:
+            raise InputError(f"{site!r} has {values.shape[1]} places, and a span ends at {int(stops.max())}: spans of items count places of the site")
+    return pooled(values, one.rows, starts, stops, pooling).reshape(len(one.examples), -1)
+
+
+def _refuse_large(numbers: int) -> None:
+    """Raise `SondeError` where so many numbers in float32 are more than half of the free memory."""
+    if 8 * numbers > available():
+        raise SondeError(f"the states take {4 * numbers / 1e9:.1f} GB, more than half of the free memory: read fewer sites or examples at a time")
+
+
+def _told_by_position(data: Labelled, positions: Int[Tensor, " example"]) -> list[str]:
+    """A warning where the position alone tells most of what the commonest class does not."""
+    if not data.classes or len(data.groups.unique()) < 2:
+        return []
+    train, test = divide(data.groups, share=0.5)
+    by_position = accuracy_of(positions.tolist(), data.targets, train, test)
+    by_nothing = accuracy_of([0] * len(data), data.targets, train, test)
+    if 1 - by_position >= (1 - by_nothing) / 2:
+        return []
+    return [
+        f"the position alone tells {by_position:.0%} of {data.name!r} (the commonest class {by_nothing:.0%}): a probe may read where a word stands, "
+        "not what it is; compare with the position's own accuracy"
+    ]
