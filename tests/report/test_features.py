@@ -7,8 +7,12 @@ import torch
 
 import sonde
 from sonde.bases import Subspace
-from sonde.dictionaries import Dictionary
+from sonde.dictionaries import Dictionary, shipped
+from sonde.evidence import permuted
+from sonde.features import Features
+from sonde.features.shipped import DATABASE
 from sonde.report.chapters.features import features
+from sonde.report.described import described
 from sonde.report.featured import featured
 from sonde.report.material import gather
 
@@ -40,7 +44,9 @@ def test_the_planted_feature_is_found_and_carries_the_answer(planted, words):
     verdict = chapter.verdicts[0]
     assert "more than random features of equal density" in verdict.claim and verdict.n >= 8
     assert verdict.holds and verdict.measured > 0.5
-    assert len(chapter.section.drawings) == 2 and chapter.section.sentences[0].text.startswith(f"Feature {found.carrying()[0]} of")
+    _, told, _ = chapter.section.drawings
+    assert [row[0] for row in told.data["rows"]] == found.carrying()[: len(told.data["rows"])]
+    assert len(told.data["columns"]) == 2  # nobody described these
 
 
 def test_a_shipped_dictionary_is_used_where_it_is_the_models(planted, words, monkeypatch, tmp_path):
@@ -52,6 +58,29 @@ def test_a_shipped_dictionary_is_used_where_it_is_the_models(planted, words, mon
     assert featured(sonde.load("specimen:words-small")) is None  # the same shape would not do
     monkeypatch.setattr("sonde.report.featured.WEIGHTS", tmp_path / "nowhere")
     assert featured(words) is None
+
+
+def test_features_of_the_shipped_dictionary_are_told_as_the_database_describes_them(keys):
+    (site,) = (key.removeprefix("features.") for key in keys.results if key.startswith("features.") and not key.endswith(".prompt"))
+    told = keys.section("features").drawings[1]
+    database = Features.load(DATABASE)
+    assert site == "blocks.1.resid_post.sae" and told.data["rows"]
+    for feature, here, text, scores in told.data["rows"]:
+        best = database.descriptions(feature)[0]
+        assert text == best["text"] and here.startswith('"')
+        for name in ("detection", "fuzzing", "simulation"):
+            assert f"{name} {best['scores'][name]:.2f} ({best['controls'][name]:.2f})" in scores
+    assert "offline rules" in told.note and "another feature" in told.note
+
+
+def test_descriptions_are_of_one_dictionary_at_one_site_of_one_model(words):
+    site, sae = "blocks.1.resid_post", shipped()
+    silent = next(i for i in range(512) if not Features.load(DATABASE).descriptions(i))
+    assert list(described(words.attach(site, sae, "mine"), f"{site}.mine", [3, silent])) == [3]
+    assert described(words.attach(SITE, sae, "sae"), f"{SITE}.sae", [3]) == {}  # elsewhere it has other features
+    assert described(words.attach(site, shipped(512, 1), "sae"), f"{site}.sae", [3]) == {}
+    broken = sonde.Model(permuted(words.module, 0), words.tokenizer)
+    assert described(broken.attach(site, sae, "sae"), f"{site}.sae", [3]) == {}
 
 
 def test_random_directions_carry_nothing(words):
