@@ -3,9 +3,13 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sonde.cli.features.attached import NAME
+from sonde.cli.features.shared import BASES, named_basis
 from sonde.cli.printing import refuse_unwritable
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -34,6 +38,10 @@ def add(commands: Any) -> None:
         default=None,
         help="put the beginning-of-sequence token first (default: as the tokenizer does)",
     )
+    parser.add_argument(
+        "--basis", dest="bases", action="append", default=[], metavar="SITE=B",
+        help=f"divide what this site holds into features, and tell which carry the prediction: {BASES}; again for several sites",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
     parser.add_argument(
         "--for",
@@ -54,9 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable(arguments)
     from sonde.loading import load
     from sonde.report import explain, side_by_side
+    from sonde.report.reproduce import with_places
+
+    places = places_of(arguments)
 
     def explained(prompt: str, model: "Model") -> "Explanation":
-        return explain(
+        found = explain(
             model,
             prompt,
             target=arguments.target,
@@ -68,8 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
             profile=arguments.profile,
             progress=not arguments.json,
         )
+        return replace(found, command=with_places(found.command, places))
 
     model = load(arguments.model)
+    for site, place in places.items():
+        model = model.attach(site, named_basis(place, model, site), NAME)
     first = explained(arguments.prompt, model)
     explanation: "Explanation | SideBySide" = first
     if arguments.beside is not None or arguments.beside_model is not None:
@@ -91,3 +105,23 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(f"report written to {arguments.out}")
     return 0
+
+
+def places_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Where the bases are kept that are attached, by site.
+
+    Arguments:
+        arguments: of the command.
+
+    Raises:
+        InputError: no site or no place, a site that is named twice, another model beside the one whose sites these are.
+    """
+    places: dict[str, str] = {}
+    for word in arguments.bases:
+        site, _, place = word.partition("=")
+        if not site or not place or site in places:
+            raise InputError(f"--basis {word}: give a site and what is attached there, as in blocks.1.resid_post=shipped, each site once")
+        places[site] = place
+    if places and arguments.beside_model is not None:
+        raise InputError("--basis is of the sites of one model: leave --beside-model out, or --basis")
+    return places

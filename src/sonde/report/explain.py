@@ -95,6 +95,8 @@ def explain(
         results=results,
         claims=claims,
         examples=material.examples(),
-        command=command_line(prompt, model.name, target, foils, corrupt, bos, seed, profile, foil_sentence),
+        command=command_line(
+            prompt, model.name, target, foils, corrupt, bos, seed, profile, foil_sentence, [site.rpartition(".")[0] for site in model.bases]
+        ),
         profile=profile,
     )

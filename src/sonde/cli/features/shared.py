@@ -35,16 +35,28 @@ def opened_basis(arguments: argparse.Namespace, model: "Model", site: str) -> "B
     Arguments:
         arguments: of the command.
         model: has the site.
+        site: what the basis reads.
+    """
+    if not meant(arguments):
+        raise InputError(f"say whose features these are with --basis: {BASES}")
+    return named_basis(meant(arguments), model, site, arguments.part)
+
+
+def named_basis(word: str, model: "Model", site: str, part: str | None = None) -> "Basis":
+    """A basis by what stands for it on the command line.
+
+    Arguments:
+        word: "neurons", or as for `kept_basis`.
+        model: has the site.
         site: what the basis reads; of neurons, how many there are is seen by running the model on one token.
+        part: which one, where a folder holds several.
     """
     from sonde import bases
     from sonde.access.placed import by_place
 
-    if not meant(arguments):
-        raise InputError(f"say whose features these are with --basis: {BASES}")
-    if meant(arguments) == "neurons":
+    if word == "neurons":
         return bases.Neurons(by_place(model.run([[0]], read=site, logits=False), site).shape[-1])
-    return kept_basis(meant(arguments), arguments.part)
+    return kept_basis(word, part)
 
 
 def meant(arguments: argparse.Namespace) -> str:
