@@ -3,7 +3,24 @@
 from sonde.probing.commonest import accuracy_of, commonest
 from sonde.probing.division import divide
 from sonde.probing.labelled import Labelled, shared_texts
+from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
 
-__all__ = ["Labelled", "States", "accuracy_of", "commonest", "divide", "read_states", "shared_texts"]
+__all__ = [
+    "Labelled",
+    "LinearProbe",
+    "Logistic",
+    "MLP",
+    "MLPProbe",
+    "Ridge",
+    "States",
+    "accuracy_of",
+    "commonest",
+    "divide",
+    "fit_logistic",
+    "fit_mlp",
+    "fit_ridge",
+    "read_states",
+    "shared_texts",
+]
