@@ -143,3 +143,22 @@ def test_reading_in_half_precision_keeps_its_type():
     for basis in BASES:
         x = activations().to(torch.bfloat16)
         assert basis.decode(basis.encode(x)).dtype == torch.bfloat16
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 9), st.floats(0, 1e4))
+def test_moments_of_parts_are_those_of_the_whole(sizes, width, offset):
+    """However a stream is cut, and whether its parts are taken in or merged; far from zero, where sums of squares cancel."""
+    x = torch.randn(sum(sizes), width, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(sizes))) + offset
+    streamed, merged = Moments(width), Moments(width)
+    for part in x.split(sizes):
+        streamed.update(part)
+        merged.merge(Moments(width).update(part))
+    if not len(x):
+        assert streamed.n == merged.n == 0
+        return
+    away = x - x.mean(0)
+    for moments in (streamed, merged):
+        assert moments.n == len(x)
+        assert torch.allclose(moments.mean, x.mean(0)) and torch.allclose(moments.scatter, away.T @ away, atol=1e-8)
+    with pytest.raises(InputError, match="do not go with"):
+        streamed.merge(Moments(width + 1))

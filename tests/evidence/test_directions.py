@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonde.evidence import matched_directions, random_directions, random_rotation
+from sonde.evidence import matched_directions, matched_subspaces, random_directions, random_rotation
 from sonde.results import InputError
 
 
@@ -68,3 +68,27 @@ def test_states_that_do_not_vary_are_refused():
         matched_directions(torch.tensor([0.0, 0.0, 1.0]), flat, 2, seed=0)
     with pytest.raises(InputError, match="do not vary along the direction"):
         matched_directions(torch.zeros(3), flat, 2, seed=0)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 5), st.floats(0, 4), st.floats(0.02, 0.98))
+@settings(max_examples=30, deadline=None)
+def test_subspaces_remove_the_variance_that_is_asked_for(seed, rank, spread, share):
+    """Any amount between what the least and the greatest eigenvectors hold, also close to either end."""
+    rotation = random_rotation(12, seed).double()
+    values = torch.linspace(0, spread, 12, dtype=torch.float64).exp()
+    covariance = rotation @ torch.diag(values) @ rotation.T
+    least, most = float(values[:rank].sum()), float(values[-rank:].sum())
+    wanted = least + share * (most - least)
+    drawn = matched_subspaces(wanted, rank, covariance, n=4, seed=seed)
+    assert torch.allclose(drawn.mT @ drawn, torch.eye(rank, dtype=torch.float64).expand(4, -1, -1), atol=1e-10)
+    removed = (drawn.mT @ covariance @ drawn).diagonal(dim1=1, dim2=2).sum(1)
+    assert torch.allclose(removed, torch.full((4,), wanted, dtype=torch.float64), rtol=1e-6)
+
+
+def test_a_subspace_that_nothing_can_match_is_the_nearest():
+    covariance = torch.diag(torch.tensor([1.0, 2.0, 4.0, 8.0]))
+    for asked, nearest in ((100.0, 12.0), (0.1, 3.0)):
+        drawn = matched_subspaces(asked, 2, covariance, n=3, seed=0)
+        assert torch.allclose((drawn.mT @ covariance.double() @ drawn).diagonal(dim1=1, dim2=2).sum(1), torch.full((3,), nearest).double(), rtol=1e-6)
+    with pytest.raises(InputError, match="vary along 1 directions, and 2 are to be removed"):
+        matched_subspaces(1.0, 2, torch.diag(torch.tensor([1.0, 0.0, 0.0])), n=3, seed=0)

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from sonde.results import InputError, content_hash
 
+BLOCK = 4096  # activations that are widened to float64 at a time
+
 
 @dataclass(frozen=True, eq=False)
 class PCA:
@@ -83,7 +85,7 @@ class PCA:
 class Moments:
     """Mean and scatter of a stream of activations, in float64; the order and the size of the parts do not matter, up to rounding.
 
-    Parts are merged by the pairwise update of Chan, Golub and LeVeque (1979).
+    Parts are merged by the pairwise update of Chan, Golub and LeVeque (1979). A scatter is symmetric, and only one half of it is computed.
 
     Arguments:
         width: entries of an activation.
@@ -95,10 +97,20 @@ class Moments:
     width: int
     n: int = field(default=0, init=False)
     mean: Float[Tensor, " width"] = field(init=False, repr=False)
-    scatter: Float[Tensor, "width width"] = field(init=False, repr=False)
+    half: Float[Tensor, "width width"] = field(init=False, repr=False)  # the scatter from its diagonal down; above it zeros
 
     def __post_init__(self) -> None:
-        self.mean, self.scatter = torch.zeros(self.width, dtype=torch.float64), torch.zeros(self.width, self.width, dtype=torch.float64)
+        self.mean, self.half = torch.zeros(self.width, dtype=torch.float64), torch.zeros(self.width, self.width, dtype=torch.float64)
+
+    @property
+    def scatter(self) -> Float[Tensor, "width width"]:
+        """The sum of the outer products of the activations' distances from their mean."""
+        return self.half + self.half.tril(-1).T
+
+    @property
+    def covariance(self) -> Float[Tensor, "width width"]:
+        """The scatter over the number of activations."""
+        return self.scatter / max(self.n, 1)
 
     def update(self, x: Float[Tensor, "*rows width"]) -> "Moments":
         """Take in more activations; every axis but the last counts them.
@@ -106,15 +118,52 @@ class Moments:
         Raises:
             InputError: activations of another width, or not finite.
         """
-        if x.shape[-1] != self.width or not x.isfinite().all():
+        if x.shape[-1] != self.width or not x.sum(tuple(range(x.ndim - 1)), dtype=torch.float64).isfinite().all():
             raise InputError(f"activations of shape {tuple(x.shape)}: give finite ones with {self.width} entries along the last axis")
-        rows = x.detach().reshape(-1, self.width).to("cpu", torch.float64)
-        if len(rows):
-            mean = rows.mean(0)
-            away, n = mean - self.mean, self.n + len(rows)
-            self.scatter = self.scatter + (rows - mean).T @ (rows - mean) + torch.outer(away, away) * (self.n * len(rows) / n)
-            self.mean, self.n = self.mean + away * (len(rows) / n), n
+        for block in x.detach().reshape(-1, self.width).split(BLOCK):
+            self.absorb(block)
         return self
+
+    def absorb(self, block: Float[Tensor, "n width"]) -> tuple[Float[Tensor, "n width"], Float[Tensor, " width"]]:
+        """Take in activations all at once; `update` does so block by block, and looks whether they are finite.
+
+        Arguments:
+            block: as many as may be widened to float64 together.
+
+        Returns:
+            Their distances from their own mean, in float64, for whoever sums more than squares; and that mean.
+        """
+        from scipy.linalg.blas import dsyrk
+
+        rows = block.to("cpu", torch.float64, copy=True)
+        mean = rows.mean(0) if len(rows) else self.mean
+        rows -= mean
+        self._spread(len(rows), mean)
+        if len(rows):
+            # C-ordered rows are what BLAS calls a transposed matrix in its own order, and a half below the diagonal is one above it
+            dsyrk(1.0, rows.numpy().T, beta=1.0, c=self.half.numpy().T, overwrite_c=1)
+        return rows, mean
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Take in what another one has taken in.
+
+        Arguments:
+            other: of the same width; it stays as it is.
+        """
+        if other.width != self.width:
+            raise InputError(f"moments of {other.width} entries do not go with those of {self.width}: merge what was read at one site")
+        self._spread(other.n, other.mean)
+        self.half += other.half
+        return self
+
+    def _spread(self, n: int, mean: Float[Tensor, " width"]) -> None:
+        """Count n more activations with this mean, and what the distance of both means adds to the scatter."""
+        from scipy.linalg.blas import dsyr
+
+        if n:
+            away, total = mean - self.mean, self.n + n
+            dsyr(self.n * n / total, away.numpy(), a=self.half.numpy().T, overwrite_a=1)
+            self.mean, self.n = self.mean + away * (n / total), total
 
     def pca(self, size: int | None = None) -> PCA:
         """The principal components of what was taken in.

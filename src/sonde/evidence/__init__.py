@@ -1,7 +1,7 @@
 """Whether a finding is true: intervals, permutation tests, controls and verdicts. Takes tensors and callables, and knows no model."""
 
 from sonde.evidence.blocks import block_means
-from sonde.evidence.directions import matched_directions, random_directions, random_rotation
+from sonde.evidence.directions import matched_directions, matched_subspaces, random_directions, random_rotation
 from sonde.evidence.families import corrected
 from sonde.evidence.intervals import bootstrap, clopper_pearson, newcombe, skew_interval, t_interval, wilson
 from sonde.evidence.labels import control_task, shuffled
@@ -26,6 +26,7 @@ __all__ = [
     "holm",
     "matched_directions",
     "matched_sets",
+    "matched_subspaces",
     "minimality",
     "necessity",
     "newcombe",

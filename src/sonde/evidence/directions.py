@@ -11,6 +11,7 @@ from torch import Tensor
 from sonde.results import InputError
 
 HALVINGS = 60  # of an interval of exponents: more than float64 can tell apart
+LARGEST = 1e6  # exponent: eigenvalues that differ by a millionth are told apart
 
 
 def random_directions(d: int, n: int, seed: int) -> Float[Tensor, "n d"]:
@@ -49,28 +50,64 @@ def matched_directions(direction: Float[Tensor, " d"], states: Float[Tensor, "st
     tensor([1., 1., 1.])
     """
     unit = direction.double() / direction.double().norm()
-    values, vectors = torch.linalg.eigh(torch.cov(states.double().T).reshape(len(unit), len(unit)))
-    wanted = float((unit @ vectors).square() @ values)
-    # directions in which the states do not vary at all take no part
-    kept = values > values[-1] * len(values) * torch.finfo(torch.float64).eps
-    if not wanted > 0 or not bool(kept.any()):
+    covariance = torch.cov(states.double().T).reshape(len(unit), len(unit))
+    wanted = float(unit @ covariance @ unit)
+    if not wanted > 0:
         raise InputError("the states do not vary along the direction, so nothing can be matched to it; give the states of its own site")
-    values, vectors = values[kept], vectors[:, kept]
-    drawn = torch.randn(n, len(values), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    logs = values.log() - values[-1].log()
-    low, high = torch.full((n, 1), -1e3, dtype=torch.float64), torch.full((n, 1), 1e3, dtype=torch.float64)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        more = (_tilted(drawn, logs, middle).square() @ values)[:, None] < wanted
-        low, high = torch.where(more, middle, low), torch.where(more, high, middle)
-    matched: Tensor = _tilted(drawn, logs, (low + high) / 2) @ vectors.T * direction.double().norm()
+    matched: Tensor = matched_subspaces(wanted, 1, covariance, n, seed)[..., 0] * direction.double().norm()
     return matched.float()
 
 
-def _tilted(drawn: Float[Tensor, "n k"], logs: Float[Tensor, " k"], t: Float[Tensor, "n 1"]) -> Float[Tensor, "n k"]:
-    """g_k l_k^t at unit length, through logarithms, which large t does not overflow."""
-    sizes = drawn.abs().log() + t * logs
-    tilted: Tensor = torch.nn.functional.normalize(drawn.sign() * (sizes - sizes.max(1, keepdim=True).values).exp(), dim=1)
+def matched_subspaces(
+    variance: float, rank: int, covariance: Float[Tensor, "d d"], n: int, seed: int
+) -> Float[Tensor, "n d rank"]:  # fmt: skip
+    """Random orthonormal directions whose projection removes a given variance, tr(Q^T C Q): the control for a removed subspace.
+
+    Drawn as `matched_directions` draws one, with one exponent t for all directions of a draw, which are then made orthonormal.
+
+    Arguments:
+        variance: what the found projection removes, its mean squared change.
+        rank: how many directions.
+        covariance: of the states, C.
+        n: how many draws.
+        seed: of the draws.
+
+    Returns:
+        Orthonormal columns, float64. Where no projection of this rank removes so little or so much, the one that comes nearest.
+
+    Raises:
+        InputError: the states vary along fewer directions.
+
+    >>> covariance = torch.diag(torch.arange(1.0, 9.0))
+    >>> q = matched_subspaces(12.5, 2, covariance, n=3, seed=0)
+    >>> (q.mT @ covariance.double() @ q).diagonal(dim1=1, dim2=2).sum(1)
+    tensor([12.5000, 12.5000, 12.5000], dtype=torch.float64)
+    """
+    values, vectors = torch.linalg.eigh(covariance.double())
+    # directions in which the states do not vary at all take no part
+    kept = values > values[-1] * len(values) * torch.finfo(torch.float64).eps
+    if int(kept.sum()) < rank:
+        raise InputError(f"the states vary along {int(kept.sum())} directions, and {rank} are to be removed: give more states of the same site")
+    values, vectors = values[kept], vectors[:, kept]
+    drawn = torch.randn(n, len(values), rank, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    logs = values.log()
+    # of the `rank` greatest (for t < 0: least) eigenvalues none is favoured: the limit is their span, which directions run to one by one otherwise
+    up, down = (logs - logs[-rank]).clamp(max=0), (logs - logs[rank - 1]).clamp(min=0)
+    low, high = torch.full((n, 1), -LARGEST, dtype=torch.float64), torch.full((n, 1), LARGEST, dtype=torch.float64)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        more = ((_tilted(drawn, up, down, middle).square().sum(2) @ values) < variance)[:, None]
+        low, high = torch.where(more, middle, low), torch.where(more, high, middle)
+    found: Tensor = vectors @ _tilted(drawn, up, down, (low + high) / 2)
+    return found
+
+
+def _tilted(
+    drawn: Float[Tensor, "n k rank"], up: Float[Tensor, " k"], down: Float[Tensor, " k"], t: Float[Tensor, "n 1"]
+) -> Float[Tensor, "n k rank"]:  # fmt: skip
+    """g_k l_k^t made orthonormal, the first column along itself."""
+    q, r = torch.linalg.qr(drawn * (t * torch.where(t > 0, up, down)).exp()[..., None])
+    tilted: Tensor = q * r.diagonal(dim1=1, dim2=2).sign()[:, None]
     return tilted
 
 
