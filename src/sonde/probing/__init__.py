@@ -2,13 +2,16 @@
 
 from sonde.probing.commonest import accuracy_of, commonest
 from sonde.probing.division import divide
+from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers
 from sonde.probing.labelled import Labelled, shared_texts
 from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
 
 __all__ = [
+    "Eraser",
     "Labelled",
+    "LeaceSums",
     "LinearProbe",
     "Logistic",
     "MLP",
@@ -18,9 +21,11 @@ __all__ = [
     "accuracy_of",
     "commonest",
     "divide",
+    "erase",
     "fit_logistic",
     "fit_mlp",
     "fit_ridge",
+    "random_erasers",
     "read_states",
     "shared_texts",
 ]

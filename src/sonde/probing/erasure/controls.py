@@ -1,0 +1,43 @@
+"""Erasers of nothing in particular: what taking any directions out does, a found eraser must exceed.
+
+A rank-1 LEACE and a rank-40 INLP are different interventions, so each has controls of its own rank. Few directions hold most of the variance of a
+transformer's activations, and uniform ones miss them, so a second control removes as much variance as the found eraser does.
+"""
+
+from typing import Literal
+
+import torch
+
+from sonde.bases import Subspace
+from sonde.evidence import matched_subspaces
+from sonde.probing.erasure.eraser import Eraser
+from sonde.probing.erasure.sums import LeaceSums
+
+By = Literal["rank", "variance"]
+RANDOM: dict[By, str] = {"rank": "random directions of equal rank", "variance": "random directions of equal rank that take out as much variance"}
+
+
+def random_erasers(found: Eraser, sums: LeaceSums, draws: int, seed: int = 0, by: By = "rank") -> list[Eraser]:
+    """Random orthogonal projections about the same mean.
+
+    Arguments:
+        found: what they are a control for.
+        sums: over the activations that it was fitted on.
+        draws: how many.
+        seed: of the draws.
+        by: of equal "rank", or with the same mean squared change besides ("variance").
+
+    >>> x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 7.0)
+    >>> sums = LeaceSums(6, 2).update(x, (x[:, 3] > 0).long())
+    >>> found = sums.leace()
+    >>> [round(one.change / found.change, 6) for one in random_erasers(found, sums, draws=3, by="variance")]
+    [1.0, 1.0, 1.0]
+    """
+    if not found.rank:
+        return [sums.eraser("random", found.encoder, found.decoder)] * draws
+    if by == "variance":
+        columns = list(matched_subspaces(found.change, found.rank, sums.moments.covariance, draws, seed))
+    else:
+        columns = [Subspace.random(found.width, found.rank, seed + i).directions.double() for i in range(draws)]
+    rows = [torch.linalg.qr(one)[0].T.contiguous() for one in columns]  # orthonormal in float64
+    return [sums.eraser("random", one, one) for one in rows]
