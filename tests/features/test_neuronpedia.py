@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,8 +26,8 @@ def written(tmp_path_factory):
 def test_the_layout(written):
     assert written.parts[-2:] == ("tiny", "0-res-test__6")
     assert sorted(path.relative_to(written).as_posix() for path in written.rglob("*.gz")) == [
-        "activations/batch-0.jsonl.gz", "activations/batch-1.jsonl.gz", "features/batch-0.jsonl.gz", "features/batch-1.jsonl.gz", "model.jsonl.gz",
-        "release.jsonl.gz", "source.jsonl.gz", "sourceset.jsonl.gz",
+        "activations/batch-0.jsonl.gz", "activations/batch-1.jsonl.gz", "explanations/batch-0.jsonl.gz", "explanations/batch-1.jsonl.gz",
+        "features/batch-0.jsonl.gz", "features/batch-1.jsonl.gz", "model.jsonl.gz", "release.jsonl.gz", "source.jsonl.gz", "sourceset.jsonl.gz",
     ]  # fmt: skip
     (source,) = rows(written / "source.jsonl.gz")
     assert (source["id"], source["setName"], source["num_prompts"]) == ("0-res-test__6", "res-test", 40)
@@ -60,6 +61,29 @@ def test_activations_are_the_examples_each_once(written):
         else:
             assert row["binMin"] - 1e-3 <= row["values"][at] <= row["binMax"] + 1e-3 and 0 < row["binContains"] <= 1
     assert not [row for row in found if row["index"] == "4"]  # which never fires
+
+
+def test_explanations_are_the_descriptions(written):
+    found = [row for i in (0, 1) for row in rows(written / "explanations" / f"batch-{i}.jsonl.gz")]
+    wanted = [(str(i), one["text"]) for i in range(len(RULES)) for one in Planted().record(i)["descriptions"]]
+    assert [(row["index"], row["description"]) for row in found] == wanted and len(wanted) > 2
+    assert len({row["id"] for row in found}) == len(found)
+    data = Planted()
+    for row in found:
+        (one,) = [one for one in data.record(int(row["index"]))["descriptions"] if one["text"] == row["description"]]
+        assert row["notes"].startswith(one["author"]) and all(name in row["notes"] for name in one["scores"])
+        assert (row["modelId"], row["layer"], row["authorId"]) == ("tiny", "0-res-test__6", "")
+        # the import refuses names that are not registered there
+        assert row["typeName"] is None and row["explanationModelName"] is None
+
+
+def test_only_what_no_person_wrote_is_by_a_model(tmp_path):
+    named = replace(NAMES, explanation_type="a-type", explanation_model="a-model")
+    found = rows(export_neuronpedia(Planted(), tmp_path, named) / "explanations" / "batch-0.jsonl.gz")
+    for row in found:
+        by_person = row["notes"].startswith("human")
+        assert (row["typeName"], row["explanationModelName"]) == ((None, None) if by_person else ("a-type", "a-model"))
+    assert {row["typeName"] for row in found} == {None, "a-type"}
 
 
 def test_the_same_database_gives_the_same_ids(written, tmp_path):

@@ -3,6 +3,7 @@
     release.jsonl.gz  model.jsonl.gz  sourceset.jsonl.gz  source.jsonl.gz       one row each
     features/batch-N.jsonl.gz                                                   a row for each latent
     activations/batch-N.jsonl.gz                                                a row for each of its examples
+    explanations/batch-N.jsonl.gz                                               a row for each of its descriptions
 
 | of an example | among the strongest | in an interval |
 | --- | --- | --- |
@@ -10,7 +11,8 @@
 | `binContains` | -1 | the share of firings in it |
 
 Numbers that are not known are left at the format's own nothing: empty lists, 0. Ids are hashes of what they name, so that the same database gives the
-same files. Descriptions are no part of this import.
+same files. The columns are those of Neuronpedia's published database schema and of its own exports. That schema knows only the scores of scorers that
+are registered there: those of a description, and who wrote it, stand in words in its `notes`.
 """
 
 import gzip
@@ -28,7 +30,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access.translation import foreign
-from sonde.features.records import About, Example, Histogram, Record
+from sonde.features.database.descriptions import HUMAN
+from sonde.features.records import About, Description, Example, Histogram, Record
 from sonde.jobs import track
 from sonde.results import InputError, SondeError
 
@@ -67,6 +70,8 @@ class Publication:
         creator_id: of an account there.
         hf_repository: where the weights are, if they are on the Hub.
         hf_folder: in that repository.
+        explanation_type: of the descriptions that no person wrote, a way of explaining that is registered there; others are refused by its import.
+        explanation_model: of the same, a model that is registered there.
     """
 
     model_id: str
@@ -79,6 +84,8 @@ class Publication:
     creator_id: str = ""
     hf_repository: str = ""
     hf_folder: str = ""
+    explanation_type: str = ""
+    explanation_model: str = ""
 
     def __post_init__(self) -> None:
         for name in ("model_id", "source_set", "creator", "release"):
@@ -128,6 +135,8 @@ def export_neuronpedia(
             rows = [_feature(record, common, foreign(about["site"]), directions) for record in records]
             _write(place / "features" / f"batch-{number}.jsonl.gz", rows)
             _write(place / "activations" / f"batch-{number}.jsonl.gz", [row for record in records for row in _activations(record, common)])
+            explained = [_explanation(record["latent"], one, publication, common) for record in records for one in record["descriptions"]]
+            _write(place / "explanations" / f"batch-{number}.jsonl.gz", explained)
     except OSError as error:
         raise SondeError(f"{place} can't be written: {error.strerror or error}") from error
     return place
@@ -206,14 +215,35 @@ def _activations(record: Record, common: dict[str, Any]) -> Iterator[dict[str, A
 
 def _activation(latent: int, example: Example, common: dict[str, Any], bin_: tuple[float, float, float]) -> dict[str, Any]:
     values = [round(value, 4) for value in example["values"]]
-    named = json.dumps([common["modelId"], common["layer"], latent, example["sequence"], example["position"]])
     highest = max(values)
     return {
-        **common, "id": "c" + hashlib.sha256(named.encode()).hexdigest()[:24], "index": str(latent), "tokens": example["tokens"], "values": values,
-        "maxValue": highest, "maxValueTokenIndex": values.index(highest), "minValue": min(values), "binMin": bin_[0], "binMax": bin_[1],
-        "binContains": bin_[2], "qualifyingTokenIndex": example["position"] - example["start"], "dfaValues": [], "dfaTargetIndex": None,
+        **common, "id": _id(common, latent, example["sequence"], example["position"]), "index": str(latent), "tokens": example["tokens"],
+        "values": values, "maxValue": highest, "maxValueTokenIndex": values.index(highest), "minValue": min(values),
+        "binMin": bin_[0], "binMax": bin_[1], "binContains": bin_[2], "qualifyingTokenIndex": example["position"] - example["start"],
+        "dfaValues": [], "dfaTargetIndex": None,
         "dfaMaxValue": None, "lossValues": [], "logitContributions": None, "dataIndex": None, "dataSource": None,
     }  # fmt: skip
+
+
+def _explanation(latent: int, one: Description, publication: Publication, common: dict[str, Any]) -> dict[str, Any]:
+    """What somebody says that a latent stands for."""
+    named = one["author"] != HUMAN
+    scores = (f"{name} {_told(value)} ({_told(one['controls'].get(name))} shuffled)" for name, value in one["scores"].items())
+    return {
+        "id": _id(common, latent, one["author"], one["text"]), "modelId": common["modelId"], "layer": common["layer"], "index": str(latent),
+        "description": one["text"], "authorId": common["creatorId"], "createdAt": common["createdAt"],
+        "typeName": (named and publication.explanation_type) or None, "explanationModelName": (named and publication.explanation_model) or None,
+        "embedding": None, "notes": "; ".join(filter(None, [one["author"], *scores, one["note"]])),
+    }  # fmt: skip
+
+
+def _told(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def _id(common: dict[str, Any], *named: object) -> str:
+    """Of the form that ids have there."""
+    return "c" + hashlib.sha256(json.dumps([common["modelId"], common["layer"], *named]).encode()).hexdigest()[:24]
 
 
 def _write(file: Path, rows: list[dict[str, Any]]) -> None:

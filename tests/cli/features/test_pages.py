@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from published import follows
 
 import sonde
 from sonde.bases import PCA
@@ -46,8 +47,8 @@ def test_a_file_of_some_features_with_everything_beside(folder: Path, capsys: py
          "--beside", str(folder / "small"), f"{folder}/small-basis", "--size", str(folder / "small"), f"{folder}/small-basis"]
     )  # fmt: skip
     assert code == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["features"] == 4
+    said = follows(json.loads(capsys.readouterr().out))
+    assert said["features"] == 4 and said["model"] == "specimen:induction"
     assert said["bytes"] == out.stat().st_size
     source = out.read_text(encoding="utf-8")
     assert re.findall(r'id="latent-(\d+)"', source) == ["0", "3", "4", "5"]
