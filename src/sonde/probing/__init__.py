@@ -7,6 +7,8 @@ from sonde.probing.labelled import Labelled, shared_texts
 from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
+from sonde.probing.sweep import sweep, sweep_states
+from sonde.probing.sweep_results import ProbeSweep
 
 __all__ = [
     "Eraser",
@@ -16,6 +18,7 @@ __all__ = [
     "Logistic",
     "MLP",
     "MLPProbe",
+    "ProbeSweep",
     "Ridge",
     "States",
     "accuracy_of",
@@ -28,4 +31,6 @@ __all__ = [
     "random_erasers",
     "read_states",
     "shared_texts",
+    "sweep",
+    "sweep_states",
 ]
