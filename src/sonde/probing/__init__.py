@@ -1,6 +1,7 @@
 """What a model encodes, and whether it uses it: probes, removal of concepts, subspaces."""
 
-from sonde.probing.commonest import accuracy_of, commonest
+from sonde.probing.commonest import accuracy_of, commonest, known_without
+from sonde.probing.data import Sentence, Word, parallel, sentences, table, treebank, words
 from sonde.probing.division import divide
 from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers
 from sonde.probing.labelled import Labelled, shared_texts
@@ -21,6 +22,14 @@ __all__ = [
     "ProbeSweep",
     "Ridge",
     "States",
+    "words",
+    "treebank",
+    "table",
+    "sentences",
+    "parallel",
+    "known_without",
+    "Word",
+    "Sentence",
     "accuracy_of",
     "commonest",
     "divide",

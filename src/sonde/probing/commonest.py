@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from sonde.probing.division import divide
+from sonde.probing.labelled import Labelled
+
 
 def commonest(
     keys: Sequence[Hashable], targets: Int[Tensor, " example"], train: Int[Tensor, " train"], test: Int[Tensor, " test"]
@@ -36,3 +39,20 @@ def accuracy_of(keys: Sequence[Hashable], targets: Int[Tensor, " example"], trai
         keys, targets, train, test: as for `commonest`.
     """
     return float((commonest(keys, targets, train, test) == targets[test]).float().mean())
+
+
+def known_without(data: Labelled, seed: int = 0) -> dict[str, float]:
+    """What is told of held-out examples without any model: by the commonest class, and by the word that stands there, as in training.
+
+    Arguments:
+        data: examples with classes; for numbers there is nothing.
+        seed: of the division into train and test.
+
+    Raises:
+        InputError: a single group.
+    """
+    if not data.classes:
+        return {}
+    train, test = divide(data.groups, seed=seed)
+    keys = {"commonest class": [""] * len(data), "word": data.types}
+    return {name: accuracy_of(held, data.targets, train, test) for name, held in keys.items()}

@@ -149,6 +149,21 @@ class Labelled:
             types=tuple(self.types[i] for i in numbers), groups=self.groups[chosen],
         )  # fmt: skip
 
+    def balanced(self, seed: int = 0) -> "Labelled":
+        """As many examples of each class as the rarest one has, drawn at random.
+
+        Arguments:
+            seed: of the draw.
+
+        Raises:
+            InputError: numbers, which have no classes.
+        """
+        if not self.classes:
+            raise InputError(f"{self.name!r} has numbers for targets, which can't be balanced: give classes")
+        size, order = min(self.counts.values()), torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        chosen = [order[self.targets[order] == number][:size] for number in range(len(self.classes))]
+        return self.select(torch.cat(chosen).sort().values)
+
     def split(self, share: float = 0.2, seed: int = 0) -> tuple["Labelled", "Labelled"]:
         """Examples to train on and to test on; no group is in both.
 

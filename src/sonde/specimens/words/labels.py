@@ -4,12 +4,12 @@ A property is 1 where it holds, 0 where it does not, and -1 where the question m
 at special tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sonde.access import Tokenizer
 from sonde.specimens.words import world
-from sonde.specimens.words.document import Document
+from sonde.specimens.words.document import Document, Span
 
 WORDS = {
     "a woman's name": frozenset(world.WOMEN),
@@ -53,21 +53,21 @@ def labelled(documents: Sequence[Document], tokenizer: Tokenizer) -> Labelled:
     >>> found.labels["a country"]
     [[-1, 0, 0, 0, 1, 0, 0, 0]]
     """
-    rows, labels = [], []
-    for document in documents:
-        rows.append(tokenizer.encode(document.text))
-        labels.append(_labels(document, tokenizer))
     families = sorted({document.family for document in documents})
-    for document, of_document in zip(documents, labels, strict=True):
-        text = [label >= 0 for label in next(iter(of_document.values()))]
-        of_document |= {f"in a document of {family}": [int(document.family == family) if real else -1 for real in text] for family in families}
+    rows = [tokenizer.encode(document.text) for document in documents]
+    labels = [labels_at(document, tokenizer.located(document.text), families) for document in documents]
     return Labelled(rows, {name: [of_document[name] for of_document in labels] for name in labels[0]} if labels else {})
 
 
-def _labels(document: Document, tokenizer: Tokenizer) -> dict[str, list[int]]:
-    """The labels of one document's tokens."""
+def labels_at(document: Document, places: Sequence[Span | None], families: Iterable[str]) -> dict[str, list[int]]:
+    """The labels of some places of one document, by property.
+
+    Arguments:
+        document: of the small world.
+        places: characters of words or tokens; `None` for a token that stands for no text.
+        families: for each of them, whether the document is of it is a property too.
+    """
     text, truth = document.text, document.truth
-    places = tokenizer.located(text)
     words = ["" if place is None else text[slice(*place)].strip() for place in places]
 
     def everywhere(holds: bool) -> list[int]:
@@ -88,4 +88,4 @@ def _labels(document: Document, tokenizer: Tokenizer) -> dict[str, list[int]]:
     found["after a plural subject"] = since(subject[1], truth.number == "plural") if subject and truth.number else nowhere
     found["after a woman as subject"] = since(subject[1], truth.gender == "female") if subject and truth.gender else nowhere
     found["in the past tense"] = everywhere(truth.tense == "past") if truth.tense else nowhere
-    return found
+    return found | {f"in a document of {family}": everywhere(document.family == family) for family in families}
