@@ -10,6 +10,7 @@ from sonde.probing.reading import read_states
 from sonde.probing.states import States
 from sonde.probing.sweep import sweep, sweep_states
 from sonde.probing.sweep_results import ProbeSweep
+from sonde.probing.tagging import token_labels
 
 __all__ = [
     "Eraser",
@@ -22,6 +23,7 @@ __all__ = [
     "ProbeSweep",
     "Ridge",
     "States",
+    "token_labels",
     "words",
     "treebank",
     "table",
