@@ -8,7 +8,7 @@ computed: `pos`, the position, and `rows`, the vocabulary rows (`None` for all, 
 from collections.abc import Callable, Mapping
 
 from sonde.access import Metric
-from sonde.tasks.metrics.answers import Accuracy, CrossEntropy, ProbabilityDifference, Rank
+from sonde.tasks.metrics.answers import Accuracy, CrossEntropy, Margin, ProbabilityDifference, Rank
 from sonde.tasks.metrics.before_cap import BeforeCap
 from sonde.tasks.metrics.reference import KL
 from sonde.tasks.metrics.sequence import SequenceLogProbability
@@ -46,6 +46,7 @@ __all__ = [
     "LogProbability",
     "Logit",
     "LogitDifference",
+    "Margin",
     "Probability",
     "ProbabilityDifference",
     "Rank",

@@ -130,6 +130,41 @@ class Rank(_OfSets):
 
 
 @dataclass(frozen=True, eq=False)
+class Margin(_OfSets):
+    """How far the likeliest right answer's logit is above the likeliest wrong one's; above zero the answer is right. It has a gradient.
+
+    Arguments:
+        answers: each example's right tokens; a single token or set serves all examples.
+        wrongs: its wrong tokens, likewise.
+        pos: the position whose prediction is scored, counted in each row's real tokens.
+
+    Raises:
+        InputError: an example without right or wrong tokens, or with one that is both.
+
+    >>> Margin([5, 6], [[7, 8], [8]]).rows
+    tensor([5, 6, 7, 8])
+    """
+
+    answers: Sets
+    wrongs: Sets
+    unit: ClassVar[str] = "logits"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        apart(sets_of(self.answers, "answers"), sets_of(self.wrongs, "wrongs"))
+
+    @property
+    def rows(self) -> Int[Tensor, " row"]:
+        """The vocabulary rows that are read."""
+        return distinct(sets_of(self.answers, "answers"), sets_of(self.wrongs, "wrongs"))
+
+    def __call__(self, run: Run) -> Float[Tensor, " batch"]:
+        logits = run.logits_at(self.pos)
+        best, against = (gathered(logits, sets_of(sets, "sets"), -torch.inf).amax(-1) for sets in (self.answers, self.wrongs))
+        return best - against
+
+
+@dataclass(frozen=True, eq=False)
 class Accuracy(_OfSets):
     """Whether the likeliest right answer is above every wrong one: 1 or 0, ties counted as wrong. It counts, so it has no gradient.
 
