@@ -1,8 +1,9 @@
 """Distributed alignment search: which directions of a place hold the variable that tells a prompt from its counterfactual (Geiger et al. 2024)?
 
-The directions are learned with the model frozen, on some pairs, so that the prompt's answer becomes the counterfactual's when only the coordinates along
-them are taken from its run; what they are worth is told on pairs that took no part. A search over so many directions finds something almost anywhere, so
-beside it stand the whole site, directions that need no search, random subspaces, and the same search in a model whose weights are permuted.
+The directions are learned with the model frozen, on some pairs, so that the prompt's answer becomes the counterfactual's when only the coordinates
+along them are taken from its run; what they are worth is told on pairs that took no part. A search over so many directions finds something almost
+anywhere, so beside it stand the whole site, directions that need no search, random subspaces, and the same search in a model whose weights are
+permuted.
 """
 
 from dataclasses import dataclass
@@ -123,10 +124,9 @@ def das(
         InputError: too few pairs, or none to search on or to judge by whose answers differ; a size that the site has not; fewer than two draws.
 
     >>> import sonde
-    >>> from sonde.probing import subspaces
-    >>> model = sonde.load("specimen:words")
+        >>> model = sonde.load("specimen:words")
     >>> task = sonde.tasks.load("agreement", model, n=16)
-    >>> found = subspaces.das(model, task, "blocks.2.resid_post[pos=-1]", config=subspaces.SearchConfig(steps=10, starts=1))
+    >>> found = sonde.probing.das(model, task, "blocks.2.resid_post[pos=-1]", config=sonde.probing.SearchConfig(steps=10, starts=1))
     >>> found.subspace
     Subspace(1 of 128)
     """
@@ -148,7 +148,7 @@ def das(
         str(held.site), found.subspace, held.width, held.under({FOUND: held.swap(found.subspace), WHOLE: held.patch(), **swaps}),
         _in_permuted(model, parts, size, config, seed, progress), found.curves, found.chosen_by,
         recipe=Recipe.of(
-            "sonde.probing.subspaces.das", {"site": str(held.site), "size": size, **vars(config), "draws": draws}, model_hash=model.hash,
+            "sonde.probing.das", {"site": str(held.site), "size": size, **vars(config), "draws": draws}, model_hash=model.hash,
             inputs=pairs.content, seed=seed,
         ),
     )  # fmt: skip

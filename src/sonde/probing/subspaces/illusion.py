@@ -1,8 +1,9 @@
-"""The illusion of a subspace: does a patch along it change the variable that the model uses, or does it wake a path that sleeps (Makelov et al. 2023)?
+"""The illusion of a subspace: does a patch along it change the variable that the model uses, or does it wake a path that sleeps (Makelov et al.
+2023)?
 
-A direction v of a place is split by what the readers' weights see of it: v = v_row + v_null. Along v_null nothing reaches the output; if the pairs differ
-there, and v_row pushes what reads it, then a patch along v moves the answer, although the place as a whole never did. So patches along v, along both
-parts, and of the whole place stand beside one another:
+A direction v of a place is split by what the readers' weights see of it: v = v_row + v_null. Along v_null nothing reaches the output; if the pairs
+differ there, and v_row pushes what reads it, then a patch along v moves the answer, although the place as a whole never did. So patches along v,
+along both parts, and of the whole place stand beside one another:
 
     illusory        v strong, the whole place weak, v_row weak, v_null inert
     not illusory    v, v_row and the whole place strong, v_null inert
@@ -93,10 +94,10 @@ class IllusionTest(Result):
         width: how many it has.
         subspace: the directions.
         lengths: of the row and the null part of a unit direction (of several the root mean square).
-        swaps: what becomes of the answers under a patch along the directions, their parts, the whole site, the mean difference, the gradient, and random
-            subspaces.
-        separation: how well the sides of the pairs are told apart along the directions, the row and the null part: the mean signed difference in units
-            of its deviation over pairs; NaN where there is no such part.
+        swaps: what becomes of the answers under a patch along the directions, their parts, the whole site, the mean difference, the gradient, and
+            random subspaces.
+        separation: how well the sides of the pairs are told apart along the directions, the row and the null part: the mean signed difference in
+            units of its deviation over pairs; NaN where there is no such part.
     """
 
     site: str
@@ -110,7 +111,7 @@ class IllusionTest(Result):
 
     @property
     def dormant(self) -> bool:
-        """Whether the sides are told apart along the null part, and along the row part less than half as well: then what is read sleeps on these pairs."""
+        """Whether the sides are told apart along the row part less than half as well as along the null part: what is read sleeps on these pairs."""
         _, row, null = self.separation.tolist()
         return bool(row < DORMANT * null)
 
@@ -149,8 +150,8 @@ class IllusionTest(Result):
         kept = len(self.swaps.names) - self.swaps.drawn
         row, null = self.lengths
         note = (
-            f"{self.outcome}: {self.reason}. {self.site}; {self.rank} of {self.width} dimensions are read by {', '.join(self.readers)}; length of the "
-            f"row part {row:.2f}, of the null part {null:.2f}; {int(self.swaps.differs.sum())} pairs."
+            f"{self.outcome}: {self.reason}. {self.site}; {self.rank} of {self.width} dimensions are read by {', '.join(self.readers)}; "
+            f"length of the row part {row:.2f}, of the null part {null:.2f}; {int(self.swaps.differs.sum())} pairs."
         )
         return bars(
             "Do the directions hold it, or only push it?", "share of pairs", self.swaps.names[:kept], self.swaps.accuracy[:kept].tolist(),
@@ -166,7 +167,10 @@ class IllusionTest(Result):
         self.refuse_other(model)
         swaps, blocks = self.swaps, self.swaps.groups[self.swaps.differs]
         random = f"{MEASURE}random subspaces of that dimension"
-        claims = {ROW: f"What the readers see of the directions at {self.site} flips the answers.", WHOLE: f"{self.site} as a whole flips the answers."}
+        claims = {
+            ROW: f"What the readers see of the directions at {self.site} flips the answers.",
+            WHOLE: f"{self.site} as a whole flips the answers.",
+        }
         found = []
         for name, claim in claims.items():
             if swaps.accuracy[swaps.names.index(name)].isnan():
@@ -186,7 +190,8 @@ class IllusionTest(Result):
 
 
 def illusion(
-    model: Model, task: Task | Pairs, site: str | Site, directions: Subspace | Float[Tensor, "*size width"], readers: Sequence[str | Site] | None = None,
+    model: Model, task: Task | Pairs, site: str | Site, directions: Subspace | Float[Tensor, "*size width"], readers: Sequence[str | Site] | None =
+        None,
     tolerance: float = 1e-4, draws: int = 10, seed: int = 0,
 ) -> IllusionTest:  # fmt: skip
     """Test whether directions of a site hold the variable that they flip.
@@ -202,8 +207,8 @@ def illusion(
         seed: of the draws.
 
     Raises:
-        InputError: directions of another width; fewer than two draws; a reader that does not read the site. SiteUnavailable: no reader given, and none
-            known.
+        InputError: directions of another width; fewer than two draws; a reader that does not read the site. SiteUnavailable: no reader given, and
+            none known.
 
     >>> import sonde
     >>> model = sonde.load("specimen:words")
@@ -235,9 +240,9 @@ def illusion(
         pairs.under({**edits, WHOLE: pairs.patch(), **random}),
         torch.tensor([_apart(rows, order, part) for part in (subspace, *unit)]),
         recipe=Recipe.of(
-            "sonde.probing.subspaces.illusion",
-            {"site": str(pairs.site), "directions": subspace.hash, "readers": read.readers, "tolerance": tolerance, "draws": draws}, model_hash=model.hash,
-            inputs=pairs.pairs.content, seed=seed,
+            "sonde.probing.illusion",
+            {"site": str(pairs.site), "directions": subspace.hash, "readers": read.readers, "tolerance": tolerance, "draws": draws},
+            model_hash=model.hash, inputs=pairs.pairs.content, seed=seed,
         ),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sonde.probing.division import divide
 from sonde.results import InputError, shown
 from sonde.tasks import Margin, Task
 from sonde.tasks.parts import words_of
@@ -130,17 +131,11 @@ class Pairs:
         Raises:
             InputError: too few groups.
         """
-        names = self.groups.unique()
-        if len(names) < 3:
-            raise InputError(f"{len(self)} pairs in {len(names)} groups can't be divided into pairs to search on, to choose by and to judge by: give "
-                             "more, of different words")  # fmt: skip
-        order = names[torch.randperm(len(names), generator=torch.Generator().manual_seed(seed))].tolist()
-        sizes = {int(name): int((self.groups == name).sum()) for name in names}
-        bounds, seen, parts = (SHARES[0] * len(self), (SHARES[0] + SHARES[1]) * len(self)), 0, dict[int, int]()
-        for place, name in enumerate(order):
-            # each part gets at least one group
-            left = len(order) - place
-            part = 0 if place == 0 or (seen < bounds[0] and left > 2) else 1 if 1 not in parts.values() or (seen < bounds[1] and left > 1) else 2
-            parts[name], seen = part, seen + sizes[name]
-        where = [[i for i, name in enumerate(self.groups.tolist()) if parts[name] == part] for part in range(3)]
-        return self.select(where[0]), self.select(where[1]), self.select(where[2])
+        if len(self.groups.unique()) < 3:
+            raise InputError(f"{len(self)} pairs in {len(self.groups.unique())} groups can't be divided into pairs to search on, to choose by and to "
+                             "judge by: give more, of different words")  # fmt: skip
+        rest, judge = divide(self.groups, 1 - sum(SHARES), seed)
+        if len(self.groups[rest].unique()) < 2:  # the groups are of very different size
+            rest, judge = judge, rest
+        search, choose = divide(self.groups[rest], SHARES[1] / sum(SHARES), seed)
+        return self.select(rest[search].tolist()), self.select(rest[choose].tolist()), self.select(judge.tolist())

@@ -102,8 +102,8 @@ def placed(model: Model, pairs: Pairs, site: str | Site, wanted: Bool[Tensor, " 
     place = Site.parse(site)
     place = Site(model.locate(place.name).name, place.select)
     logits = logits_for(pairs.margin)
-    runs = [model.run(part, read=[str(place.whole())], logits=logits, spans=pairs.spans) for part in (pairs.base, pairs.source)]
-    if not runs[0][place].is_floating_point():
+    base, source = (model.run(part, read=[str(place.whole())], logits=logits, spans=pairs.spans) for part in (pairs.base, pairs.source))
+    if not base[place].is_floating_point():
         raise InputError(f"{place} holds whole numbers, which have no directions: name a site after it")
-    margins = [measured(pairs.margin, run).detach().float().cpu() for run in runs]
-    return Placed(model, pairs, place, *runs, *margins, margins[1] > 0 if wanted is None else wanted)
+    before, after = (measured(pairs.margin, run).detach().float().cpu() for run in (base, source))
+    return Placed(model, pairs, place, base, source, before, after, after > 0 if wanted is None else wanted)

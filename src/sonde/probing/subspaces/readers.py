@@ -1,8 +1,8 @@
 """What later parts see of a site: the directions that their weights read, and the null space that they cannot see.
 
-A reader is a later site r whose value is computed from the site's value x, directly. The rows of its Jacobian dr/dx at the bases of the pairs span what
-it reads: for a linear map the row space of its weights, behind a norm that of the weights times its gain, and for a curved reader the leading right
-singular space of the Jacobians at the data. Later parts on the way are held (`Detach`), so that only the direct way counts.
+A reader is a later site r whose value is computed from the site's value x, directly. The rows of its Jacobian dr/dx at the bases of the pairs span
+what it reads: for a linear map the row space of its weights, behind a norm, whose scale is held, that of the weights times its gain, and for a curved
+reader the leading right singular space of the Jacobians at the data. Later parts on the way are held (`Detach`), so that only the direct way counts.
 """
 
 from collections.abc import Sequence
@@ -114,8 +114,7 @@ def _jacobian(pairs: Placed, reader: Site, draw: torch.Generator) -> Float[Tenso
     several = min(MOST * pairs.width, max(FEW, BASES * entries))
     whole = -(-several // entries)
     mixtures = torch.eye(entries).repeat(whole, 1) if several >= entries else torch.randn(several, entries, generator=draw)
-    held = [Detach(name) for name in parts_between(model, place.name, at.name)] if {place.name, at.name} <= set(model.architecture.sites) else []
-    writes = [Write(edit.site, edit) for edit in held]
+    writes = [Write(edit.site, edit) for edit in map(Detach, _held(model, place.name, at.name))]
     found = []
     for numbers in torch.arange(len(mixtures)).split(ROWS):
         some = pairs.pairs.select([int(base) for base in torch.randint(len(pairs.pairs), (len(numbers),), generator=draw)])
@@ -123,9 +122,18 @@ def _jacobian(pairs: Placed, reader: Site, draw: torch.Generator) -> Float[Tenso
 
         def metric(run: Run, weights: Tensor = weights) -> Tensor:
             value = run[at]
-            return torch.einsum("bpe,be->b", value.flatten(2) if along else value.flatten(1)[:, None], weights.to(value))
+            return torch.einsum("bpe,be->b", value.reshape(len(weights), value.shape[1] if along else 1, -1), weights.to(value))
 
         grads = gradients(model, model.prepare(some.base, spans=some.spans), metric, [place.whole()], writes, [Site(at.name)])
         found.append(grads[place].double().cpu().reshape(-1, pairs.width))
     rows = torch.cat(found)
     return rows[rows.any(1)] if rows.any() else rows
+
+
+def _held(model: Model, start: str, end: str) -> list[str]:
+    """The sites between two others through which no change is to go: what later parts add to the stream, and the scales of norms."""
+    order = list(model.architecture.sites)
+    if start not in order or end not in order:
+        return []
+    between = order[order.index(start) + 1 : order.index(end) + 1]
+    return [*parts_between(model, start, end), *(name for name in between if name.endswith("norm.scale"))]

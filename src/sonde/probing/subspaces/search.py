@@ -86,7 +86,9 @@ def search(on: Placed, choose_by: Placed, size: int, config: SearchConfig, seed:
     return Found(best[2], torch.tensor([one[3] for one in tried]), torch.tensor([one[0] for one in tried]))
 
 
-def _descend(chunks: Sequence[Placed], start: Float[Tensor, "width size"], config: SearchConfig, steps: Iterable[int]) -> tuple[Subspace, list[float]]:
+def _descend(
+    chunks: Sequence[Placed], start: Float[Tensor, "width size"], config: SearchConfig, steps: Iterable[int]
+) -> tuple[Subspace, list[float]]:
     """One search: where it ends, and the loss at each step."""
     free = torch.linalg.qr(start).Q.to(chunks[0].model.device).requires_grad_()
     adam = torch.optim.Adam([free], config.lr)
