@@ -97,7 +97,7 @@ class Publication:
 
 def export_neuronpedia(
     features: Database, folder: str | Path, publication: Publication, directions: Float[Tensor, "size width"] | None = None,
-    latents: Sequence[int] | None = None, batch: int = 128, *, progress: bool = False,
+    latents: Sequence[int] | None = None, batch: int = 128, writes: str | None = None, *, progress: bool = False,
 ) -> Path:  # fmt: skip
     """Write what Neuronpedia imports.
 
@@ -108,6 +108,7 @@ def export_neuronpedia(
         directions: of the latents, for steering there; see `sonde.bases.directions`.
         latents: which; all by default.
         batch: latents in a file.
+        writes: the site at which the directions are added, if elsewhere than they are read, as a transcoder's are.
         progress: show it.
 
     Returns:
@@ -132,7 +133,7 @@ def export_neuronpedia(
         for number, part in enumerate(track(batches, "exporting", shown=progress)):
             records = [features.record(latent) for latent in part]
             common = {"modelId": publication.model_id, "layer": source, "creatorId": publication.creator_id, "createdAt": created}
-            rows = [_feature(record, common, foreign(about["site"]), directions) for record in records]
+            rows = [_feature(record, common, foreign(writes or about["site"]), directions) for record in records]
             _write(place / "features" / f"batch-{number}.jsonl.gz", rows)
             _write(place / "activations" / f"batch-{number}.jsonl.gz", [row for record in records for row in _activations(record, common)])
             explained = [_explanation(record["latent"], one, publication, common) for record in records for one in record["descriptions"]]

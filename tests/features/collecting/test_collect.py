@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from feature_database import SITE, corpus, database, dictionary, model
 import sonde
 from sonde.access import Tokenizer
 from sonde.bases import Neurons
+from sonde.dictionaries.dictionary import Part
 from sonde.features import Features, collect
+from sonde.features.collecting.logits import effects, typical_scale
 from sonde.results import InputError, LoadError
 
 
@@ -61,6 +64,22 @@ def test_several_sites_side_by_side(tmp_path):
     torch.testing.assert_close(got[1:], expected[1:], rtol=1e-4, atol=1e-5)
     assert features.record(0)["logits"] is None
     assert any("no logits" in note for note in features.notes)
+
+
+def test_a_crosscoder_has_the_logits_of_what_it_writes_at_its_last_site(tmp_path):
+    sites = ("blocks.0.resid_post", "blocks.1.resid_post")
+    parts = tuple(Part(site, 16) for site in sites)
+    crosscoder = replace(dictionary(32, seed=3), reads=parts, writes=parts)
+    found = collect(model(), sites, crosscoder, corpus()[:20], tmp_path / "last")
+    expected = effects(model(), crosscoder.decoder[:, 16:], typical_scale(model(), corpus()[:20]))
+    for latent in (0, 7):
+        top = found.record(latent)["logits"]["top"]
+        assert [one["value"] for one in top] == pytest.approx(expected.top_values[latent].tolist(), rel=1e-3)
+        assert [one["token"] for one in top] == model().tokenizer.strings(expected.top[latent].tolist())
+    assert "logits and effects: of what is written at blocks.1.resid_post, one of 2 sites" in found.notes
+    # which site is the user's to choose
+    first = collect(model(), sites, crosscoder, corpus()[:20], tmp_path / "first", writes=sites[0])
+    assert first.record(0)["logits"]["top"] != found.record(0)["logits"]["top"]
 
 
 def test_items_that_are_no_text(tmp_path):

@@ -9,6 +9,7 @@ import torch
 from feature_database import LATENTS, SITE, corpus, database, dense, dictionary, model
 
 from sonde.bases import PCA, Neurons
+from sonde.dictionaries.dictionary import Part
 from sonde.features import collect
 
 
@@ -195,6 +196,26 @@ def test_principal_components(tmp_path):
     basis = PCA.fit(x, 4)
     features = collect(model(), SITE, basis, corpus(), tmp_path / "pca")
     np.testing.assert_allclose(features.table()["mean"], basis.encode(x).mean(0), atol=1e-3)
+
+
+def in_heads():
+    """Latents that lie in one head each: latent i in head i % 4."""
+    own = dictionary(16, seed=4)
+    mask = torch.eye(4)[torch.arange(own.size) % 4].repeat_interleave(4, dim=1)
+    return replace(own, decoder=own.decoder * mask)
+
+
+def test_a_latent_that_lies_in_one_head_is_attributed_to_it(tmp_path):
+    features = collect(model(), "blocks.1.attn.z", in_heads(), corpus()[:30], tmp_path / "heads")
+    for latent in range(6):
+        assert [one["share"] for one in features.record(latent)["heads"]] == pytest.approx([float(i == latent % 4) for i in range(4)])
+
+
+def test_what_is_read_from_heads_and_written_elsewhere_lies_in_none(tmp_path):
+    """Slices of what a transcoder adds to the residual stream are no heads."""
+    transcoder = replace(dictionary(16, seed=4), reads=(Part("blocks.1.attn.z", 16),), writes=(Part("blocks.1.mlp.out", 16),))
+    features = collect(model(), "blocks.1.attn.z", transcoder, corpus()[:10], tmp_path / "elsewhere")
+    assert features.writes == "blocks.1.mlp.out" and features.record(0)["heads"] == []
 
 
 def test_heads_side_by_side(tmp_path):

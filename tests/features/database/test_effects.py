@@ -1,11 +1,14 @@
 """What takes the model: effects of a latent against forwards without it, and latents on a prompt."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from feature_database import LATENTS, SITE, corpus, database, dictionary, model, shaped
 
 from sonde import Add
 from sonde.dictionaries import Dictionary
+from sonde.dictionaries.dictionary import Part
 from sonde.features import Features, collect, records
 from sonde.results import CheckRefused, InputError
 
@@ -99,11 +102,27 @@ def test_active_by_effect(found):
     assert first["effects"][1:] == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_crosscoder_is_taken_out_where_it_writes_last(tmp_path):
+    sites = ("blocks.0.resid_post", "blocks.1.resid_post")
+    parts = tuple(Part(site, 16) for site in sites)
+    crosscoder = replace(dictionary(32, seed=3), reads=parts, writes=parts)
+    features = collect(model(), sites, crosscoder, corpus()[:30], tmp_path / "both")
+    first = features.active(model(), "w3 w9 w3 w22 w7", by="effect")["firings"][0]
+    taken = -torch.tensor(first["values"])[:, None] * crosscoder.decoder[first["latent"], 16:]
+    ids = [3, 9, 3, 22, 7]
+    expected = [b - a for a, b in zip(losses(ids), losses(ids, [Add(sites[1], taken)]), strict=True)]
+    assert first["effects"][1:] == pytest.approx(expected, abs=1e-4) and max(map(abs, expected)) > 1e-3
+
+
 def test_heads_side_by_side_are_taken_out_together(tmp_path):
     site = "blocks.1.attn.z"
     features = collect(model(), site, dictionary(seed=4), corpus()[:30], tmp_path / "heads")
-    answer = features.active(model(), "w3 w9 w3 w22 w7", by="effect", most=3)
-    assert max(map(abs, answer["firings"][0]["effects"])) > 0
+    first = features.active(model(), "w3 w9 w3 w22 w7", by="effect", most=3)["firings"][0]
+    taken = -torch.tensor(first["values"])[:, None] * dictionary(seed=4).decoder[first["latent"]]
+    edits = [Add(f"{site}[head={head}]", part) for head, part in enumerate(taken.split(4, dim=1))]
+    ids = [3, 9, 3, 22, 7]
+    expected = [b - a for a, b in zip(losses(ids), losses(ids, edits), strict=True)]
+    assert first["effects"][1:] == pytest.approx(expected, abs=1e-4) and max(map(abs, expected)) > 1e-4
 
 
 @pytest.mark.parametrize("by", ["loss", 9, -6, True])

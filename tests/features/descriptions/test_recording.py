@@ -1,5 +1,7 @@
 """What is recorded is what the model does; halves share no text; windows part the tokens."""
 
+import re
+
 import pytest
 import torch
 from planted_rules import planted
@@ -59,8 +61,11 @@ def test_a_database_holds_the_same(model, tmp_path):
 
 def test_examples_alone_can_not_tell_silence(model, tmp_path):
     features = collect(model, SITE, Neurons(model.d_model), TEXTS, tmp_path / "features", neurons="", keep=10)
-    with pytest.raises(InputError, match="larger keep="):
+    with pytest.raises(InputError, match=r"where its features are silent can't be told: collect again with keep=(\d+)") as refused:
         stored(features)
+    enough = int(re.search(r"keep=(\d+)", str(refused.value))[1])
+    again = collect(model, SITE, Neurons(model.d_model), TEXTS, tmp_path / "all", neurons="", keep=enough)
+    assert len(stored(again)) == again.about()["tokens"]  # the way out leads out
 
 
 def test_halves_share_no_text(recording):

@@ -146,7 +146,7 @@ def _client(arguments: argparse.Namespace) -> "Client | None":
 
 
 def _scorer(name: str, arguments: argparse.Namespace, features: "Features") -> "Scorer":
-    from sonde import bases
+    from sonde.features.collecting.directions import added_at
     from sonde.features.descriptions import Detection, Embedding, Fuzzing, Intervention, Intruder, Local, Simulation, Surprisal
     from sonde.loading import load
 
@@ -164,7 +164,7 @@ def _scorer(name: str, arguments: argparse.Namespace, features: "Features") -> "
         raise InputError(
             f"{features.folder} was collected from the model {features.recipe.model_hash[:8]}, and --model {arguments.model} is {model.hash[:8]}"
         )
-    return Intervention(model, features.writes, bases.directions(opened_basis(arguments, model, features.site[0])), seed=arguments.seed)
+    return Intervention(model, features.writes, added_at(opened_basis(arguments, model, features.site[0]), features.writes), seed=arguments.seed)
 
 
 def _plain_scores(found: "Descriptions") -> list[dict[str, Any]]:

@@ -58,13 +58,13 @@ def _pages(arguments: argparse.Namespace, start: float, chosen: list[int] | None
 
 
 def _publish(arguments: argparse.Namespace, start: float, chosen: list[int] | None, names: "Publication") -> int:
-    from sonde.bases import directions
     from sonde.features import export_neuronpedia
+    from sonde.features.collecting.directions import added_at
 
     features, model = opened_model(arguments)
-    own = None if features.basis is None else directions(features.basis)
+    own = None if features.basis is None else added_at(features.basis, features.writes)
     wanted = range(features.size) if chosen is None else sorted(set(chosen))
-    place = export_neuronpedia(features, arguments.out, names, own, wanted, progress=not arguments.json)
+    place = export_neuronpedia(features, arguments.out, names, own, wanted, writes=features.writes, progress=not arguments.json)
     described = sum(bool(features.descriptions(latent)) for latent in wanted)
     if arguments.json:
         print_json(arguments, start, model, **_about(features), folder=str(place), features=len(wanted), described=described)

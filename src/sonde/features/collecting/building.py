@@ -15,7 +15,7 @@ from sonde.access import Basis, Model
 from sonde.features.collecting import tables
 from sonde.features.collecting.corpus import Corpus
 from sonde.features.collecting.correlations import Related, Sums, with_latents, with_neurons
-from sonde.features.collecting.directions import head_shares, largest_entries, nearest
+from sonde.features.collecting.directions import added_at, head_shares, largest_entries, nearest
 from sonde.features.collecting.logits import Effects, effects, typical_scale, written
 from sonde.results import InputError
 
@@ -130,13 +130,15 @@ def _of_directions(got: Collected, columns: dict[str, Any]) -> tuple[set[int], l
     columns |= {"nearest": latents.numpy(), "nearest_cosine": cosines.numpy()}
     if got.heads:
         columns["heads"] = head_shares(directions, got.heads).numpy()
-    d_fd = written(got.model, got.writes, directions)
+    d_fd = written(got.model, got.writes, added_at(got.basis, got.writes))
+    parts = len(getattr(got.basis, "writes", ()))
+    several = [f"logits and effects: of what is written at {got.writes}, one of {parts} sites"] if parts > 1 else []
     if isinstance(d_fd, str):
-        return set(), [f"no logits: {d_fd}"]
+        return set(), [*several, f"no logits: {d_fd}"]
     scale = typical_scale(got.model, got.corpus.inputs(next(got.corpus.passes())))
     found = effects(got.model, d_fd, scale)
     columns |= {f"logits_{name}": getattr(found, name).numpy() for name in Effects.__dataclass_fields__}
-    return set(torch.cat([found.top, found.bottom]).unique().tolist()), [f"logits: final norm's scale held at {scale:.4g}"]
+    return set(torch.cat([found.top, found.bottom]).unique().tolist()), [*several, f"logits: final norm's scale held at {scale:.4g}"]
 
 
 def _numbered(got: Collected) -> list[ndarray]:

@@ -45,7 +45,8 @@ def collect(
             of an item are numbered, row by row.
         folder: for the database; made. Where a collection of the same was interrupted, it goes on.
         neurons: the site whose entries are correlated with the latents, such as an MLP's neurons; the first of the sites by default, "" for none.
-        writes: where the directions are written, if elsewhere than at `site`; by default what the basis says of itself.
+        writes: where the directions are written, if elsewhere than at `site`; by default what the basis says of itself, of a crosscoder's sites the
+            last. Logits and effects are those of what is written there.
         context: the longest sequence in tokens that texts make; 128 by default.
         leave_out: ids of tokens that are not counted; by default the tokenizer's special ones.
         keep: the most codes to keep. Where there are more, of each latent the strongest places and a sample of each interval of activation are kept.
@@ -129,7 +130,7 @@ def _collected(model: Model, basis: Basis, corpus: Corpus, arguments: dict[str, 
             sums = _grown(sums, piece, shift)
     if not int(places.sum()):
         raise InputError("no token of the corpus is counted: all are among leave_out")
-    heads = _heads(model, sites)
+    heads = _heads(model, sites, str(arguments["writes"]))
     corpus = replace(corpus, notes=(*corpus.notes, *forgotten))
     return Collected(model, basis, corpus, str(arguments["writes"]), heads, places, sums, int(arguments["keep"]), seed)
 
@@ -174,12 +175,12 @@ def _added(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _written_at(basis: Basis) -> str:
-    """The site that a dictionary says it writes."""
+    """The site that a dictionary says it writes; of several the last, as where it is attached."""
     parts: tuple[Any, ...] = getattr(basis, "writes", ())
-    return str(parts[0].site) if len(parts) == 1 else ""
+    return str(parts[-1].site) if parts else ""
 
 
-def _heads(model: Model, sites: tuple[str, ...]) -> int:
-    """How many heads lie side by side in what is read, if it is heads."""
-    whole = len(sites) == 1 and sites[0].endswith("attn.z")
+def _heads(model: Model, sites: tuple[str, ...], writes: str) -> int:
+    """How many heads lie side by side in what is written, if it is heads: what a transcoder reads says nothing of where its directions lie."""
+    whole = sites == (writes,) and writes.endswith("attn.z")
     return model.n_heads if whole else 0

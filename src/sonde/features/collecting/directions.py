@@ -7,9 +7,37 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sonde import bases
+from sonde.access import Basis
+
 BLOCK = 512
 NEAREST = 8
 ENTRIES = 5
+
+
+def added_at(basis: Basis, site: str) -> Float[Tensor, "latent entry"]:
+    """What one unit of each latent adds at a site: of several that a crosscoder writes side by side, that site's part.
+
+    Arguments:
+        basis: with directions.
+        site: one of those that it writes; the whole directions where it names no such.
+
+    Raises:
+        InputError: a basis that does not decode linearly.
+
+    >>> from sonde.dictionaries import Dictionary
+    >>> from sonde.dictionaries.dictionary import Part
+    >>> d, parts = torch.tensor([[1.0, 2.0]]), (Part("blocks.0.resid_post", 1), Part("blocks.1.resid_post", 1))
+    >>> added_at(Dictionary(d, torch.zeros(1), d, torch.zeros(2), reads=parts), "blocks.1.resid_post")
+    tensor([[2.]])
+    """
+    directions = bases.directions(basis).float().cpu()
+    start = 0
+    for part in getattr(basis, "writes", ()):
+        if part.site == site:
+            return directions[:, start : start + part.width]
+        start += part.width
+    return directions
 
 
 def largest_entries(

@@ -1,6 +1,6 @@
 """The model with latents taken out of a site, beside the model as it is.
 
-    x' = x - f_i d_i        at every position; what the basis leaves out of x stays
+    x' = x - f_i d_i        at every position; what the basis leaves out of x stays. Of a crosscoder x is the site that the database names
 
 Loss effects are the loss without the latent minus the loss with it, so that a latent that helps has a positive one.
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from sonde import bases
 from sonde.access import Add, Model, Run
 from sonde.access.placed import by_place
+from sonde.features.collecting.directions import added_at
 from sonde.results import CheckRefused, InputError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def without(
         latents: of each row.
     """
     assert features.basis is not None
-    directions = bases.directions(features.basis)[list(latents)].float().cpu()
+    directions = added_at(features.basis, features.writes)[list(latents)]
     taken = -values[..., None] * directions[:, None]
     spec = model.locate(features.writes)
     if spec.axes[-2:] == ("head", "d_head"):

@@ -28,9 +28,16 @@ def stored(features: "Features", dense: float = DENSE) -> Recording:
     """
     if features.items != "tokens":
         raise InputError(f"{features.folder} was collected over {features.items} that are no text, and descriptions speak of tokens")
-    if features.kept != "all":
-        raise InputError(f"{features.folder} keeps examples only, so silent places can't be told: collect again with a larger keep=")
     storage = features.storage
+    if features.kept != "all":
+        # Nothing honest is left to do with examples. A code that was not kept looks like silence, so rules ("fires on so many of these tokens"),
+        # detection, simulation, embedding and intruder would be told wrong, silent places; and fuzzing, which needs firing windows alone, would get
+        # them drawn around what fires, whose place in the window gives the answer away.
+        firings = int(storage.rows("SELECT sum(firings) AS n FROM latents")[0]["n"])
+        raise InputError(
+            f"{features.folder} keeps examples only, so where its features are silent can't be told: collect again with keep={firings} (--keep "
+            f"{firings}) or more, or describe a recording (sonde.features.record), which takes no database"
+        )
     ids, bounds = torch.from_numpy(storage.ids.astype("int64")), torch.from_numpy(storage.offsets.astype("int64"))
     counted = ~torch.isin(ids, torch.tensor(list(features.recipe.arguments["left_out"]), dtype=torch.long))
     lengths = torch.stack([part.sum() for part in counted.split(bounds.diff().tolist())])
