@@ -71,7 +71,7 @@ def sae_pipeline(device: str) -> Trial:
     resident = d.resident_mb()
 
     def run() -> None:
-        source = Live(model, texts, "blocks.0.resid_post", batch_size=d.PROMPTS, skip=(), sinks=None, buffer=2 * rows)
+        source = Live(model, texts, "blocks.0.resid_post", skip=(), sinks=None, buffer=2 * rows)
         fit([Job(TopK(k=d.K, size=d.PIPELINE_SIZE))], source, activations=d.STEPS * rows, batch=rows)
 
     return Trial(run, resident_mb=resident, note=f"{d.STEPS * rows:,} tokens")

@@ -101,6 +101,9 @@ def _cases(rewiring: "Rewiring", part: Part, numbers: Tensor) -> Iterator[Case]:
     heads = part.kind in ("q", "k", "v")
     senders = (numbers >= 0).any(1).nonzero().squeeze(1).tolist()
     deltas = rewiring.deltas[:, :, start:]
+    if heads:
+        z, weight = tails.base[f"blocks.{part.layer}.attn.z"][:, start:], wiring.output_map(part.layer)
+        together = wiring.summed(part.layer, z)
     size = max(1, tails.per_pass // 4)
     for chunk in (senders[i : i + size] for i in range(0, len(senders), size)):
         changes = deltas[[s // p for s in chunk]]
@@ -116,13 +119,11 @@ def _cases(rewiring: "Rewiring", part: Part, numbers: Tensor) -> Iterator[Case]:
             yield from ((int(numbers[s, s % p]), value) for s, value in zip(chunk, values, strict=True))
             continue
         read = wiring.projected(part.site, wiring.norm(part)(streams.flatten(0, 1)))
-        z = tails.base[f"blocks.{part.layer}.attn.z"][:, start:]
         mixed = tails.attention(part.layer, part.site, read).unflatten(0, (-1, batch)) - z
-        weight = wiring.output_map(part.layer)
         shared = len(weight) // len(part)
         for node in range(len(part)):
             own = slice(node * shared, (node + 1) * shared)
-            out = wiring.attended(part.layer, z, torch.einsum("cbphe,hed->cbpd", mixed[..., own, :], weight[own]))
+            out = wiring.attended(part.layer, together + torch.einsum("cbphe,hed->cbpd", mixed[..., own, :], weight[own]))
             for i, s in enumerate(chunk):
                 number = int(numbers[s, node * p + s % p])
                 if number >= 0:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sonde.access.edges.graph import Graph, Part
 from sonde.access.edits.relevance import is_layer
@@ -108,6 +109,11 @@ class Wiring:
 
     def projected(self, site: str, normed: Tensor) -> Tensor:
         """A site that holds a projection, from what enters the projection: b p d to b p h e."""
+        known = self.rows(site)
+        if known is not None and known[0].shape[1] > 1:  # of a projection that makes queries, keys and values, only the part that is asked for
+            weight, bias = known
+            own: Tensor = functional.linear(normed, weight.flatten(0, 1), bias.flatten()).unflatten(-1, bias.shape)
+            return own
         spec = self.model.locate(site)
         module = self.model.module.get_submodule(spec.point.module)
         view = spec.view.view if isinstance(spec.view, Folded) else spec.view
@@ -115,15 +121,23 @@ class Wiring:
         found: Tensor = view.get(module.forward(normed), Firing(module, normed, None, None))
         return found
 
-    def attended(self, layer: int, value: Tensor, moved: Tensor) -> Tensor:
-        """What attention adds to the stream where the sum of its heads is moved, before any norm of it.
+    def summed(self, layer: int, value: Tensor) -> Tensor:
+        """The sum of what the heads of a block add, with its bias, before any norm of it: b p d.
 
         Arguments:
             layer: the block.
             value: what its heads mix, b p h e.
-            moved: how far their sum is moved, any b p d.
         """
-        summed = self._summed(layer, value) + moved
+        found: Tensor = self._output(layer).forward(value.flatten(-2).contiguous())
+        return found
+
+    def attended(self, layer: int, summed: Tensor) -> Tensor:
+        """What attention adds to the stream for some sum of its heads.
+
+        Arguments:
+            layer: the block.
+            summed: any b p d.
+        """
         return self._post_norm(layer)(summed) if self.model.architecture.law == "sandwich" else summed
 
     def output_map(self, layer: int) -> Tensor:
@@ -135,11 +149,6 @@ class Wiring:
         """The output projection of a block's attention."""
         return self.model.module.get_submodule(self.model.locate(f"blocks.{layer}.attn.z").point.module)
 
-    def _summed(self, layer: int, value: Tensor) -> Tensor:
-        """The sum of what the heads of a block add, with its bias, before any norm of it: b p d."""
-        found: Tensor = self._output(layer).forward(value.flatten(-2).contiguous())
-        return found
-
     def _post_norm(self, layer: int) -> nn.Module:
         """The norm that attention's output goes through before it is added."""
         return self.model.module.get_submodule(self.model.locate(f"blocks.{layer}.attn.post_norm.scale").point.module)
@@ -148,7 +157,7 @@ class Wiring:
         """What that norm multiplies every head's part by, as its scale is in this run: b p d."""
         norm, spec = self._post_norm(layer), self.model.locate(f"blocks.{layer}.attn.post_norm.scale")
         assert isinstance(spec.view, NormScale) and isinstance(norm.weight, Tensor)
-        scale = norm_scale(norm, self._summed(layer, value))
+        scale = norm_scale(norm, self.summed(layer, value))
         return ((norm.weight.detach() + spec.view.offset) / scale.unsqueeze(-1)).to(value.dtype)
 
     def rows(self, site: str) -> tuple[Tensor, Tensor] | None:

@@ -26,8 +26,9 @@ from sonde.results import InputError, SiteUnavailable, content_hash, shown
 
 SINKS = 10.0
 """Norm of a row, in medians, from which it counts as an attention sink."""
-TOKENS = {"cpu": 4_096}
-"""Tokens of a forward by device; enough for matrix products to be fast, few enough to need no budget."""
+TOKENS = {"cpu": 1_024}
+"""Tokens of a forward by device; enough for matrix products to be fast, few enough that what a block computes fits into memory that is used again:
+beyond some 32 MB every operation gets fresh pages, which cost more than the operation."""
 ELSEWHERE = 65_536
 
 
