@@ -2,11 +2,14 @@
 
 from sonde.probing.commonest import accuracy_of, commonest, known_without
 from sonde.probing.data import Sentence, Word, parallel, sentences, table, treebank, words
+from sonde.probing.description_length import DescriptionLength, description_length, description_length_of
 from sonde.probing.division import divide
 from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers
 from sonde.probing.labelled import Labelled, shared_texts
+from sonde.probing.pipeline import Pipeline, pipeline, pipeline_of
 from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.reading import read_states
+from sonde.probing.selectivity import Selectivity, selectivity, selectivity_of
 from sonde.probing.states import States
 from sonde.probing.subspaces import (
     Alignment,
@@ -28,6 +31,7 @@ from sonde.probing.tagging import token_labels
 
 __all__ = [
     "Alignment",
+    "DescriptionLength",
     "Eraser",
     "IllusionTest",
     "Labelled",
@@ -38,9 +42,11 @@ __all__ = [
     "MLP",
     "MLPProbe",
     "Pairs",
+    "Pipeline",
     "ProbeSweep",
     "Ridge",
     "SearchConfig",
+    "Selectivity",
     "Sentence",
     "States",
     "Swaps",
@@ -48,6 +54,8 @@ __all__ = [
     "accuracy_of",
     "commonest",
     "das",
+    "description_length",
+    "description_length_of",
     "difference_in_means",
     "divide",
     "erase",
@@ -57,10 +65,14 @@ __all__ = [
     "illusion",
     "known_without",
     "parallel",
+    "pipeline",
+    "pipeline_of",
     "probe_direction",
     "random_erasers",
     "read_states",
     "readers_of",
+    "selectivity",
+    "selectivity_of",
     "sentences",
     "shared_texts",
     "span_of",
