@@ -145,7 +145,9 @@ def pull_through_norm(norm: nn.Module, gain: Tensor, x: Tensor, gradients: Tenso
     centred = isinstance(norm, nn.LayerNorm)
     if not frozen_scale:
         y = (x - x.mean(-1, keepdim=True) if centred else x) / scale
-        along = torch.einsum("nbpd,bpd->nbp", gradients, y / x.shape[-1]).unsqueeze(-1)
+        # the one row on the left: with the one column on the right the same product takes ten times as long
+        along = torch.bmm((y / x.shape[-1]).flatten(0, 1)[:, None], gradients.flatten(1, 2).permute(1, 2, 0))
+        along = along[:, 0].T.unflatten(1, x.shape[:2])[..., None]
     if centred:
         gradients.sub_(gradients.mean(-1, keepdim=True))
     if not frozen_scale:
