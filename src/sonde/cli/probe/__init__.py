@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.probe import data
+from sonde.cli.probe import data, illusion, structure, subspace
 
-ACTIONS: tuple[ModuleType, ...] = (data,)
+ACTIONS: tuple[ModuleType, ...] = (data, subspace, illusion, structure)
 
 
 def add(commands: Any) -> None:

@@ -16,12 +16,12 @@ from sonde.access import Model, Site
 from sonde.bases import Subspace
 from sonde.evidence import compare
 from sonde.evidence.parts import HALF
-from sonde.nn import permuted
 from sonde.probing.subspaces.pairs import Pairs
 from sonde.probing.subspaces.placed import Placed, placed
 from sonde.probing.subspaces.rivals import gradient, mean_difference
 from sonde.probing.subspaces.search import SearchConfig, search
 from sonde.probing.subspaces.swaps import Swaps
+from sonde.probing.untrained import broken
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
@@ -156,9 +156,6 @@ def das(
 
 def _in_permuted(model: Model, parts: list[Placed], size: int, config: SearchConfig, seed: int, progress: bool) -> Swaps:
     """What becomes of the held-out pairs under the swap of what the same search, for the same answers, finds in a model of permuted weights."""
-    broken = Model(permuted(model.module, seed), model.tokenizer, f"{model.name}, weights permuted", model.processor)
-    for name, basis in model.bases.items():
-        site, _, own = name.rpartition(".")
-        broken = broken.attach(site, basis, own)
-    on, choose_by, held = (placed(broken, part.pairs, part.site, part.wanted) for part in parts)
+    permuted = broken(model, "permuted weights", seed)
+    on, choose_by, held = (placed(permuted, part.pairs, part.site, part.wanted) for part in parts)
     return held.under({FOUND: held.swap(search(on, choose_by, size, config, seed, progress).subspace)})
