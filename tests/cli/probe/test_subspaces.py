@@ -8,7 +8,7 @@ from published import follows
 from sonde.cli import main
 
 SITE = "blocks.2.resid_post[pos=-1]"
-SEARCH = ["--task", "agreement", "-n", 32, "--site", SITE, "--steps", 8, "--starts", 1]
+SEARCH = ["--task", "agreement", "-n", 24, "--site", SITE, "--steps", 3, "--starts", 1, "--draws", 2]
 
 TREES = "\n".join(
     f"# text = The {a} near the {b} is {c}.\n"
@@ -35,13 +35,8 @@ def test_directions_are_searched_for_kept_and_tested(capsys, tmp_path):
     tested = follows(json.loads(run(capsys, "illusion", *SEARCH, "--directions", tmp_path / "line", "--reader", "blocks.3.mlp.pre", "--json").out))
     assert tested["readers"] == ["blocks.3.mlp.pre"] and tested["rank"] == 127 and tested["lengths"]["row"] == pytest.approx(1, abs=0.1)
     page = tmp_path / "page.html"
-    assert "not illusory" in run(capsys, "illusion", *SEARCH, "--directions", tmp_path / "line", "--out", page).out
+    assert "of the directions" in run(capsys, "illusion", *SEARCH, "--out", page).out  # searched for on other examples
     assert "only push it" in page.read_text(encoding="utf-8")
-
-
-def test_directions_are_searched_for_on_other_examples(capsys):
-    found = follows(json.loads(run(capsys, "illusion", *SEARCH, "--json").out))
-    assert found["outcome"] in ("not illusory", "undecided") and found["differing"] <= 16 + 1
 
 
 def test_trees(capsys, tmp_path):

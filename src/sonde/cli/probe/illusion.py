@@ -19,7 +19,7 @@ def add(actions: Any) -> None:
         "illusion",
         help="do directions hold what they flip, or only push it?",
         description="Split directions of a place by what the weights that read it can see, and patch along each part and the whole place: directions "
-        "whose effect needs the part that nobody reads are an illusion. They are searched for on half of the examples, unless --directions gives them.",
+        "whose effect needs the part that nobody reads are an illusion. They are searched for on half of the examples, or given.",
     )
     add_pair_options(action)
     action.add_argument("--directions", type=Path, metavar="FOLDER", help="directions that `sonde probe subspace --save` kept")

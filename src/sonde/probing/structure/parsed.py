@@ -39,9 +39,9 @@ class Parsed:
 
     words: tuple[tuple[str, ...], ...]
     heads: tuple[tuple[int, ...], ...]
-    kept: tuple[Bool[Tensor, " word"], ...]
+    kept: tuple[Bool[Tensor, " _"], ...]
     groups: tuple[int, ...]
-    values: Mapping[str, tuple[Float[Tensor, "word width"], ...]]
+    values: Mapping[str, tuple[Float[Tensor, "_ _"], ...]]
     model_hash: str = ""
     notes: tuple[str, ...] = ()
 
@@ -55,7 +55,7 @@ class Parsed:
                 raise InputError(f"the {name} do not fit the words: give one for each word of each of the {len(sizes)} sentences")
 
     @staticmethod
-    def of(values: Mapping[str, Sequence[Float[Tensor, "word width"]]], heads: Sequence[Sequence[int]]) -> "Parsed":
+    def of(values: Mapping[str, Sequence[Float[Tensor, "_ _"]]], heads: Sequence[Sequence[int]]) -> "Parsed":
         """Trees of states that were read elsewhere.
 
         Arguments:

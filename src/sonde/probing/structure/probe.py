@@ -42,7 +42,7 @@ class StructuralConfig:
             raise InputError(f"{self}: give at least one dimension, epoch, sentence and drop, and a rate above zero")
 
 
-Case = tuple[Float[Tensor, "word width"], Tensor]
+Case = tuple[Float[Tensor, "_ width"], Tensor]
 """The states of a sentence's words, and what is to be told: distances or depths."""
 
 
