@@ -1,8 +1,9 @@
 """Sentences with their trees and the states of their words, site by site."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -49,7 +50,7 @@ class Parsed:
         sizes = [len(one) for one in self.words]
         if not sizes:
             raise InputError("there is no sentence with a tree: give a treebank whose words have heads")
-        parts = {"heads": self.heads, "words that are kept": self.kept, **self.values}
+        parts: dict[str, Sequence[Sized]] = {"heads": self.heads, "words that are kept": self.kept, **self.values}
         for name, part in parts.items():
             if [len(one) for one in part] != sizes:
                 raise InputError(f"the {name} do not fit the words: give one for each word of each of the {len(sizes)} sentences")
@@ -91,7 +92,7 @@ class Parsed:
         Arguments:
             numbers: which.
         """
-        parts = {name: tuple(getattr(self, name)[i] for i in numbers) for name in ("words", "heads", "kept", "groups")}
+        parts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in numbers) for name in ("words", "heads", "kept", "groups")}
         return replace(self, **parts, values={site: tuple(x[i] for i in numbers) for site, x in self.values.items()})
 
 
@@ -108,7 +109,9 @@ def parse(path: str | Path | Sequence[Sentence], n: int | None = None, longest: 
         InputError: no sentence has a tree.
     """
     read, notes = sentences(path) if isinstance(path, str | Path) else (list(path), [])
-    found, wrong, long = [], [], 0
+    found: list[Sentence] = []
+    wrong: list[str] = []
+    long = 0
     order = range(len(read)) if n is None else torch.randperm(len(read), generator=torch.Generator().manual_seed(seed)).tolist()
     for i in order:
         if len(found) == n:
