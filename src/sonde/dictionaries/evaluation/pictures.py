@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sonde.dictionaries.evaluation.results import Evaluation
 
 MOST_SERIES = 8
+INTERVALS = "a point counts all tokens alike; its interval is of the mean over texts, which counts texts alike and may lie to one side"
 
 
 def overview(evaluation: "Evaluation") -> Drawing:
@@ -65,7 +66,7 @@ def plane(evaluation: "Evaluation", measure: str, unit: str) -> Drawing:
             Points(group, [evaluation.measures["l0"][p] for p in kept], [evaluation.measures[measure][p] for p in kept], low, high,
                    [evaluation.names[p] for p in kept], joined=len(kept) > 1)
         )  # fmt: skip
-    note = "intervals are over texts" if measure == "fvu" else ""
+    note = INTERVALS if measure == "fvu" else ""
     return scatter("What is kept with how few?", "latents active in an activation (L0)", unit, drawn[:MOST_SERIES], note=note)
 
 
