@@ -6,6 +6,7 @@ is left out: earlier positions of the last block but for their keys and values, 
 
 from bench.subjects import dictionaries as d
 from bench.subjects import edges as e
+from bench.subjects import probing as p
 from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
 QKV = 2 * D_MODEL * 3 * D_MODEL  # operations for one token
@@ -104,3 +105,8 @@ def pipeline() -> int:
     block = 2 * width * 3 * width + 2 * width * width + 2 * 2 * width * 4 * width
     attention = d.STEPS * d.PROMPTS * (d.CONTEXT * (d.CONTEXT + 1) // 2) * 4 * width
     return tokens * (block + 2 * width * d.PIPELINE_SIZE + 8 * d.K * width) + attention
+
+
+def probes() -> int:
+    """For each layer the loss and its gradient once, two products: even who is told the weights must see that the gradient vanishes there."""
+    return p.LAYERS * 4 * p.TOKENS * p.WIDTH * p.CLASSES

@@ -41,6 +41,12 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         ratio = best["value"] / ours if best else 0.0
         text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
         found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
+    if job.score_within:
+        best = max((row["score"] for row in result["rows"] if row["subject"] in PEERS), default=None)
+        behind = None if best is None else best - rows["sonde"]["score"]
+        told = "no peer was measured" if behind is None else f"{-behind:+.4f}"
+        text = f"its score at most {job.score_within:g} below the best peer's"
+        found.append(Claim(text, told, None if behind is None else behind <= job.score_within))
     if job.of_memory:
         peer, most = job.of_memory
         share = rows["sonde"]["extra_mb"] / rows[peer]["extra_mb"] if peer in rows else None

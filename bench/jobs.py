@@ -6,7 +6,7 @@ from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
 DICTIONARIES = ("sae-lens", "eai-sparsify", "dictionary-learning")  # trainers of sparse dictionaries
-PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard")
+PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn")
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -38,6 +38,7 @@ class Job:
         at_most: seconds that sonde may take; 0 where nothing is claimed.
         at_most_floors: the same in multiples of the floor.
         ahead: how many times the best peer must cost what sonde does.
+        score_within: how far sonde's score may lie below that of the best peer; 0 where nothing is claimed.
         of_plain: the share of what `plain` costs that sonde may cost; 0 where nothing is claimed.
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
@@ -56,6 +57,7 @@ class Job:
     at_most: float = 0.0
     at_most_floors: float = 0.0
     ahead: float = 0.0
+    score_within: float = 0.0
     of_plain: float = 0.0
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
@@ -139,6 +141,10 @@ JOBS = {
         Job(
             "sae-pipeline", "train a TopK dictionary of 4,096 latents on a live model of 512 entries, 8 steps of 4,096 tokens",
             ("plain", "sonde", "sae-lens", "eai-sparsify"), "sae_pipeline", 3, flops=arithmetic.pipeline(), ahead=2.1,
+        ),
+        Job(
+            "probes", "logistic probes at each of 12 layers, 17 classes, 100,000 tokens of 768 entries, standardised, C = 1",
+            ("plain", "sonde", "scikit-learn"), "probes", 3, flops=arithmetic.probes(), ahead=5.0, score_within=0.005,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

@@ -139,6 +139,7 @@ def _row(subject: str, one: _Taken, clock: str) -> dict[str, Any]:
         "peak_mb": round(one.costs[0]["peak_mb"], 1),
         "above_mb": round(one.costs[0]["above_mb"], 1),
         **({"extra_mb": round(one.costs[0]["peak_mb"] - one.facts["resident_mb"], 1)} if "resident_mb" in one.facts else {}),
+        **({"score": one.facts["score"]} if "score" in one.facts else {}),
         "repeats": len(values),
         "load": round(statistics.median(one.loads), 2),
         "difference": one.difference,

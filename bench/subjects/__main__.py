@@ -60,6 +60,7 @@ class Worker:
         except metadata.PackageNotFoundError:
             version = "not installed"
         known = {"version": version, "note": self.trial.note, "times": self.trial.times, "answers": self.trial.answer is not None}
+        known |= {"score": self.trial.score} if self.trial.score is not None else {}
         return known | ({"resident_mb": self.trial.resident_mb} if self.trial.resident_mb else {})
 
     def _before(self) -> tuple[Any, ...]:

@@ -33,6 +33,7 @@ class Trial:
         children: the work is done by other processes, whose memory counts.
         strata: where only a sample is timed: `run` gets one cell and does that.
         checked: does what is compared, where that is not what `run` does.
+        score: how well the job is done, greater being better; `None` where that is no question.
         resident_mb: what is resident with libraries and data, before what the job is about is made; 0 where that does not matter.
         note: what a reader of the table must know.
     """
@@ -44,5 +45,6 @@ class Trial:
     children: bool = False
     strata: tuple[Stratum, ...] = ()
     checked: Callable[[], Any] | None = None
+    score: float | None = None
     resident_mb: float = 0.0
     note: str = ""

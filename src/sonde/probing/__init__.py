@@ -29,6 +29,7 @@ from sonde.probing.subspaces import (
 from sonde.probing.sweep import sweep, sweep_states
 from sonde.probing.sweep_results import ProbeSweep
 from sonde.probing.tagging import token_labels
+from sonde.probing.transfer import Transfer, transfer, transfer_of
 
 __all__ = [
     "Alignment",
@@ -55,6 +56,7 @@ __all__ = [
     "StructuralConfig",
     "StructuralProbes",
     "Swaps",
+    "Transfer",
     "Word",
     "accuracy_of",
     "commonest",
@@ -89,6 +91,8 @@ __all__ = [
     "sweep_states",
     "table",
     "token_labels",
+    "transfer",
+    "transfer_of",
     "treebank",
     "words",
 ]

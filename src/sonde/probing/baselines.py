@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sonde.probing.commonest import commonest
 from sonde.probing.held_out import Parts
+from sonde.probing.random_labels import remembered
 from sonde.probing.states import States
 
 
@@ -34,8 +35,9 @@ def known_types(states: States, parts: Parts) -> Shaped[Tensor, " test"]:
         states: examples with their words.
         parts: which to learn from and which to be judged on.
     """
-    seen = {states.data.types[i] for part in (parts.train, parts.dev) for i in part.tolist()}
-    return torch.tensor([states.data.types[i] in seen for i in parts.test.tolist()])
+    words = remembered(states.data)
+    seen = {words[i] for part in (parts.train, parts.dev) for i in part.tolist()}
+    return torch.tensor([words[i] in seen for i in parts.test.tolist()])
 
 
 def told(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sonde.evidence import t_interval
+from sonde.evidence import t_interval, wilson
 from sonde.probing.division import divide
 
 DEV = 0.1  # of the examples that are not in the test
@@ -45,7 +45,8 @@ def three_parts(groups: Int[Tensor, " example"], share: float = 0.2, seed: int =
 def interval(values: Float[Tensor, " example"], groups: Int[Tensor, " example"]) -> tuple[float, float]:
     """The 95 % interval of a mean over examples, groups of which were drawn together.
 
-    Student's of the groups' sums of deviations, so that a group weighs as much as it holds (the linearised ratio; Cochran 1977, section 6.3).
+    Student's, of the groups' sums of deviations, so that a group weighs as much as it holds (the linearised ratio; Cochran 1977,
+    section 6.3). Of examples that are all right or all wrong, Wilson's.
 
     Arguments:
         values: one per example.
@@ -57,5 +58,8 @@ def interval(values: Float[Tensor, " example"], groups: Int[Tensor, " example"])
     own = groups.unique(return_inverse=True)[1]
     n_groups = int(own.max()) + 1
     middle = values.double().mean()
+    if bool((values == values[0]).all()) and float(values[0]) in (0.0, 1.0):
+        # all right or all wrong: no spread, but no certainty
+        return wilson(n_groups * int(values[0]), n_groups)
     sums = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, own, values.double() - middle)
     return t_interval(middle + sums * n_groups / len(values))

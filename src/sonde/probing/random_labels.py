@@ -24,6 +24,15 @@ def control_labels(data: Labelled, seed: int) -> Shaped[Tensor, " example"]:
     return random_heads(data, seed) if has_candidates(data) else control_task(data.types, data.targets, seed)
 
 
+def remembered(data: Labelled) -> list[str]:
+    """What a probe must remember of each example to tell its control: the word; of pairs with candidate heads the first word.
+
+    Arguments:
+        data: examples.
+    """
+    return [one.split("\t")[0] for one in data.types] if has_candidates(data) else list(data.types)
+
+
 def has_candidates(data: Labelled) -> bool:
     """Whether the examples are pairs with yes and no, some of which share their first word.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
@@ -117,15 +117,20 @@ def _swept(
             notes.append("no control task: no word of the test occurs in the training, so there is nothing to remember")
             continue
         draws = []
-        for draw in track(range(seeds), name, shown=progress):
-            there, labels = states, y
-            if name == SHUFFLED:
-                labels = shuffled(y, seed + draw)
-            elif name == CONTROL_TASK:
-                labels = control_labels(states.data, seed + draw)
-            elif read_again is not None:
-                there = read_again(name, draw)
-            draws.append(torch.stack([_right(kind, there[site], labels, parts, n_classes, seed + draw) for site in states.sites]))
+        try:
+            for draw in track(range(seeds), name, shown=progress):
+                there, labels = states, y
+                if name == SHUFFLED:
+                    labels = shuffled(y, seed + draw)
+                elif name == CONTROL_TASK:
+                    labels = control_labels(states.data, seed + draw)
+                elif read_again is not None:
+                    there = read_again(name, draw)
+                rows = [judged(kind, there[site], labels, parts, n_classes, seed + draw).right for site in states.sites]
+                draws.append(torch.stack(rows))
+        except InputError as error:
+            notes.append(f"no control by the {name}: {error}")
+            continue
         drawn[name] = torch.stack(draws)
         if name == CONTROL_TASK:
             drawn[name][:, :, ~known] = torch.nan
@@ -144,10 +149,6 @@ def _swept(
         groups=states.data.groups[parts.test], controls=drawn, trained_on=len(parts.train), types=len(set(states.data.types)),
         probes=[one.probe for one in found], notes=[note for note in (*states.notes, *notes) if note], recipe=recipe,
     )  # fmt: skip
-
-
-def _right(kind: Kind, x: Float[Tensor, "n d"], y: Shaped[Tensor, " n"], parts: Parts, n_classes: int, seed: int) -> Float[Tensor, " test"]:
-    return judged(kind, x, y, parts, n_classes, seed).right
 
 
 def _refuse_unknown(controls: Sequence[str], seeds: int) -> None:

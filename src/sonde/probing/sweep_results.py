@@ -87,7 +87,8 @@ class ProbeSweep(Result):
     @property
     def intervals(self) -> list[tuple[float, float]]:
         """The 95 % interval of `accuracy` at each site, over groups."""
-        return [interval(row, self.groups) for row in self.right]
+        ends = [interval(row, self.groups) for row in self.right]
+        return [(max(0.0, low), min(1.0, high)) for low, high in ends] if self.classes else ends
 
     def probe_at(self, site: str) -> Probe:
         """The trained probe of a site.
