@@ -73,7 +73,7 @@ class Pipeline(Result):
 
     @property
     def intervals(self) -> list[tuple[float, float] | None]:
-        """The 95 % interval of each expected layer, over groups; `None` where it is undefined."""
+        """The 95 % interval of each expected layer, over groups; `None` where it is undefined or unbounded."""
         places = torch.arange(len(self.sites)).double()
 
         def expected(scores: Tensor) -> Tensor:
@@ -87,7 +87,8 @@ class Pipeline(Result):
                 found.append(None)
                 continue
             low, high = bootstrap(right.T.double(), of=expected, blocks=own)
-            found.append((float(low), float(high)))
+            # a sum of gains that may as well be zero puts no bound on where they lie
+            found.append((float(low), float(high)) if bool(low.isfinite() & high.isfinite()) else None)
         return found
 
     def to_frame(self) -> "DataFrame":
