@@ -6,6 +6,7 @@ is left out: earlier positions of the last block but for their keys and values, 
 
 from bench.subjects import dictionaries as d
 from bench.subjects import edges as e
+from bench.subjects import erasure
 from bench.subjects import probing as p
 from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
@@ -110,3 +111,8 @@ def pipeline() -> int:
 def probes() -> int:
     """For each layer the loss and its gradient once, two products: even who is told the weights must see that the gradient vanishes there."""
     return p.LAYERS * 4 * p.TOKENS * p.WIDTH * p.CLASSES
+
+
+def leace() -> int:
+    """One half of the symmetric product of the activations with themselves; in float64, of which an operation counts as two in float32."""
+    return 2 * erasure.ROWS * erasure.WIDTH * (erasure.WIDTH + 1)

@@ -47,6 +47,11 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         told = "no peer was measured" if behind is None else f"{-behind:+.4f}"
         text = f"its score at most {job.score_within:g} below the best peer's"
         found.append(Claim(text, told, None if behind is None else behind <= job.score_within))
+    if job.closest:
+        best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["difference"], default=None)
+        own = rows["sonde"]["difference"]
+        text = "no peer was measured" if best is None else f"{own:.1e}, {best['subject']} {best['difference']:.1e}"
+        found.append(Claim("no farther from the true numbers than the best peer", text, None if best is None else own <= best["difference"]))
     if job.of_memory:
         peer, most = job.of_memory
         share = rows["sonde"]["extra_mb"] / rows[peer]["extra_mb"] if peer in rows else None

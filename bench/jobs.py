@@ -6,7 +6,7 @@ from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
 DICTIONARIES = ("sae-lens", "eai-sparsify", "dictionary-learning")  # trainers of sparse dictionaries
-PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn")
+PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn", "concept-erasure")
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -43,6 +43,7 @@ class Job:
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
         of_memory: a peer, and the share of its memory, beyond libraries and data, that sonde may take.
+        closest: whether sonde's numbers lie at least as close to the true ones as each peer's.
         above_mb: how far it may lie above what is resident with the model loaded, MB.
     """
 
@@ -62,6 +63,7 @@ class Job:
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
     above_mb: float = 0.0
+    closest: bool = False
     of_memory: tuple[str, float] | None = None
 
 
@@ -145,6 +147,10 @@ JOBS = {
         Job(
             "probes", "logistic probes at each of 12 layers, 17 classes, 100,000 tokens of 768 entries, standardised, C = 1",
             ("plain", "sonde", "scikit-learn"), "probes", 3, flops=arithmetic.probes(), ahead=5.0, score_within=0.005,
+        ),
+        Job(
+            "leace", "fit LEACE on 100,000 activations of 768 entries in two classes; difference: the cross-covariance that is left",
+            ("plain", "sonde", "concept-erasure"), "leace", 5, "plain", flops=arithmetic.leace(), ahead=1.0, closest=True,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

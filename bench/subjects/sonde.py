@@ -16,6 +16,7 @@ from bench.subjects.sonde_edges import circuit_eval as circuit_eval
 from bench.subjects.sonde_edges import eap as eap
 from bench.subjects.sonde_edges import eap_ig as eap_ig
 from bench.subjects.sonde_edges import exact_edges as exact_edges
+from bench.subjects.sonde_erasure import leace as leace
 from bench.subjects.sonde_probes import probes as probes
 from bench.subjects.trial import Trial
 

@@ -1,14 +1,18 @@
 """What a model encodes, and whether it uses it: probes, removal of concepts, subspaces."""
 
+from sonde.probing.amnesic import amnesic
+from sonde.probing.amnesic_results import Amnesic, AmnesicCase
 from sonde.probing.commonest import accuracy_of, commonest, known_without
 from sonde.probing.data import Sentence, Word, parallel, sentences, table, treebank, words
 from sonde.probing.description_length import DescriptionLength, description_length, description_length_of
 from sonde.probing.division import divide
-from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers
+from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers, scrub
 from sonde.probing.labelled import Labelled, shared_texts
 from sonde.probing.pipeline import Pipeline, pipeline, pipeline_of
 from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.reading import read_states
+from sonde.probing.removal import remove
+from sonde.probing.removal_results import Removal
 from sonde.probing.selectivity import Selectivity, selectivity, selectivity_of
 from sonde.probing.states import States
 from sonde.probing.structure import Parsed, Shown, StructuralConfig, StructuralProbes, parse, read_trees, structural_probe, structural_probe_states
@@ -33,6 +37,8 @@ from sonde.probing.transfer import Transfer, transfer, transfer_of
 
 __all__ = [
     "Alignment",
+    "Amnesic",
+    "AmnesicCase",
     "DescriptionLength",
     "Eraser",
     "IllusionTest",
@@ -47,6 +53,7 @@ __all__ = [
     "Parsed",
     "Pipeline",
     "ProbeSweep",
+    "Removal",
     "Ridge",
     "SearchConfig",
     "Selectivity",
@@ -59,6 +66,7 @@ __all__ = [
     "Transfer",
     "Word",
     "accuracy_of",
+    "amnesic",
     "commonest",
     "das",
     "description_length",
@@ -80,6 +88,8 @@ __all__ = [
     "read_states",
     "read_trees",
     "readers_of",
+    "remove",
+    "scrub",
     "selectivity",
     "selectivity_of",
     "sentences",

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sonde.access import Model, Run
+from sonde.access import Edit, Model, Run
 from sonde.access.placed import PLACES, by_place
 from sonde.jobs import available, track
 from sonde.probing.commonest import accuracy_of
@@ -21,7 +21,7 @@ from sonde.results import InputError, SondeError, shown
 
 def read_states(
     model: Model, data: Labelled, sites: str | Sequence[str] | None = None, pooling: Pooling = "last",
-    batch_size: int | Literal["auto"] = "auto", progress: bool = False,
+    batch_size: int | Literal["auto"] = "auto", progress: bool = False, edits: Sequence[Edit] = (),
 ) -> States:  # fmt: skip
     """The vectors of every example at every site, in one pass over the model.
 
@@ -33,6 +33,7 @@ def read_states(
             are no part of a text: name one by a selection, such as `blocks.3.resid_post[pos=0]` for an encoder's first.
         batch_size: texts per pass.
         progress: show a bar.
+        edits: what to write where, at every pass.
 
     Raises:
         InputError: a site without a vector for each token; no example that the model can take; activations that are not finite.
@@ -53,7 +54,7 @@ def read_states(
     kept = data.select(planned.kept) if len(planned.kept) < len(data) else data
     values: dict[str, Tensor] = {}
     for one in track(planned.passes, f"reading {data.name}", shown=progress):
-        run = model.run(one.given, read=names, logits=False)
+        run = model.run(one.given, read=names, edits=list(edits), logits=False)
         for site in names:
             x = _vectors(run, site, one, pooling, data)
             if site not in values:

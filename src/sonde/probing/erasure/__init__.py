@@ -4,6 +4,24 @@ from sonde.probing.erasure.controls import RANDOM, random_erasers
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.fitting import NAMES, Kind, erase, fitted, summed
 from sonde.probing.erasure.inlp import inlp
+from sonde.probing.erasure.scrubbing import Fit, edits_of, placed_sites, random_edits, scrub, scrubbed
 from sonde.probing.erasure.sums import LeaceSums
 
-__all__ = ["NAMES", "RANDOM", "Eraser", "Kind", "LeaceSums", "erase", "fitted", "inlp", "random_erasers", "summed"]
+__all__ = [
+    "NAMES",
+    "RANDOM",
+    "Eraser",
+    "Fit",
+    "Kind",
+    "LeaceSums",
+    "edits_of",
+    "erase",
+    "fitted",
+    "inlp",
+    "placed_sites",
+    "random_edits",
+    "random_erasers",
+    "scrub",
+    "scrubbed",
+    "summed",
+]

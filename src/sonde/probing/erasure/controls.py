@@ -1,12 +1,15 @@
 """Erasers of nothing in particular: what taking any directions out does, a found eraser must exceed.
 
 A rank-1 LEACE and a rank-40 INLP are different interventions, so each has controls of its own rank. Few directions hold most of the variance of a
-transformer's activations, and uniform ones miss them, so a second control removes as much variance as the found eraser does.
+transformer's activations, and uniform ones miss them, so a second control takes out as much variance as the found eraser does: with as many directions
+as that needs, at right angles to the concept. A single random direction that held as much as one of the largest would have to be nearly the same one.
 """
 
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sonde.bases import Subspace
 from sonde.evidence import matched_subspaces
@@ -14,7 +17,7 @@ from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.sums import LeaceSums
 
 By = Literal["rank", "variance"]
-RANDOM: dict[By, str] = {"rank": "random directions of equal rank", "variance": "random directions of equal rank that take out as much variance"}
+RANDOM: dict[By, str] = {"rank": "random directions of equal rank", "variance": "random directions that take out as much variance"}
 
 
 def random_erasers(found: Eraser, sums: LeaceSums, draws: int, seed: int = 0, by: By = "rank") -> list[Eraser]:
@@ -25,7 +28,7 @@ def random_erasers(found: Eraser, sums: LeaceSums, draws: int, seed: int = 0, by
         sums: over the activations that it was fitted on.
         draws: how many.
         seed: of the draws.
-        by: of equal "rank", or with the same mean squared change besides ("variance").
+        by: of equal "rank", or with the same mean squared change ("variance"), as near as the concept's complement comes.
 
     >>> x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 7.0)
     >>> sums = LeaceSums(6, 2).update(x, (x[:, 3] > 0).long())
@@ -36,8 +39,19 @@ def random_erasers(found: Eraser, sums: LeaceSums, draws: int, seed: int = 0, by
     if not found.rank:
         return [sums.eraser("random", found.encoder, found.decoder)] * draws
     if by == "variance":
-        columns = list(matched_subspaces(found.change, found.rank, sums.moments.covariance, draws, seed))
+        columns = list(_as_much(found, sums, draws, seed))
     else:
         columns = [Subspace.random(found.width, found.rank, seed + i).directions.double() for i in range(draws)]
     rows = [torch.linalg.qr(one)[0].T.contiguous() for one in columns]  # orthonormal in float64
     return [sums.eraser("random", one, one) for one in rows]
+
+
+def _as_much(found: Eraser, sums: LeaceSums, draws: int, seed: int) -> Float[Tensor, "draw width directions"]:
+    """Random directions that hold as much variance, none of it along the concept's: as many as uniform ones would need, but no fewer than it has."""
+    concept, _ = torch.linalg.qr(found.decoder.T)
+    aside = torch.eye(found.width, dtype=torch.float64) - concept @ concept.T
+    covariance = aside @ sums.moments.covariance @ aside
+    free = found.width - found.rank
+    each = float(covariance.trace()) / max(free, 1)
+    needed = max(found.rank, round(found.change / each)) if each else found.rank
+    return matched_subspaces(found.change, min(needed, free), covariance, draws, seed)

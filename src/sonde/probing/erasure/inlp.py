@@ -10,9 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sonde.probing.commonest import accuracy_of
 from sonde.probing.division import divide
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.sums import LeaceSums
+from sonde.probing.probes import fit_logistic
 from sonde.results import InputError
 
 ROUNDS = 32
@@ -42,27 +44,18 @@ def inlp(
     if rounds < 1:
         raise InputError(f"rounds={rounds}: train at least one classifier")
     train, dev = divide(torch.arange(len(y)) if groups is None else groups, SHARE, seed)
-    wide = x.double() - sums.moments.mean
-    scale = wide[train].std(0, correction=0).clamp(min=1e-12)
-    majority = float((y[dev] == y[train].bincount().argmax()).double().mean())
+    wide, n_classes = x.double() - sums.moments.mean, sums.targets
+    majority = accuracy_of([0] * len(y), y, train, dev)
     basis = wide.new_zeros(x.shape[1], 0)
     for _ in range(rounds):
         left = wide - (wide @ basis) @ basis.T
-        rows, accuracy = _classifier(left / scale, y, train, dev)
-        if accuracy <= majority + ABOVE:
+        probe = fit_logistic(left[train], y[train], n_classes)
+        if float((probe.predict(left[dev]) == y[dev]).double().mean()) <= majority + ABOVE:
             break
-        basis = _widened(basis, (rows / scale).T)
+        basis = _widened(basis, probe.directions.T)
         if basis.shape[1] == x.shape[1]:
             break
     return sums.eraser("inlp", basis.T.contiguous(), basis.T.contiguous())
-
-
-def _classifier(x: Tensor, y: Tensor, train: Tensor, dev: Tensor) -> tuple[Float[Tensor, "rows width"], float]:
-    """The rows of a logistic classifier, and how often it is right on the examples that it was not trained on."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(max_iter=200).fit(x[train].numpy(), y[train].numpy())
-    return torch.from_numpy(fitted.coef_).double(), float(fitted.score(x[dev].numpy(), y[dev].numpy()))
 
 
 def _widened(basis: Float[Tensor, "width before"], columns: Float[Tensor, "width new"]) -> Float[Tensor, "width after"]:

@@ -1,0 +1,106 @@
+"""Amnesic probing: does a model use what it encodes (Elazar et al. 2021)?
+
+A property is taken out of the states, the model runs on, and what it does worse is held against taking random directions out: as many of them, and
+as many as hold as much variance. A probe says what is encoded, the removal what is used, and neither tells the other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sonde.access import Model, Site
+from sonde.jobs import track
+from sonde.probing.amnesic_results import Amnesic, AmnesicCase
+from sonde.probing.behaviour import Texts, losses
+from sonde.probing.commonest import commonest
+from sonde.probing.division import divide
+from sonde.probing.erasure import RANDOM, Fit, Kind, edits_of, placed_sites, random_edits, scrubbed
+from sonde.probing.labelled import Labelled
+from sonde.probing.pooling import Pooling
+from sonde.probing.probes import fit_logistic
+from sonde.probing.reading import read_states
+from sonde.probing.states import States
+from sonde.results import InputError, Recipe
+from sonde.tasks import Task
+
+SHARE = 0.2  # of the examples that are kept for the probe's test
+
+
+def amnesic(
+    model: Model, properties: Labelled | Mapping[str, Labelled], on: Task | Texts, sites: str | Iterable[str | Sequence[str]],
+    kind: Kind = "leace", draws: int = 20, pooling: Pooling = "last", seed: int = 0, progress: bool = False,
+) -> Amnesic:  # fmt: skip
+    """What a model loses when properties are taken out of its states.
+
+    Arguments:
+        model: does the task, or predicts the texts.
+        properties: examples of one property, or of several by name; classes. Erasers and probes are fitted on them alone.
+        on: what the model does: a task, or texts that took no part in the fitting.
+        sites: where, one entry after the other: a site, or several in a list, which are erased together, layer after layer. A site with a selection,
+            such as `blocks.2.resid_post[pos=-1]`, is erased there only, and everywhere else at every token.
+        kind: "leace", "mean" or "inlp".
+        draws: how many random erasers of each kind of control.
+        pooling: as for `read_states`.
+        seed: of the divisions and the draws.
+        progress: show a bar.
+
+    Raises:
+        InputError: no property or site; numbers in place of classes; fewer than two draws; what `read_states` and `losses` raise.
+
+    >>> import sonde
+    >>> model = sonde.load("specimen:words-small")
+    >>> texts = [f"{article} {noun}" for article in ("The", "A", "My", "Her") for noun in ("key", "keys", "cat", "cats", "dog", "dogs")]
+    >>> number = Labelled.of(texts, ["one", "many"] * 12, name="number")
+    >>> found = amnesic(model, number, ["The keys are here.", "The cat sleeps."], ["blocks.1.resid_post"], draws=2)
+    >>> found.cases[0].rank, found.cases[0].effect.shape
+    (1, torch.Size([2, 2]))
+    """
+    named = {properties.name: properties} if isinstance(properties, Labelled) else dict(properties)
+    places = [placed_sites(model, entry) for entry in ([sites] if isinstance(sites, str) else sites)]
+    if not named or not places:
+        raise InputError("nothing to take out: give at least one property and one site")
+    if draws < 2:
+        raise InputError(f"draws={draws}: the spread of random removals needs two at least")
+    if wrong := [name for name, data in named.items() if not data.classes]:
+        raise InputError(f"{wrong[0]!r} has numbers in place of classes, which no probe of this study tells: bin them")
+    cases, edits, notes = [], [], []
+    for name, data in track(named.items(), "fitting", shown=progress):
+        first = read_states(model, data, list(dict.fromkeys(str(site.whole()) for place in places for site in place)), pooling, progress=progress)
+        notes += [f"{name}: {note}" for note in first.notes]
+        train, test = divide(first.data.groups, SHARE, seed)
+        for place in places:
+            fits = list(scrubbed(model, first.data, place, kind, pooling, first, train, seed, progress))
+            cases.append((name, place, fits, *_told(first, place, train, test), first.data.groups[test]))
+            edits += [edits_of(fits), *(one for by in RANDOM for one in random_edits(fits, draws, seed, by))]
+    measured = losses(model, on, edits, progress)
+    values = measured.values.view(len(cases), 1 + 2 * draws, *measured.values.shape[1:])
+    given = {
+        "properties": list(named), "sites": [[str(site) for site in place] for place in places], "kind": kind, "draws": draws, "pooling": pooling,
+    }  # fmt: skip
+    inputs = [[data.hash for data in named.values()], on.content if isinstance(on, Task) else list(on)]
+    return Amnesic(
+        [_case(*case, found, draws) for case, found in zip(cases, values, strict=True)], kind, measured.measures, measured.intact, measured.gap,
+        notes, recipe=Recipe.of("sonde.probing.amnesic", given, model_hash=model.hash, inputs=inputs, seed=seed),
+    )  # fmt: skip
+
+
+def _told(
+    states: States, place: Sequence[Site], train: Int[Tensor, " train"], test: Int[Tensor, " test"]
+) -> tuple[Float[Tensor, " test"], Float[Tensor, " test"]]:  # fmt: skip
+    """Where a linear probe of the last site is right on held-out examples, and where the commonest class is."""
+    x, y = states[str(place[-1].whole())], states.y
+    said = fit_logistic(x[train], y[train], len(states.data.classes)).predict(x[test])
+    return (said == y[test]).float(), (commonest([0] * len(y), y, train, test) == y[test]).float()
+
+
+def _case(
+    name: str, place: Sequence[Site], fits: Sequence[Fit], right: Tensor, majority: Tensor, groups: Tensor,
+    values: Float[Tensor, "edit measure example"], draws: int,
+) -> AmnesicCase:  # fmt: skip
+    erasers = [fit.eraser for fit in fits]
+    return AmnesicCase(
+        name, " + ".join(map(str, place)), sum(one.rank for one in erasers), [one.change for one in erasers], [one.residual for one in erasers],
+        right, majority, groups, values[0], torch.stack(values[1:].split(draws)),
+    )  # fmt: skip
