@@ -25,7 +25,7 @@ def test_what_is_encoded_is_told_from_what_is_used(planted):
     assert min(used.right.mean(), unused.right.mean()) > 0.9 > 0.75 > absent.right.mean()
     assert used.effect.mean() > 0.8 * found.gap / 2  # what it says is the middle between both answers
     assert abs(float(unused.effect.mean())) < 0.1 * found.gap
-    assert used.p_by_rank == (1 / 13, 1 / 13) and min(used.z_score) > 3 > max(unused.z_score)
+    assert used.p_by_rank == pytest.approx((1 / 13, 1 / 13)) and min(used.z_score) > 3 > max(unused.z_score)
     assert [v.holds for v in found.check(model)] == [True, True, True, True, False, False, False, False, False]
 
 

@@ -16,7 +16,7 @@ from sonde.probing.amnesic_results import Amnesic, AmnesicCase
 from sonde.probing.behaviour import Texts, losses
 from sonde.probing.commonest import commonest
 from sonde.probing.division import divide
-from sonde.probing.erasure import RANDOM, Fit, Kind, edits_of, placed_sites, random_edits, scrubbed
+from sonde.probing.erasure import RANDOM, Fit, Kind, edits_of, placed_sites, random_fits, scrubbed
 from sonde.probing.labelled import Labelled
 from sonde.probing.pooling import Pooling
 from sonde.probing.probes import fit_logistic
@@ -26,6 +26,7 @@ from sonde.results import InputError, Recipe
 from sonde.tasks import Task
 
 SHARE = 0.2  # of the examples that are kept for the probe's test
+NEAR = 0.9  # of the variance that an eraser takes out: a control that takes less is named
 
 
 def amnesic(
@@ -73,7 +74,9 @@ def amnesic(
         for place in places:
             fits = list(scrubbed(model, first.data, place, kind, pooling, first, train, seed, progress))
             cases.append((name, place, fits, *_told(first, place, train, test), first.data.groups[test]))
-            edits += [edits_of(fits), *(one for by in RANDOM for one in random_edits(fits, draws, seed, by))]
+            controls = {by: random_fits(fits, draws, seed, by) for by in RANDOM}
+            edits += [edits_of(one) for one in (fits, *controls["rank"], *controls["variance"])]
+            notes += _unmatched(name, fits, controls["variance"][0])
     measured = losses(model, on, edits, progress)
     values = measured.values.view(len(cases), 1 + 2 * draws, *measured.values.shape[1:])
     given = {
@@ -93,6 +96,15 @@ def _told(
     x, y = states[str(place[-1].whole())], states.y
     said = fit_logistic(x[train], y[train], len(states.data.classes)).predict(x[test])
     return (said == y[test]).float(), (commonest([0] * len(y), y, train, test) == y[test]).float()
+
+
+def _unmatched(name: str, fits: Sequence[Fit], controls: Sequence[Fit]) -> list[str]:
+    """Where no random removal takes out as much variance, since the concept holds more than all the rest."""
+    shares = {str(fit.site): control.eraser.change / fit.eraser.change for fit, control in zip(fits, controls, strict=True) if fit.eraser.rank}
+    return [
+        f"{name} holds more variance at {site} than random removals beside it can take out: the control of equal variance takes {share:.0%} of it"
+        for site, share in shares.items() if share < NEAR
+    ]  # fmt: skip
 
 
 def _case(

@@ -59,9 +59,10 @@ class AmnesicCase:
 
     @property
     def z_score(self) -> tuple[float, float]:
-        """How many standard deviations of the random removals' costs the found one's lies above their mean, of each kind."""
+        """How many standard deviations of the random removals' costs the found one's lies above their mean; nan where they are all alike."""
         mean, random = self.effect[0].mean(), self.random[:, :, 0].mean(-1)
-        low, high = ((mean - random.mean(1)) / random.std(1)).tolist()
+        spread = random.std(1)
+        low, high = torch.where(spread > 1e-5 * random.abs().amax(1), (mean - random.mean(1)) / spread, torch.nan).tolist()
         return low, high
 
 

@@ -35,7 +35,7 @@ def test_remove(capsys, table, tmp_path):
     assert [row["eraser"] for row in found["entries"]][:2] == ["intact", "LEACE"] and found["entries"][1]["cross-covariance"] < 1e-8
     assert len(found["verdicts"]) == 2
     page = tmp_path / "page.html"
-    assert "What is left of number?" in run(capsys, *asked, "--eraser", "mean", "--draws", 2, "--out", page).out
+    assert "What is left of number in nouns.csv?" in run(capsys, *asked, "--eraser", "mean", "--draws", 2, "--out", page).out
     assert "lives" in page.read_text(encoding="utf-8")
 
 
@@ -43,7 +43,9 @@ def test_amnesic(capsys, table, tmp_path):
     asked = ["amnesic", "--model", "specimen:words-small", "--labels", table, "--label", "number", "--also", "lives", "--draws", 2, "--examples", 8]
     sites = ["--sites", "blocks.1.resid_post", "blocks.2.resid_post"]
     found = follows(json.loads(run(capsys, *asked, *sites, "--task", "agreement", "--json").out))
-    assert [(row["property"], row["site"]) for row in found["entries"]] == [(p, s) for p in ("number", "lives") for s in sites[1:]]
+    assert [(row["property"], row["site"]) for row in found["entries"]] == [
+        (p, s) for p in ("number in nouns.csv", "lives in nouns.csv") for s in sites[1:]
+    ]
     texts = tmp_path / "texts.txt"
     texts.write_text("The keys are here.\n\nThe cat sleeps.\n", encoding="utf-8")
     together = follows(json.loads(run(capsys, *asked, *sites, "--texts", texts, "--together", "--json").out))

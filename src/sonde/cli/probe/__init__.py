@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.probe import control, data, illusion, mdl, pipeline, structure, subspace, sweep, transfer
+from sonde.cli.probe import amnesic, control, data, illusion, mdl, pipeline, remove, structure, subspace, sweep, transfer
 
-ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure)
+ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure, remove, amnesic)
 
 
 def add(commands: Any) -> None:

@@ -21,15 +21,17 @@ def add(actions: Any) -> None:
     action = actions.add_parser(
         "amnesic",
         help="does a model use what it encodes?",
-        description="Take properties out of a model's states and see what it does worse: at a task, or at predicting texts; beside random directions. Of "
-        "each property it is said whether it is encoded and used, encoded only, or neither.",
+        description="Take properties out of a model's states and see what it does worse, at a task or at predicting texts, beside random directions. "
+        "Of each property it is said whether it is encoded and used, encoded only, or neither.",
     )
     add_data_options(action)
     add_reading_options(action)
     add_eraser_options(action, draws=20)
     action.add_argument("--also", nargs="+", default=[], metavar="NAME", help="further properties, fields or columns of the same source")
     what = action.add_mutually_exclusive_group()
-    what.add_argument("--task", metavar="NAME|FILE", help="what the model does: a shipped task, a template (.yaml, .py: is run), or a file of examples")
+    what.add_argument(
+        "--task", metavar="NAME|FILE", help="what the model does: a shipped task, a template (.yaml, .py: is run), or a file of examples"
+    )
     what.add_argument("--texts", metavar="FILE", help="or predicts: texts, one a line (default: other documents of the small world)")
     action.add_argument("--examples", type=count, default=64, metavar="N", help="of the task, or documents (default: %(default)s)")
     action.add_argument("--together", action="store_true", help="take it out at all of the sites together, layer after layer, not at each alone")

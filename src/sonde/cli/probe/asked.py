@@ -59,3 +59,20 @@ def opened_data(arguments: argparse.Namespace) -> "Labelled":
     else:
         found = parallel(arguments.parallel, arguments.languages, arguments.field or "language", arguments.n)
     return found.balanced(arguments.seed) if arguments.balanced else found
+
+
+def relabelled(arguments: argparse.Namespace, name: str) -> "Labelled":
+    """The same source with another property, field or column.
+
+    Arguments:
+        arguments: of the command.
+        name: the other one.
+    """
+    other = argparse.Namespace(**{**vars(arguments), "balanced": False})
+    if other.words:
+        other.words = name
+    elif other.labels:
+        other.label = name
+    else:
+        other.field = name
+    return opened_data(other)

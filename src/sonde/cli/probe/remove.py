@@ -16,8 +16,8 @@ def add(actions: Any) -> None:
     action = actions.add_parser(
         "remove",
         help="take a concept out of a model's states",
-        description="Take a concept out of a model's states, by LEACE, mean projection or INLP, and say what a linear probe and an MLP still tell, beside "
-        "random directions.",
+        description="Take a concept out of a model's states, by LEACE, mean projection or INLP, and say what a linear probe and an MLP still tell, "
+        "beside random directions.",
     )
     add_data_options(action)
     add_reading_options(action)

@@ -4,7 +4,7 @@ from sonde.probing.erasure.controls import RANDOM, random_erasers
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.fitting import NAMES, Kind, erase, fitted, summed
 from sonde.probing.erasure.inlp import inlp
-from sonde.probing.erasure.scrubbing import Fit, edits_of, placed_sites, random_edits, scrub, scrubbed
+from sonde.probing.erasure.scrubbing import Fit, edits_of, placed_sites, random_fits, scrub, scrubbed
 from sonde.probing.erasure.sums import LeaceSums
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "fitted",
     "inlp",
     "placed_sites",
-    "random_edits",
+    "random_fits",
     "random_erasers",
     "scrub",
     "scrubbed",

@@ -1,8 +1,8 @@
 """Erasers of nothing in particular: what taking any directions out does, a found eraser must exceed.
 
 A rank-1 LEACE and a rank-40 INLP are different interventions, so each has controls of its own rank. Few directions hold most of the variance of a
-transformer's activations, and uniform ones miss them, so a second control takes out as much variance as the found eraser does: with as many directions
-as that needs, at right angles to the concept. A single random direction that held as much as one of the largest would have to be nearly the same one.
+transformer's activations, and uniform ones miss them, so a second control takes out as much variance as the found eraser does: with as many
+directions as that needs, at right angles to the concept. A single random direction that held as much as one of the largest would be nearly the same.
 """
 
 from typing import Literal

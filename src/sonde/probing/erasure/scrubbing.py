@@ -4,7 +4,7 @@ What is erased at one layer alone a later layer may compute again, and erasers t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Int
 from torch import Tensor
@@ -95,8 +95,8 @@ def edits_of(fits: Sequence[Fit]) -> list[Edit]:
     return [fit.eraser.edit(fit.site) for fit in fits]
 
 
-def random_edits(fits: Sequence[Fit], draws: int, seed: int, by: By) -> list[list[Edit]]:
-    """Random removals at all of the sites, one list for each draw.
+def random_fits(fits: Sequence[Fit], draws: int, seed: int, by: By) -> list[list[Fit]]:
+    """Random removals at the same sites, one list for each draw.
 
     Arguments:
         fits: what they are a control for.
@@ -104,7 +104,7 @@ def random_edits(fits: Sequence[Fit], draws: int, seed: int, by: By) -> list[lis
         seed: of the draws; each site has draws of its own.
     """
     drawn = [random_erasers(fit.eraser, fit.sums, draws, seed + draws * i, by) for i, fit in enumerate(fits)]
-    return [[eraser.edit(fit.site) for fit, eraser in zip(fits, draw, strict=True)] for draw in zip(*drawn, strict=True)]
+    return [[replace(fit, eraser=eraser) for fit, eraser in zip(fits, draw, strict=True)] for draw in zip(*drawn, strict=True)]
 
 
 def placed_sites(model: Model, sites: str | Sequence[str]) -> list[Site]:
