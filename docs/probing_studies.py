@@ -1,0 +1,110 @@
+"""The studies in docs/methods/probing.md: what is readable where, in models of four shapes.
+
+    python docs/probing_studies.py words                 properties of the small world by layer, in specimen:words
+    python docs/probing_studies.py treebank DATA [MODEL] part of speech and relation by layer, in the models of the folder DATA (stories260k,
+                                                         char_lstm, ud_ewt); MODEL is a folder with one more, such as an encoder
+
+prints each table with the commonest class, the word by itself, and an untrained model beside it.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import sonde
+from bench.stories260k import convert
+from sonde import probing
+from sonde.behaviour.scorers import CharacterScorer, char_lstm
+from sonde.probing import Labelled
+
+PROPERTIES = (
+    "a country", "a plural noun", "a woman's name", "the subject", "the giver", "the receiver", "the gift", "after a plural subject",
+    "after a woman as subject", "in the past tense", "in a document of tense", "in a document of colored_objects",
+)  # fmt: skip
+DOCUMENTS, SENTENCES = 2000, 800
+UNTRAINED = "untrained model"
+
+
+def row(found: probing.ProbeSweep) -> list[str]:
+    """The figures of a sweep: the accuracy at each site, what is told without the model, the best of an untrained one, and what holds."""
+    known = {name: float(found.controls[name].mean()) for name in ("commonest", "word type") if name in found.controls}
+    untrained = float(found.controls[UNTRAINED].mean((0, 2)).max())
+    verdicts = found.check()
+    held = sum(verdict.holds is True for verdict in verdicts[: len(found.sites)])
+    return [
+        *(f"{value:.2f}" for value in found.accuracy),
+        *(f"{value:.2f}" for value in known.values()),
+        f"{untrained:.2f}",
+        f"{held}/{len(found.sites)}",
+    ]
+
+
+def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
+    """Print a table as its rows come."""
+    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
+    for cells in rows:
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def of_words() -> None:
+    """A dozen properties of the small world."""
+    model = sonde.load("specimen:words")
+    head = ["property", "examples", "embed", *(f"after block {i}" for i in range(model.n_layers)), "commonest", "word", "untrained", "readable at"]
+
+    def rows() -> Iterator[list[str]]:
+        for name in PROPERTIES:
+            data = probing.words(name, DOCUMENTS)
+            yield [name, f"{len(data):,}", *row(probing.sweep(model, data, seeds=3, controls=[UNTRAINED]))]
+
+    table(head, rows())
+
+
+def as_characters(scorer: CharacterScorer) -> Callable[[Labelled], Labelled]:
+    """Examples as a network of characters reads them; texts with a character that it does not know are left out."""
+
+    def read(data: Labelled) -> Labelled:
+        assert not isinstance(data.texts, Tensor)
+        known = [not set(text) - set(scorer.vocabulary) for text in data.texts]
+        data = data.select(torch.tensor(known)[data.text])
+        ids = [[scorer.vocabulary[c] for c in scorer.start + text] if ok else [0] for text, ok in zip(data.texts, known, strict=True)]
+        spans = [[(start + 1, stop + 1) for start, stop in spans] for spans in data.spans]
+        return Labelled.of(ids, data.targets, data.name, data.text, spans, data.classes, data.types, data.groups)
+
+    return read
+
+
+def subjects(folder: Path, more: Sequence[str]) -> Iterator[tuple[str, sonde.Model, list[str] | None, Callable[[Labelled], Labelled]]]:
+    """The models, with what is read of each."""
+    with tempfile.TemporaryDirectory() as place:
+        convert(folder / "stories260k", Path(place))
+        yield "stories260k", sonde.load(place), None, lambda data: data
+    scorer = char_lstm(folder / "char_lstm", "charlotte_bronte")
+    yield "char_lstm", scorer.model, ["embed:out", "lstm0:out", "lstm1:out"], as_characters(scorer)
+    for path in more:
+        yield Path(path).name, sonde.load(path), None, lambda data: data
+
+
+def of_treebank(folder: Path, more: Sequence[str]) -> None:
+    """Part of speech and relation, layer by layer."""
+    file = folder / "ud_ewt" / "en_ewt-ud-dev.conllu"
+    for name, model, sites, as_read in subjects(folder, more):
+        for field in ("upos", "deprel"):
+            data = as_read(probing.treebank(file, field, n=SENTENCES))
+            found = probing.sweep(model, data, sites, seeds=1, controls=[UNTRAINED], progress=True)
+            print(f"\n{name}: {field}, {found.trained_on:,} words to learn from")
+            table([*found.sites, "commonest", "word", "untrained", "readable at"], iter([row(found)]))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    match sys.argv[1:]:
+        case ["words"]:
+            of_words()
+        case ["treebank", folder, *more]:
+            of_treebank(Path(folder), more)
+        case _:
+            sys.exit(__doc__)
