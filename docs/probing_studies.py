@@ -26,6 +26,7 @@ PROPERTIES = (
     "after a woman as subject", "in the past tense", "in a document of tense", "in a document of colored_objects",
 )  # fmt: skip
 DOCUMENTS, SENTENCES = 2000, 800
+FIELDS = ("upos", "deprel")
 UNTRAINED = "untrained model"
 
 
@@ -92,11 +93,14 @@ def of_treebank(folder: Path, more: Sequence[str]) -> None:
     """Part of speech and relation, layer by layer."""
     file = folder / "ud_ewt" / "en_ewt-ud-dev.conllu"
     for name, model, sites, as_read in subjects(folder, more):
-        for field in ("upos", "deprel"):
-            data = as_read(probing.treebank(file, field, n=SENTENCES))
+        asked = [as_read(probing.treebank(file, field, n=SENTENCES)) for field in FIELDS]
+        for data in asked:
             found = probing.sweep(model, data, sites, seeds=1, controls=[UNTRAINED], progress=True)
-            print(f"\n{name}: {field}, {found.trained_on:,} words to learn from")
+            print(f"\n{name}: {data.name}, {found.trained_on:,} words to learn from")
             table([*found.sites, "commonest", "word", "untrained", "readable at"], iter([row(found)]))
+        arise = probing.pipeline(model, asked, sites, progress=True)
+        for data, layer, interval, centre in zip(asked, arise.expected_layer, arise.intervals, arise.centre_of_gravity, strict=True):
+            print(f"{name}: expected layer of {data.name} {layer:.2f} {interval}, centre of gravity {centre:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,16 @@ def test_a_whole_text_is_without_its_special_tokens_and_they_can_be_named():
     torch.testing.assert_close(x["blocks.1.resid_post[pos=0]"], run[:, 0], rtol=1e-4, atol=1e-5)
 
 
+def test_a_row_of_ids_is_whole_without_special_tokens_which_a_span_may_name():
+    model = Model(tiny_encoders.build("bert"), tokenizer=bert_tokenizer())
+    whole = read_states(model, Labelled.of([[1, 6, 7, 2], [1, 6, 2]], [0, 1]), "blocks.1.resid_post", "mean")
+    texts = read_states(model, Labelled.of(["dogs are", "dogs"], [0, 1]), "blocks.1.resid_post", "mean")
+    torch.testing.assert_close(whole["blocks.1.resid_post"], texts["blocks.1.resid_post"], rtol=1e-4, atol=1e-5)
+    first = read_states(model, Labelled.of([[1, 6, 7, 2]], [0, 1], text=[0, 0], spans=[[(0, 1)], [(3, 4)]]), "blocks.1.resid_post")
+    run = model.run([[1, 6, 7, 2]], read="blocks.1.resid_post")["blocks.1.resid_post"][0]
+    torch.testing.assert_close(first["blocks.1.resid_post"], run[[0, 3]], rtol=1e-4, atol=1e-5)
+
+
 def test_pictures_of_a_transformer():
     model = Model(tiny_encoders.build("vit"))
     images = tiny_encoders.inputs(model)

@@ -1,5 +1,6 @@
 """Examples: what is refused, what stays together, and what is said about a leak."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -63,6 +64,18 @@ def test_equal_texts_stay_together_unless_told_otherwise():
 def test_bad_input_is_refused_by_name(more, message):
     with pytest.raises(InputError, match=message):
         Labelled.of(**{"texts": WORDS, "targets": ["a", "b", "a", "b"], **more})
+
+
+def test_arrays_are_lists():
+    data = Labelled.of(WORDS, np.array([1, 0, 1, 0]), groups=np.array([7, 7, 8, 9]))
+    assert data.classes == ("0", "1")
+    assert data.groups.tolist() == [0, 0, 1, 2]
+    assert Labelled.of(WORDS, np.array([0.5, 1, 2, 3])).classes == ()
+
+
+def test_one_text_is_no_list_of_them():
+    with pytest.raises(InputError, match="'abc' is one text: give a list"):
+        Labelled.of("abc", [0, 1, 0])
 
 
 def test_nothing_is_refused():

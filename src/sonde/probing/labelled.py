@@ -87,11 +87,13 @@ class Labelled:
             notes: what is to be said about them.
 
         Raises:
-            InputError: what `Labelled` refuses; a single class.
+            InputError: what `Labelled` refuses; a single class, or a single text that is no list.
 
         >>> Labelled.of(["keys", "key"], ["plural", "singular"], name="number")
         Labelled 'number': 2 examples in 2 texts; plural 1, singular 1
         """
+        if isinstance(texts, str):
+            raise InputError(f"{shown(texts, 40)} is one text: give a list of texts, with text= where several examples are of one")
         held: Any = texts if isinstance(texts, Tensor) else tuple(one if isinstance(one, str) else tuple(map(int, one)) for one in texts)
         where = torch.arange(len(held)) if text is None else torch.as_tensor(text, dtype=torch.long)
         places = tuple(tuple((int(start), int(stop)) for start, stop in one) for one in spans) if spans is not None else ((),) * len(where)
@@ -100,10 +102,10 @@ class Labelled:
             raise InputError(f"{name!r} has {len(values)} targets for {len(where)} examples with {len(places)} spans: give one for each")
         together = _groups(held, where, groups)
         found = Labelled(name, held, where, places, values, names, types=("",) * len(values), groups=together, notes=tuple(notes))  # type: ignore[arg-type]
-        found = replace(found, types=tuple(map(str, types)) if types is not None else tuple(map(found.words, range(len(found)))))
         if names and len(found.counts) < 2:
             raise InputError(f"{name!r} has one class only ({next(iter(found.counts))!r}): a probe needs examples of two at least")
-        return replace(found, notes=(*found.notes, *_divided(found)))
+        spelt = tuple(map(str, types)) if types is not None else tuple(map(found.words, range(len(found))))
+        return replace(found, types=spelt, notes=(*found.notes, *_divided(found)))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -196,7 +198,7 @@ def shared_texts(train: Labelled, test: Labelled) -> list[str]:
 
 def _numbered(targets: Sequence[object] | Tensor, classes: tuple[str, ...], name: str) -> tuple[Tensor, tuple[str, ...]]:
     """Targets as numbers, and the names of the classes."""
-    values = targets.tolist() if isinstance(targets, Tensor) else list(targets)
+    values = targets.tolist() if hasattr(targets, "tolist") else list(targets)  # tensors and arrays
     if classes:
         try:
             return torch.tensor(values, dtype=torch.long), classes
@@ -215,7 +217,7 @@ def _groups(texts: Texts, text: Tensor, groups: Sequence[object] | Tensor | None
     """The number of each example's group."""
     names: list[object]
     if groups is not None:
-        names = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+        names = groups.tolist() if hasattr(groups, "tolist") else list(groups)
     else:
         names = text.tolist() if isinstance(texts, Tensor) else [texts[i] if 0 <= i < len(texts) else i for i in text.tolist()]
     numbers = {one: i for i, one in enumerate(dict.fromkeys(names))}

@@ -78,21 +78,18 @@ class Tokens:
 
     Arguments:
         ids: all that the model reads, special ones too.
-        numbers: which of them spell the text.
+        whole: the first token of the text and the one after its last: special tokens around it are none of it.
+        numbers: of the tokens that a span may name.
         starts, stops: the characters of each of these; of a row of ids its positions.
         text: what the characters are of; empty for a row of ids.
     """
 
     ids: list[int]
+    whole: Span
     numbers: list[int]
     starts: list[int]
     stops: list[int]
     text: str = ""
-
-    @property
-    def whole(self) -> Span:
-        """The tokens that spell the text: special tokens around it are none of it."""
-        return (self.numbers[0], self.numbers[-1] + 1) if self.numbers else (0, 0)
 
     def of_span(self, span: Span) -> Span:
         """The tokens that spell a character of a span; none where the second number is not the larger."""
@@ -123,14 +120,14 @@ def tokens_of(model: Model, text: str) -> Tokens:
     numbers, starts, stops = (list(column) for column in zip(*spelt, strict=True)) if spelt else ([], [], [])
     ids = model.tokenizer.encode(text)
     _refuse_long(model, ids)
-    return Tokens(ids, numbers, starts, stops, text)
+    return Tokens(ids, (numbers[0], numbers[-1] + 1) if numbers else (0, 0), numbers, starts, stops, text)
 
 
 def ids_of(model: Model, ids: Sequence[int]) -> Tokens:
     """A row of token ids, which its positions name.
 
     Arguments:
-        model: its tokenizer, if it has one, says which tokens are special; those at the ends are no part of the whole.
+        model: its tokenizer, if it has one, says which tokens are special: those at the ends are no part of the whole, but a span may name them.
         ids: the row.
 
     Raises:
@@ -140,9 +137,7 @@ def ids_of(model: Model, ids: Sequence[int]) -> Tokens:
     special = frozenset() if model.tokenizer is None else model.tokenizer.special
     own = [i for i, token in enumerate(ids) if token not in special]
     numbers = list(range(len(ids)))
-    if own:
-        numbers = numbers[: own[-1] + 1]
-    return Tokens(list(ids), numbers, numbers, [i + 1 for i in numbers])
+    return Tokens(list(ids), (own[0], own[-1] + 1) if own else (0, 0), numbers, numbers, [i + 1 for i in numbers])
 
 
 def _refuse_long(model: Model, ids: Sequence[int]) -> None:

@@ -139,6 +139,8 @@ def test_fields(write):
         treebank(path, "Person")
     with pytest.raises(InputError, match="which document each sentence is of"):
         treebank(write(SECOND), group="document")
+    with pytest.raises(InputError, match="n=0 sentences"):
+        treebank(path, n=0)
     with pytest.raises(InputError, match="group='word'"):
         treebank(path, group="word")
 

@@ -38,7 +38,7 @@ def treebank(
         seed: of the draw, and of the pairs without an arc.
 
     Raises:
-        InputError: a file that can't be read; a field that the treebank does not have, or that has one value only.
+        InputError: a file that can't be read; a field that the treebank does not have, or that has one value only; fewer than one sentence.
     """
     notes: list[str] = []
     if isinstance(path, str | Path):
@@ -47,6 +47,8 @@ def treebank(
         read = list(path)
     if group not in ("sentence", "document"):
         raise InputError(f"group={shown(group, 40)}: keep together what is of one 'sentence', or of one 'document'")
+    if n is not None and n < 1:
+        raise InputError(f"n={n} sentences: draw 1 or more, or leave n out for all")
     rng = random.Random(seed)
     if n is not None and n < len(read):
         read = [read[i] for i in sorted(rng.sample(range(len(read)), n))]
