@@ -25,7 +25,7 @@ PROPERTIES = (
     "a country", "a plural noun", "a woman's name", "the subject", "the giver", "the receiver", "the gift", "after a plural subject",
     "after a woman as subject", "in the past tense", "in a document of tense", "in a document of colored_objects",
 )  # fmt: skip
-DOCUMENTS, SENTENCES = 2000, 800
+DOCUMENTS, SENTENCES = 2000, 400
 FIELDS = ("upos", "deprel")
 UNTRAINED = "untrained model"
 
@@ -95,7 +95,7 @@ def of_treebank(folder: Path, more: Sequence[str]) -> None:
     for name, model, sites, as_read in subjects(folder, more):
         asked = [as_read(probing.treebank(file, field, n=SENTENCES)) for field in FIELDS]
         for data in asked:
-            found = probing.sweep(model, data, sites, seeds=1, controls=[UNTRAINED], progress=True)
+            found = probing.sweep(model, data, sites, probe="ridge", seeds=1, controls=[UNTRAINED], progress=True)
             print(f"\n{name}: {data.name}, {found.trained_on:,} words to learn from")
             table([*found.sites, "commonest", "word", "untrained", "readable at"], iter([row(found)]))
         arise = probing.pipeline(model, asked, sites, progress=True)
