@@ -97,7 +97,7 @@ def test_a_model_is_probed_at_its_sites(studied):
 
 
 def test_tables_drawings_and_files(studied, tmp_path):
-    assert studied.to_frame().height == 2 and studied.drawing().kind == "lines" and studied.tree().kind == "beside"
+    assert studied.to_frame().height == 2 and studied.drawing().kind == "lines" and studied.tree().kind == "circuit_pair"
     assert studied.distances().kind == "beside"
     back = StructuralProbes.load(studied.save(tmp_path / "trees"))
     assert torch.equal(back.uuas, studied.uuas) and back.tree(1).to_json() == studied.tree(1).to_json()

@@ -45,10 +45,10 @@ class StructuralProbes(Result):
     sites: list[str]
     arcs: Int[Tensor, " sentence"]
     found: Float[Tensor, "site sentence"]
-    controls: Mapping[str, Float[Tensor, "draw sentence"]]
     spearman: Float[Tensor, "site sentence"]
     depth_spearman: Float[Tensor, "site sentence"]
     roots: Float[Tensor, "site sentence"]
+    controls: Mapping[str, Float[Tensor, "_ sentence"]]
     lengths: Int[Tensor, " sentence"]
     groups: Int[Tensor, " sentence"]
     dev: list[float]
@@ -139,7 +139,7 @@ class StructuralProbes(Result):
         return lines("How much of the tree is there?", "share of arcs found", "site", self.sites, series, control=band, note=note)
 
     def tree(self, number: int = 0) -> Drawing:
-        """A sentence's tree as the best site's probes tell it, beside the treebank's.
+        """A sentence's tree as the best site's probe tells it, with the treebank's.
 
         Arguments:
             number: which of the sentences that were kept for it.
@@ -147,7 +147,7 @@ class StructuralProbes(Result):
         Raises:
             InputError: there is no such sentence.
         """
-        return self._shown(number).trees(f"At {self.best}; found arcs that the treebank has not are told apart by their colour.")
+        return self._shown(number).tree(f"At {self.best}; the words stand where the treebank has them, without punctuation.")
 
     def distances(self, number: int = 0) -> Drawing:
         """How far apart the words of a sentence are for the best site's probe, beside how far apart they are in the treebank's tree.

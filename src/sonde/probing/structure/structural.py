@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,9 +15,9 @@ from sonde.probing.data import Sentence
 from sonde.probing.held_out import Parts, three_parts
 from sonde.probing.pooling import Pooling
 from sonde.probing.structure.parsed import Parsed, parse, read_trees
-from sonde.probing.structure.probe import StructuralConfig, depths_of, distances_of, fit_structure
+from sonde.probing.structure.probe import Quantity, StructuralConfig, depths_of, distances_of, fit_structure
 from sonde.probing.structure.results import CHAIN, RANDOM, UNTRAINED, StructuralProbes
-from sonde.probing.structure.shown import Shown, hanging
+from sonde.probing.structure.shown import Shown
 from sonde.probing.structure.trees import Arc, chain_arcs, gold_arcs, random_arcs, spanning_arcs, tree_depths, tree_distances
 from sonde.probing.untrained import broken
 from sonde.results import InputError, Recipe
@@ -82,39 +83,25 @@ def _studied(
     judged = [i for i in parts.test.tolist() if gold_arcs(parsed.heads[i], parsed.kept[i])]
     if not judged:
         raise InputError("no sentence of the test has two words that are no punctuation: give more sentences")
-    test = parsed.select(judged)
     distances = [tree_distances(heads) for heads in parsed.heads]
     depths = [tree_depths(heads) for heads in parsed.heads]
-    gold = [gold_arcs(heads, kept) for heads, kept in zip(test.heads, test.kept, strict=True)]
-    random = torch.Generator().manual_seed(seed)
-    trees = {
-        CHAIN: [[chain_arcs(kept) for kept in test.kept]],
-        RANDOM: [[random_arcs(kept, random) for kept in test.kept] for _ in range(draws)],
-    }
-    controls = {name: torch.tensor([_shared(arcs, gold) for arcs in rows]).float() for name, rows in trees.items()}
-    maps, depth_maps, found, correlations, depth_correlations, roots, dev = {}, {}, [], [], [], [], []
+    test = parsed.select(judged)
+    maps, depth_maps, rows, dev = dict[str, Tensor](), dict[str, Tensor](), list[_Judged](), list[float]()
     for site in track(parsed.sites, "probing for trees", shown=progress):
-        maps[site] = _fitted(parsed, site, parts, distances, True, config, seed)
-        depth_maps[site] = _fitted(parsed, site, parts, depths, False, config, seed)
-        said = [distances_of(h @ maps[site]) for h in test.values[site]]
-        deep = [depths_of(h @ depth_maps[site]) for h in test.values[site]]
-        found.append(_shared([spanning_arcs(d, kept) for d, kept in zip(said, test.kept, strict=True)], gold))
-        correlations.append([_alike(d, distances[i]) for d, i in zip(said, judged, strict=True)])
-        depth_correlations.append([float(spearman(d, depths[i].float())) for d, i in zip(deep, judged, strict=True)])
-        roots.append([float(_least(d, kept) == heads.index(-1)) for d, kept, heads in zip(deep, test.kept, test.heads, strict=True)])
-        dev.append(_share_found(parsed, parts.dev.tolist(), site, maps[site]))
+        maps[site] = _fitted(parsed, site, parts, distances, distances_of, config, seed)
+        depth_maps[site] = _fitted(parsed, site, parts, depths, depths_of, config, seed)
+        rows.append(_judged(test, site, maps[site], depth_maps[site]))
+        held = parsed.select(parts.dev.tolist())
+        dev.append(sum(_found(held, site, maps[site])) / max(1, sum(map(len, _gold(held)))))
+    controls = _ignorant(test, draws, seed)
     if there is not None:
-        controls[UNTRAINED] = torch.tensor([
-            _shared(
-                [spanning_arcs(distances_of(h @ B), kept) for h, kept in zip(there.select(judged).values[site], test.kept, strict=True)], gold
-            ) for site, B in ((site, _fitted(there, site, parts, distances, True, config, seed)) for site in parsed.sites)
-        ]).float()  # fmt: skip
+        same, fresh = there.select(judged), {site: _fitted(there, site, parts, distances, distances_of, config, seed) for site in parsed.sites}
+        controls[UNTRAINED] = torch.tensor([_found(same, site, B) for site, B in fresh.items()]).float()
     best = parsed.sites[max(range(len(dev)), key=dev.__getitem__)]
+    found, apart, down, roots = (torch.tensor([row[i] for row in rows]).float() for i in range(4))
     return StructuralProbes(
-        parsed.sites, torch.tensor([len(arcs) for arcs in gold]), torch.tensor(found).float(), controls, torch.tensor(correlations),
-        torch.tensor(depth_correlations), torch.tensor(roots), torch.tensor([len(words) for words in test.words]), torch.tensor(test.groups), dev,
-        min(config.rank, *(B.shape[1] for B in maps.values())), maps, depth_maps,
-        tuple(_drawn(test, i, best, (maps[best], depth_maps[best]), distances[judged[i]]) for i in range(min(DRAWN, len(judged)))), parsed.notes,
+        parsed.sites, torch.tensor([len(arcs) for arcs in _gold(test)]), found, apart, down, roots, controls, torch.tensor([len(words) for words in test.words]), torch.tensor(test.groups), dev,
+        min(config.rank, *(B.shape[1] for B in maps.values())), maps, depth_maps, _some(test, best, maps[best]), parsed.notes,
         recipe=Recipe.of(
             "sonde.probing.structural_probe", {**vars(config), "draws": draws, "share": share, "sites": parsed.sites},
             model_hash=parsed.model_hash, inputs=parsed.content, seed=seed,
@@ -123,36 +110,54 @@ def _studied(
 
 
 def _fitted(
-    parsed: Parsed, site: str, parts: Parts, gold: Sequence[Tensor], pairs: bool, config: StructuralConfig, seed: int
+    parsed: Parsed, site: str, parts: Parts, gold: Sequence[Tensor], quantity: Quantity, config: StructuralConfig, seed: int
 ) -> Float[Tensor, "width rank"]:
-    """The map of one site for distances, or for depths."""
+    """The map of one site."""
     train, dev = ([(parsed.values[site][i], gold[i]) for i in part.tolist()] for part in (parts.train, parts.dev))
-    return fit_structure(train, dev, distances_of if pairs else depths_of, config, seed)
+    return fit_structure(train, dev, quantity, config, seed)
 
 
-def _shared(said: Sequence[set[Arc]], gold: Sequence[set[Arc]]) -> list[int]:
-    """How many arcs of each sentence are found."""
-    return [len(mine & true) for mine, true in zip(said, gold, strict=True)]
+class _Judged(NamedTuple):
+    """What a site's probes tell of each sentence."""
+
+    found: list[int]
+    spearman: list[float]
+    depth_spearman: list[float]
+    roots: list[float]
 
 
-def _share_found(parsed: Parsed, numbers: Sequence[int], site: str, B: Float[Tensor, "width rank"]) -> float:
-    gold = [gold_arcs(parsed.heads[i], parsed.kept[i]) for i in numbers]
-    said = [spanning_arcs(distances_of(parsed.values[site][i] @ B), parsed.kept[i]) for i in numbers]
-    return sum(_shared(said, gold)) / max(1, sum(map(len, gold)))
+def _judged(test: Parsed, site: str, B: Float[Tensor, "width rank"], of_depths: Float[Tensor, "width rank"]) -> _Judged:
+    far, deep = ([quantity(h @ m) for h in test.values[site]] for quantity, m in ((distances_of, B), (depths_of, of_depths)))
+    # of distances the mean over words, of those from each
+    apart = [float(spearman(said, tree_distances(heads).float()).nanmean()) for said, heads in zip(far, test.heads, strict=True)]
+    down = [float(spearman(said, tree_depths(heads).float())) for said, heads in zip(deep, test.heads, strict=True)]
+    least = [int(said.masked_fill(~kept, torch.inf).argmin()) for said, kept in zip(deep, test.kept, strict=True)]
+    return _Judged(_found(test, site, B), apart, down, [float(heads[word] == -1) for word, heads in zip(least, test.heads, strict=True)])
 
 
-def _alike(said: Float[Tensor, "word word"], gold: Tensor) -> float:
-    """The rank correlation of the distances from each word, the mean over words."""
-    return float(spearman(said, gold.float()).nanmean())
+def _found(parsed: Parsed, site: str, B: Float[Tensor, "width rank"]) -> list[int]:
+    """How many arcs of each sentence are in the spanning tree of a probe's distances."""
+    return _shared([spanning_arcs(distances_of(h @ B), kept) for h, kept in zip(parsed.values[site], parsed.kept, strict=True)], parsed)
 
 
-def _least(depths: Float[Tensor, " word"], kept: Tensor) -> int:
-    """The word of the least depth, punctuation left out."""
-    return int(depths.masked_fill(~kept, torch.inf).argmin())
+def _ignorant(test: Parsed, draws: int, seed: int) -> dict[str, Float[Tensor, "draw sentence"]]:
+    """How many arcs trees have that know nothing of the sentence."""
+    draw = torch.Generator().manual_seed(seed)
+    random = [_shared([random_arcs(kept, draw) for kept in test.kept], test) for _ in range(draws)]
+    chain = [_shared([chain_arcs(kept) for kept in test.kept], test)]
+    return {name: torch.tensor(rows).float() for name, rows in ((CHAIN, chain), (RANDOM, random))}
 
 
-def _drawn(test: Parsed, number: int, site: str, maps: tuple[Tensor, Tensor], gold: Tensor) -> Shown:
-    h, kept, words = test.values[site][number], test.kept[number], test.words[number]
-    said = distances_of(h @ maps[0])
-    told = hanging(spanning_arcs(said, kept), _least(depths_of(h @ maps[1]), kept), len(words))
-    return Shown(words, kept, test.heads[number], told, gold, said)
+def _gold(parsed: Parsed) -> list[set[Arc]]:
+    return [gold_arcs(heads, kept) for heads, kept in zip(parsed.heads, parsed.kept, strict=True)]
+
+
+def _shared(said: Sequence[set[Arc]], parsed: Parsed) -> list[int]:
+    """How many arcs of each sentence are in another tree, too."""
+    return [len(mine & true) for mine, true in zip(said, _gold(parsed), strict=True)]
+
+
+def _some(test: Parsed, site: str, B: Float[Tensor, "width rank"]) -> tuple[Shown, ...]:
+    """The first sentences of the test, to be drawn."""
+    some = range(min(DRAWN, len(test)))
+    return tuple(Shown(test.words[i], test.kept[i], test.heads[i], distances_of(test.values[site][i] @ B)) for i in some)
