@@ -6,7 +6,9 @@ import pytest
 from published import follows
 
 from sonde.cli import main
+from sonde.cli.features.shared import kept_basis
 from sonde.dictionaries import Training
+from sonde.dictionaries.formats import read
 
 SITE = "blocks.1.resid_post"
 SMALL = ["--documents", "60", "--activations", "1024", "--batch", "256", "--buffer", "1024", "--model", "specimen:words-small"]
@@ -24,6 +26,8 @@ def test_several_learn_in_one_pass(capsys, tmp_path):
     for row in found["trained"]:
         dictionary = Training.load(row["folder"]).dictionary
         assert dictionary.size == row["size"] and dictionary.k == 4 and dictionary.reads[0].site == SITE
+        # what was written is what the other commands take
+        assert read(row["folder"]).hash == kept_basis(row["folder"]).hash == dictionary.hash
     told = run(capsys, *asked).out  # finished already: nothing is trained again
     assert "48 latents" in " ".join(told.split()) and "packed" in told
 

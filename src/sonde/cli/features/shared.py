@@ -74,12 +74,13 @@ def kept_basis(path: str, part: str | None = None) -> "Basis":
     from sonde import bases
     from sonde.dictionaries import shipped
     from sonde.dictionaries.formats import read
-    from sonde.results.artifact import MANIFEST
+    from sonde.results.artifact import MANIFEST, read_manifest
 
     if path == SHIPPED:
         return shipped()
     folder = Path(path)
-    return bases.load(folder) if (folder / MANIFEST).is_file() else read(folder, part)
+    other = part is None and (folder / MANIFEST).is_file() and not read_manifest(folder)["kind"].startswith("sonde.dictionaries.")
+    return bases.load(folder) if other else read(folder, part)
 
 
 def opened(arguments: argparse.Namespace, basis: "Basis | None" = None) -> "Features":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sonde import bases
 from sonde.dictionaries.dictionary import Dictionary
@@ -9,7 +10,10 @@ from sonde.dictionaries.formats import dictionary_learning, gemma_scope, gemma_s
 from sonde.dictionaries.formats.files import WEIGHTS
 from sonde.dictionaries.formats.format import Format
 from sonde.dictionaries.standardised import Standardised
+from sonde.dictionaries.training.fitting import Training
 from sonde.results import InputError, LoadError
+from sonde.results.artifact import read_manifest
+from sonde.results.codec import kind_of
 
 FORMATS: tuple[Format, ...] = (saelens.FORMAT, sparsify.FORMAT, dictionary_learning.FORMAT, gemma_scope.FORMAT, gemma_scope_2.FORMAT, openai.FORMAT)
 """In the order in which they are tried: those that are told by file names first."""
@@ -19,7 +23,7 @@ DEEPEST = 4
 
 
 def read(place: str | Path, part: str | None = None) -> Dictionary | Standardised:
-    """A dictionary that sonde, SAELens, sparsify, dictionary_learning, Gemma Scope or OpenAI's programs wrote.
+    """A dictionary that sonde (also with its training), SAELens, sparsify, dictionary_learning, Gemma Scope or OpenAI's programs wrote.
 
     Arguments:
         place: its folder, or the file of its weights.
@@ -33,7 +37,7 @@ def read(place: str | Path, part: str | None = None) -> Dictionary | Standardise
         known = f"; it has {_listed(parts(place))}" if part is not None and Path(place).is_dir() else ""
         raise LoadError(f"{whole} does not exist{known}")
     if (whole / MANIFEST).is_file():
-        found = bases.load(whole)
+        found = _kept(whole)
         if not isinstance(found, Dictionary | Standardised):
             raise LoadError(f"{whole} keeps {found!r}, which is no dictionary; read it with sonde.bases.load")
         return found
@@ -46,6 +50,13 @@ def read(place: str | Path, part: str | None = None) -> Dictionary | Standardise
         raise LoadError(f"{whole} is in no format that is known here: {_seen(whole)}; known are {'; '.join(form.layout for form in FORMATS)}")
     form, file = fitting[0]
     return form.read(file)
+
+
+def _kept(folder: Path) -> Any:
+    """What sonde saved there: a dictionary by itself, or the training that made it."""
+    if read_manifest(folder)["kind"] == kind_of(Training):
+        return Training.load(folder).dictionary
+    return bases.load(folder)
 
 
 def parts(place: str | Path) -> list[str]:
