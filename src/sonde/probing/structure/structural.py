@@ -100,7 +100,8 @@ def _studied(
     best = parsed.sites[max(range(len(dev)), key=dev.__getitem__)]
     found, apart, down, roots = (torch.tensor([row[i] for row in rows]).float() for i in range(4))
     return StructuralProbes(
-        parsed.sites, torch.tensor([len(arcs) for arcs in _gold(test)]), found, apart, down, roots, controls, torch.tensor([len(words) for words in test.words]), torch.tensor(test.groups), dev,
+        parsed.sites, torch.tensor([len(arcs) for arcs in _gold(test)]), found, apart, down, roots, controls,
+        torch.tensor([len(words) for words in test.words]), torch.tensor(test.groups), dev,
         min(config.rank, *(B.shape[1] for B in maps.values())), maps, depth_maps, _some(test, best, maps[best]), parsed.notes,
         recipe=Recipe.of(
             "sonde.probing.structural_probe", {**vars(config), "draws": draws, "share": share, "sites": parsed.sites},
