@@ -14,7 +14,7 @@ from sonde.access import Model
 from sonde.jobs import track
 from sonde.probing.commonest import commonest
 from sonde.probing.division import divide
-from sonde.probing.erasure import Kind, fitted, random_erasers, summed
+from sonde.probing.erasure import RANDOM, Kind, fitted, random_erasers, summed
 from sonde.probing.labelled import Labelled
 from sonde.probing.pooling import Pooling
 from sonde.probing.probes import MLP, fit_logistic
@@ -60,7 +60,7 @@ def remove(
     other = None if main is None else _aligned(main, held)
     train, test = divide(held.groups, SHARE, seed)
     inner, dev = (train[part] for part in divide(held.groups[train], SHARE, seed))
-    columns: dict[str, list[Tensor]] = {name: [] for name in ("train", "linear", "mlp", "main", "random")}
+    columns: dict[str, list[Tensor]] = {name: [] for name in ("train", "linear", "mlp", "main", "random", "random_change")}
     erasers = []
     for site in track(states.sites, "removing", shown=progress):
         x = states[site]
@@ -74,15 +74,17 @@ def remove(
         columns["mlp"].append(torch.stack([_mlp(one, y, inner, dev, test, len(held.classes), seed) for one in both]))
         if other is not None:
             columns["main"].append(torch.stack([_linear(one, other, train)[test] for one in both]))
-        controls = [[_linear(one(x), y, train)[test] for one in random_erasers(eraser, sums, draws, seed, by)] for by in ("rank", "variance")]
-        columns["random"].append(torch.stack([torch.stack(one) for one in controls]))
+        controls = [random_erasers(eraser, sums, draws, seed, by) for by in RANDOM]
+        columns["random"].append(torch.stack([torch.stack([_linear(one(x), y, train)[test] for one in drawn]) for drawn in controls]))
+        columns["random_change"].append(torch.tensor([[one.change for one in drawn] for drawn in controls]).mean(1))
     table = {name: torch.stack(found) for name, found in columns.items() if found}
     given = {"sites": states.sites, "kind": kind, "main": main and main.name, "pooling": pooling, "draws": draws, "property": data.name}
     return Removal(
         held.name, states.sites, kind, table["train"], table["linear"], table["mlp"], table.get("main"), main.name if main else "", table["random"],
         (commonest([0] * len(y), y, train, test) == y[test]).float(), held.groups[test],
-        torch.tensor([one.rank for one in erasers]), torch.tensor([one.change for one in erasers]), torch.tensor([one.before for one in erasers]),
-        torch.tensor([one.residual for one in erasers]), torch.stack([states[site][train].var(0, correction=0).sum() for site in states.sites]),
+        torch.tensor([one.rank for one in erasers]), torch.tensor([one.change for one in erasers]), table["random_change"],
+        torch.tensor([one.before for one in erasers]), torch.tensor([one.residual for one in erasers]),
+        torch.stack([states[site][train].var(0, correction=0).sum() for site in states.sites]),
         list(states.notes), recipe=Recipe.of("sonde.probing.remove", given, model_hash=model.hash, inputs=data.hash, seed=seed),
     )  # fmt: skip
 

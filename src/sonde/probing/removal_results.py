@@ -36,6 +36,7 @@ class Removal(Result):
         groups: examples of one group are not independent.
         rank: of each eraser.
         change: mean squared length of what it takes out.
+        random_change: the same of the random erasers of both kinds, the mean over draws.
         before: largest cross-covariance of an entry with the classes before erasing, on the examples it was fitted on.
         residual: the same after it.
         variance: of the states, all entries together.
@@ -55,6 +56,7 @@ class Removal(Result):
     groups: Int[Tensor, " example"]
     rank: Int[Tensor, " site"]
     change: Float[Tensor, " site"]
+    random_change: Float[Tensor, "site 2"]
     before: Float[Tensor, " site"]
     residual: Float[Tensor, " site"]
     variance: Float[Tensor, " site"]
@@ -102,7 +104,7 @@ class Removal(Result):
             intervals = self._intervals(s)
             for i, row in enumerate(self._rows(s)):
                 cells = dict(zip(_COLUMNS, [site, *row], strict=True))
-                rows.append([cells[name] for name in columns])
+                rows.append(["" if cells[name] is None else cells[name] for name in columns])  # of random erasers not all is asked
                 ends.append([intervals[i] if name == "linear probe" else None for name in columns])
         n, majority = len(self.majority), float(self.majority.mean())
         left = float(self.mlp[:, 1].mean(-1).max())
@@ -119,9 +121,10 @@ class Removal(Result):
         random = self.random[s].mean((-1, -2)).tolist()
         intact = ["intact", float(self.train[s, 0]), linear[0], mlp[0], main[0], 0.0, 0.0, float(self.before[s])]
         erased = [NAMES[self.kind], float(self.train[s, 1]), linear[1], mlp[1], main[1], float(self.rank[s]), share, float(self.residual[s])]
+        taken = (self.random_change[s] / self.variance[s]).tolist()
         controls = [
-            [like, None, right, None, None, float(self.rank[s]) if by == "rank" else None, share if by == "variance" else None, None]
-            for (by, like), right in zip(RANDOM.items(), random, strict=True)
+            [like, None, right, None, None, float(self.rank[s]) if by == "rank" else None, took, None]
+            for (by, like), right, took in zip(RANDOM.items(), random, taken, strict=True)
         ]
         return [intact, erased, *controls]
 
