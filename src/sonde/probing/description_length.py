@@ -24,6 +24,7 @@ from sonde.probing.probes import Kind, bits, kind_of
 from sonde.probing.random_labels import control_labels
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
+from sonde.probing.sweep_results import short
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.results.drawing import Series, lines
 
@@ -101,7 +102,9 @@ class DescriptionLength(Result):
         series = [Series(self.name, self.compression)] + [Series(name, values.mean(0)) for name, values in found.items() if name != band]
         control = None if band is None else Series(band, found[band].mean(0), found[band].amin(0), found[band].amax(0))
         note = f"n log2 K over the bits of the online code; {self.bits.shape[1]:,} labels of {len(self.classes)} classes in {len(self.ends)} portions"
-        return lines(f"How much shorter is {self.name} with the activations?", "compression", "site", self.sites, series, control=control, note=note)
+        return lines(
+            f"How much shorter is {self.name} with the activations?", "compression", "site", short(self.sites), series, control=control, note=note
+        )
 
     def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
         """Are the labels cheaper than random labels of the same words, at each site?

@@ -22,6 +22,7 @@ from sonde.probing.mixing import fit_mix
 from sonde.probing.pooling import Pooling
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
+from sonde.probing.sweep_results import short
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.results.drawing import Series, bars, beside, lines
 
@@ -112,7 +113,7 @@ class Pipeline(Result):
                 f"; undefined, since the layers add less than {LEAST_GAIN:g}: {', '.join(n for i, n in enumerate(self.names) if i not in defined)}"
             )
         curves = lines(
-            "What does each layer add?", "accuracy", "layers up to", self.sites,
+            "What does each layer add?", "accuracy", "layers up to", short(self.sites),
             [Series(name, right.mean(1)) for name, right in list(zip(self.names, self.right, strict=True))[:8]],
         )  # fmt: skip
         if not defined:

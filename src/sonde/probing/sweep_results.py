@@ -1,5 +1,6 @@
 """What a sweep of probes found: how right they are at each site, beside what explains their success otherwise."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,9 @@ class ProbeSweep(Result):
         note = f"{self.probe} probes, {self.trained_on:,} examples to learn from, {self.right.shape[1]:,} to be judged on; 95 % interval over groups"
         if control is not None:
             note += f"; the band reaches over {len(drawn[str(band)])} draws of: {band}"
-        return lines(f"Where can {self.name} be read?", MEASURES[bool(self.classes)], "site", self.sites, series[:8], control=control, note=note)
+        return lines(
+            f"Where can {self.name} be read?", MEASURES[bool(self.classes)], "site", short(self.sites), series[:8], control=control, note=note
+        )
 
     def check(self, model: "Model | None" = None, *args: Any, sites: Sequence[str] | None = None, **kwargs: Any) -> list[Verdict]:
         """Is the property readable, at each site, better than by the best control? And does the best probe read it, rather than remember words?
@@ -184,6 +187,18 @@ class ProbeSweep(Result):
         if site not in self.sites:
             raise InputError(f"{site!r} was not probed; there are {', '.join(self.sites)}")
         return self.sites.index(site)
+
+
+def short(sites: Sequence[str]) -> list[str]:
+    """Names of sites as an axis has room for: a block's number for what it leaves behind.
+
+    Arguments:
+        sites: their names.
+
+    >>> short(["embed", "blocks.3.resid_post", "lstm0:out"])
+    ['embed', 'block 3', 'lstm0:out']
+    """
+    return [re.sub(r"^blocks\.(\d+)\.resid_post$", r"block \1", site) for site in sites]
 
 
 def _spoken(control: str) -> str:

@@ -22,6 +22,7 @@ from sonde.probing.pooling import Pooling
 from sonde.probing.probes import Kind, kind_of
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
+from sonde.probing.sweep_results import short
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import Series, lines
 
@@ -87,7 +88,9 @@ class Transfer(Result):
             series.append(Series(f"{self.targets[0]}, learnt there", self.natives[0].mean(1)))
             control = Series(f"commonest of {self.targets[0]}", [float(self.commonest[0].mean())] * len(self.sites))
         note = f"a probe of {self.name} learnt on {self.source}; 95 % interval over groups"
-        return lines("Does the probe read elsewhere, too?", "accuracy (R^2 of numbers)", "site", self.sites, series, control=control, note=note)
+        return lines(
+            "Does the probe read elsewhere, too?", "accuracy (R^2 of numbers)", "site", short(self.sites), series, control=control, note=note
+        )
 
     def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
         """At the site that is best at home: does the probe tell more of each other source than its commonest class?
