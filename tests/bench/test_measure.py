@@ -127,3 +127,12 @@ def test_memory_above_the_loaded_model(measured):
         "peak memory at most 200 MB above the loaded model"
     ]
     assert (found.measured, found.holds) == ("+250 MB", False)
+
+
+@pytest.mark.parametrize(("score", "holds"), [(0.83, True), (0.826, True), (0.82, False)])
+def test_a_score_is_held_against_the_best_peer_s(measured, score, holds):
+    result, _ = measured()
+    scores = {"sonde": score, "nnsight": 0.83, "pyvene": 0.7}
+    rows = [row | ({"score": scores[row["subject"]]} if row["subject"] in scores else {}) for row in result["rows"]]
+    found = {claim.text: claim for claim in claims(dataclasses.replace(JOB, score_within=0.005), result | {"rows": rows})}
+    assert found["its score at most 0.005 below the best peer's"].holds is holds
