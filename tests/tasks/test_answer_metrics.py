@@ -8,7 +8,7 @@ from logit_runs import LOGITS, of, run
 from small_models import words
 
 from sonde.results import InputError
-from sonde.tasks import METRICS, Accuracy, CrossEntropy, ProbabilityDifference, Rank, sign_of, unit_of
+from sonde.tasks import METRICS, Accuracy, CrossEntropy, Margin, ProbabilityDifference, Rank, sign_of, unit_of
 
 RIGHT, WRONG = [[1, 2], [3], [4, 5, 6]], [[0], [1, 2, 6], [0, 1]]
 LAST = LOGITS[:, -1]
@@ -148,3 +148,13 @@ def test_single_tokens_agree_with_the_metrics_of_one_token():
     p = LAST.softmax(-1)
     assert torch.allclose(ProbabilityDifference([1, 2, 3], [0, 0, 1])(run()), p[[0, 1, 2], [1, 2, 3]] - p[[0, 1, 2], [0, 0, 1]])
     assert torch.allclose(CrossEntropy(4)(run()), -METRICS["log_probability"]([4], [0])(run()), atol=1e-6)
+
+
+def test_a_margin_is_above_zero_where_the_answer_is_right():
+    margin = Margin(RIGHT, WRONG)
+    by_best = by_hand(LAST, lambda i, row: max(row[t] for t in RIGHT[i]) - max(row[t] for t in WRONG[i]))
+    assert torch.allclose(margin(run()), by_best, atol=1e-6)
+    assert torch.equal((margin(run()) > 0).float(), Accuracy(RIGHT, WRONG)(run()))
+    assert torch.equal(margin.select([2, 0])(of(LOGITS[[2, 0]])), margin(run())[[2, 0]])
+    with pytest.raises(InputError, match="right and among the wrong"):
+        Margin([[1]], [[1]])

@@ -7,6 +7,8 @@ import sonde
 from sonde.bases import Subspace
 from sonde.probing import Alignment, IllusionTest, Pairs, SearchConfig, das, illusion
 from sonde.probing.subspaces.illusion import ALONG, DIFFERENCE, GRADIENT, NULL, ROW, WHOLE
+from sonde.probing.subspaces.placed import placed
+from sonde.probing.subspaces.search import judged, search
 from sonde.results import CheckRefused, InputError, SiteUnavailable, UnknownSite
 from sonde.specimens import subspaces as planted
 
@@ -14,26 +16,29 @@ SEARCH = SearchConfig(steps=80, lr=0.03, starts=1, batch=128)
 SEEDS = (10, 11, 12, 13)
 
 
-def studied(make, site, seed, readers):
-    """What a search finds at a site of a planted network, and the test of it on other pairs."""
-    model = sonde.load(make(seed=seed))
-    found = das(model, Pairs.between(*planted.sign_pairs(300, seed=seed)), site, config=SEARCH, draws=4, seed=seed)
-    return model, found, illusion(model, Pairs.between(*planted.sign_pairs(150, seed=100 + seed)), site, found.subspace, readers, draws=4)
+def pairs_of(n, seed):
+    return Pairs.between(*planted.sign_pairs(n, seed=seed))
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def illusory(request):
-    return studied(planted.illusion, "act:out", request.param, ["down:out"])
+    """What a search finds in the planted network, judged on other pairs, and its test."""
+    model, seed = sonde.load(planted.illusion(seed=request.param)), request.param
+    on, choose_by, held = (placed(model, part, "act:out") for part in pairs_of(300, seed).split(seed))
+    found = search(on, choose_by, 1, SEARCH, seed)
+    return model, judged(held, found.subspace)[0], illusion(model, pairs_of(150, 100 + seed), "act:out", found.subspace, ["down:out"], draws=4)
 
 
 @pytest.fixture(scope="module")
 def honest():
-    return studied(planted.honest, "act:out", 10, ["down:out"])
+    model = sonde.load(planted.honest(seed=10))
+    found = das(model, pairs_of(300, 10), "act:out", config=SEARCH, draws=4, seed=10)
+    return model, found, illusion(model, pairs_of(150, 110), "act:out", found.subspace, ["down:out"], draws=4)
 
 
 def test_the_illusion_is_flagged(illusory):
-    model, found, test = illusory
-    assert found.accuracy >= 0.9 and test.outcome == "illusory" and test.dormant
+    model, accuracy, test = illusory
+    assert accuracy >= 0.9 and test.outcome == "illusory" and test.dormant
     shares = {name: test.swaps.of(name) for name in (ALONG, ROW, NULL, WHOLE, DIFFERENCE, GRADIENT)}
     assert shares[ALONG] >= 0.9 and shares[WHOLE] <= 0.15 and shares[ROW] <= 0.2 and shares[NULL] <= 0.1
     assert shares[DIFFERENCE] <= 0.15 and shares[GRADIENT] <= 0.15
@@ -43,8 +48,10 @@ def test_the_illusion_is_flagged(illusory):
 
 
 def test_the_residual_stream_of_the_same_network_is_honest():
-    _, found, test = studied(planted.illusion, "stream:out", 11, ["read:out"])
-    assert found.accuracy >= 0.9 and test.outcome == "not illusory" and not test.dormant
+    model = sonde.load(planted.illusion(seed=11))
+    on, choose_by, _ = (placed(model, part, "stream:out") for part in pairs_of(200, 11).split(11))
+    test = illusion(model, pairs_of(100, 111), "stream:out", search(on, choose_by, 1, SEARCH, 11).subspace, ["read:out"], draws=3)
+    assert test.swaps.of(ALONG) >= 0.9 and test.outcome == "not illusory" and not test.dormant
     assert test.swaps.of(WHOLE) >= 0.9 and test.swaps.of(ROW) >= 0.9
 
 
