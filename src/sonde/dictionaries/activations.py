@@ -25,6 +25,8 @@ Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 COUNTED: tuple[Activation, ...] = ("topk", "abstopk", "groupmax")
 """Those that keep a number k of latents."""
+GROUP = 32
+"""Neighbours that are looked at together."""
 
 
 def select(
@@ -85,10 +87,29 @@ def counted(z: Tensor, activation: str, k: int) -> tuple[Tensor, Tensor]:
         k: how many a row.
     """
     if activation == "topk":
-        found = z.topk(k, dim=-1, sorted=False)
-        return found.indices, found.values.relu_()
+        latents, values = largest(z, k)
+        return latents, values.relu_()
     if activation == "abstopk":
         latents = z.abs().topk(k, dim=-1, sorted=False).indices
         return latents, z.gather(-1, latents)
     best = z.view(len(z), k, -1).max(dim=-1)
     return best.indices + torch.arange(k, device=z.device) * (z.shape[1] // k), best.values.relu_()
+
+
+def largest(z: Float[Tensor, "rows size"], k: int) -> tuple[Tensor, Tensor]:
+    """The numbers of the k largest entries of each row, in any order, and these entries.
+
+    They lie in the k groups of neighbours whose largest entries are largest: on a processor it takes less time to look for these groups first.
+
+    Arguments:
+        z: a table.
+        k: how many a row.
+    """
+    n, groups = len(z), z.shape[1] // GROUP
+    if z.device.type != "cpu" or z.shape[1] % GROUP or groups < 4 * k or not z.is_contiguous():
+        found = z.topk(k, dim=-1, sorted=False)
+        return found.indices, found.values
+    chosen = z.view(n, groups, GROUP).amax(-1).topk(k, dim=-1, sorted=False).indices
+    places = chosen + torch.arange(0, n * groups, groups)[:, None]
+    found = z.view(-1, GROUP).index_select(0, places.flatten()).view(n, -1).topk(k, dim=-1, sorted=False)
+    return chosen.gather(1, found.indices // GROUP) * GROUP + found.indices % GROUP, found.values

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sonde.access.edges.answering import Attentions
+from sonde.access.edges.answering import Answers, attention, projections
 from sonde.access.edges.ledger import Ledger
 from sonde.access.edits import Apply
 from sonde.access.engine.cells import Cell
@@ -37,14 +37,16 @@ class Tails:
 
     def __init__(self, model: "Model", inputs: Inputs, metric: Metric, sites: Sequence[Site]):
         self.model, self.inputs, self.metric, self.depth = model, inputs, metric, model.n_layers
-        self.recorded, self.start, self.attentions = Recorded(), 0, Attentions(model)
+        self.recorded, self.start = Recorded(), 0
+        known = [path for i in range(model.n_layers) for path in (attention(model, i), *projections(model, i)) if path]
+        self.answers = Answers(model.module, known)
         self.replays = not why_plain(model, inputs)
         why_all = why_all_columns(model, record=False)
         outputs = [Site(f"blocks.{i}.attn.out") for i in range(model.n_layers)]
         with contextlib.ExitStack() as stack:
             if self.replays:
                 stack.enter_context(recording(model, self.recorded, 0, range(model.n_layers), keys=not why_all))
-                stack.enter_context(self.attentions.listening())
+                stack.enter_context(self.answers.listening())
             self.base = forward(model, inputs, list(dict.fromkeys([*sites, *outputs])), (), logits_for(metric))
         self.value = measured(metric, self.base)
         self.sliced = self.replays and not why_all and not sliceable(self.recorded)
@@ -83,8 +85,8 @@ class Tails:
             values, start = values[:, :, self.columns[0] - start :], self.columns[0]
         flat = values.flatten(0, 1)
         narrow = self.sliced and not last and self.columns is not None and len(set(self.columns)) == 1
-        if site.endswith(".attn.out") and layer in self.attentions:
-            with self.attentions.answering(layer, flat):
+        if site.endswith(".attn.out") and (path := attention(self.model, layer)) in self.answers:
+            with self.answers.answering({path: flat}):
                 return self._replayed(layer, len(values), start, (), narrow)
         return self._replayed(layer, len(values), start, [Write(Site(site), Apply(site, lambda old: flat))], narrow)
 
@@ -104,7 +106,10 @@ class Tails:
         tape.read(z)
         hidden = self.recorded.hidden[layer][:, self.start :].repeat(times, 1, 1)
         before = Cache(self.recorded.before(layer, self.start, times)) if self.start else None
-        with tape.running(), contextlib.suppress(Stop):
+        known = {path: self.answers[path] for path in projections(model, layer) if path in self.answers}
+        whole = self.recorded.hidden[layer].shape[:2]
+        answers = {path: value[:, self.start :].repeat(times, 1, 1) for path, value in known.items() if value.ndim == 3 and value.shape[:2] == whole}
+        with self.answers.answering(answers), tape.running(), contextlib.suppress(Stop):
             columns = slice(self.start, self.start + hidden.shape[1])
             self.recorded.call(model.block(layer), layer, hidden, times, columns, before, self.fused)
         return tape.held[z].value
