@@ -40,11 +40,12 @@ def test_the_slope_vanishes_where_it_ends(C: float) -> None:
     assert float(gradient(probe.weight * 1.1, probe.bias, x.double(), y, C).abs().max()) > 1e-5
 
 
-def test_says_the_same_as_scikit_learn() -> None:
+@pytest.mark.parametrize(("k", "C"), [(4, 0.5), (2, 0.25)])  # of two classes it penalises one vector of weights, not two of half its length
+def test_says_the_same_as_scikit_learn(k: int, C: float) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    x, y = planted()
-    probe = fit_logistic(x, y, C=0.5, tol=1e-6)
+    x, y = planted(k=k)
+    probe = fit_logistic(x, y, C=C, tol=1e-6)
     z = ((x - x.mean(0)) / x.std(0, correction=0)).double().numpy()
     peer = LogisticRegression(C=0.5, tol=1e-8, max_iter=1000).fit(z, y.numpy())
     torch.testing.assert_close(probe.log_prob(x).double(), torch.from_numpy(peer.predict_log_proba(z)), atol=2e-4, rtol=0)
