@@ -118,31 +118,26 @@ class Moments:
         Raises:
             InputError: activations of another width, or not finite.
         """
-        if x.shape[-1] != self.width or not x.sum(tuple(range(x.ndim - 1)), dtype=torch.float64).isfinite().all():
+        if x.shape[-1] != self.width or not finite(x):
             raise InputError(f"activations of shape {tuple(x.shape)}: give finite ones with {self.width} entries along the last axis")
         for block in x.detach().reshape(-1, self.width).split(BLOCK):
-            self.absorb(block)
+            self.absorb(block.to("cpu", torch.float64, copy=True))
         return self
 
-    def absorb(self, block: Float[Tensor, "n width"]) -> tuple[Float[Tensor, "n width"], Float[Tensor, " width"]]:
+    def absorb(self, rows: Float[Tensor, "n width"]) -> None:
         """Take in activations all at once; `update` does so block by block, and looks whether they are finite.
 
         Arguments:
-            block: as many as may be widened to float64 together.
-
-        Returns:
-            Their distances from their own mean, in float64, for whoever sums more than squares; and that mean.
+            rows: finite, in float64, in C order on the CPU; they are used up.
         """
         from scipy.linalg.blas import dsyrk
 
-        rows = block.to("cpu", torch.float64, copy=True)
-        mean = rows.mean(0) if len(rows) else self.mean
-        rows -= mean
-        self._spread(len(rows), mean)
         if len(rows):
+            mean = rows.mean(0)
+            rows -= mean
+            self._spread(len(rows), mean)
             # C-ordered rows are what BLAS calls a transposed matrix in its own order, and a half below the diagonal is one above it
             dsyrk(1.0, rows.numpy().T, beta=1.0, c=self.half.numpy().T, overwrite_c=1)
-        return rows, mean
 
     def merge(self, other: "Moments") -> "Moments":
         """Take in what another one has taken in.
@@ -185,3 +180,12 @@ class Moments:
         largest = kept.gather(1, kept.abs().argmax(1, keepdim=True))
         kept = kept * largest.sign()  # a component and its negative are the same; the largest entry is made positive
         return PCA(self.mean.float(), kept.float(), values[: len(kept)].float(), float(values.sum()), self.n)
+
+
+def finite(x: Tensor) -> bool:
+    """Whether all entries are finite; their sum tells, unless it overflows.
+
+    Arguments:
+        x: any tensor.
+    """
+    return bool(x.sum().isfinite()) or bool(x.isfinite().all())

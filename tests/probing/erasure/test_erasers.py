@@ -130,7 +130,7 @@ def test_a_stream_is_erased_as_the_whole():
     for i in range(0, 500, 7):
         streamed.update(x[i : i + 7], y[i : i + 7])
     for sums in (merged, streamed):
-        assert torch.allclose(sums.cross, whole.cross, atol=1e-9) and torch.allclose(sums.z_scatter, whole.z_scatter)
+        assert torch.allclose(sums.cross, whole.cross, atol=1e-9) and torch.allclose(sums.covariance, whole.covariance)
         assert torch.allclose(sums.leace()(x), whole.leace()(x), atol=1e-8)
 
 

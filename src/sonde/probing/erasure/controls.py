@@ -50,7 +50,7 @@ def _as_much(found: Eraser, sums: LeaceSums, draws: int, seed: int) -> Float[Ten
     """Random directions that hold as much variance, none of it along the concept's: as many as uniform ones would need, but no fewer than it has."""
     concept, _ = torch.linalg.qr(found.decoder.T)
     aside = torch.eye(found.width, dtype=torch.float64) - concept @ concept.T
-    covariance = aside @ sums.moments.covariance @ aside
+    covariance = aside @ sums.covariance @ aside
     free = found.width - found.rank
     each = float(covariance.trace()) / max(free, 1)
     needed = max(found.rank, round(found.change / each)) if each else found.rank

@@ -44,7 +44,7 @@ def inlp(
     if rounds < 1:
         raise InputError(f"rounds={rounds}: train at least one classifier")
     train, dev = divide(torch.arange(len(y)) if groups is None else groups, SHARE, seed)
-    wide, n_classes = x.double() - sums.moments.mean, sums.targets
+    wide, n_classes = x.double() - sums.mean, sums.targets
     majority = accuracy_of([0] * len(y), y, train, dev)
     basis = wide.new_zeros(x.shape[1], 0)
     for _ in range(rounds):

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.bases import Moments
-from sonde.bases.pca import BLOCK
+from sonde.bases.pca import BLOCK, finite
 from sonde.probing.erasure.eraser import Eraser
 from sonde.results import InputError
 
@@ -47,14 +47,30 @@ class LeaceSums:
 
     width: int
     targets: int
-    moments: Moments = field(init=False, repr=False)
-    z_mean: Float[Tensor, " targets"] = field(init=False, repr=False)
-    z_scatter: Float[Tensor, " targets"] = field(init=False, repr=False)
-    cross: Float[Tensor, "width targets"] = field(init=False, repr=False)
+    moments: Moments = field(init=False, repr=False)  # of the activations with their targets as further columns
 
     def __post_init__(self) -> None:
-        self.moments, self.z_mean = Moments(self.width), torch.zeros(self.targets, dtype=torch.float64)
-        self.z_scatter, self.cross = torch.zeros_like(self.z_mean), torch.zeros(self.width, self.targets, dtype=torch.float64)
+        self.moments = Moments(self.width + self.targets)
+
+    @property
+    def n(self) -> int:
+        """How many activations were taken in."""
+        return self.moments.n
+
+    @property
+    def mean(self) -> Float[Tensor, " width"]:
+        """Of the activations."""
+        return self.moments.mean[: self.width]
+
+    @property
+    def covariance(self) -> Float[Tensor, "width width"]:
+        """Of the activations, S."""
+        return self.moments.covariance[: self.width, : self.width]
+
+    @property
+    def cross(self) -> Float[Tensor, "width targets"]:
+        """The activations' cross-covariance with the targets, C."""
+        return self.moments.covariance[: self.width, self.width :]
 
     def update(self, x: Float[Tensor, "n width"], z: Int[Tensor, " n"] | Float[Tensor, "n *targets"]) -> "LeaceSums":
         """Take in more activations.
@@ -67,19 +83,14 @@ class LeaceSums:
             InputError: as many targets as activations are needed, with as many columns as were said, all of them finite.
         """
         columns = self._columns(z)
-        if x.shape[1:] != (self.width,) or len(columns) != len(x) or not x.sum(dtype=torch.float64).isfinite():
+        if x.shape[1:] != (self.width,) or len(columns) != len(x) or not finite(x):
             raise InputError(
                 f"activations of shape {tuple(x.shape)} with {len(columns)} targets: give finite ones of {self.width} entries, a target each"
             )
         for block, own in zip(x.detach().split(BLOCK), columns.split(BLOCK), strict=True):
-            if len(block):
-                seen, mean_before = self.moments.n, self.moments.mean
-                rows, mean = self.moments.absorb(block)
-                z_mean = own.mean(0)
-                self._spread(seen, len(rows), mean - mean_before, z_mean - self.z_mean)
-                own = own - z_mean
-                self.cross.addmm_(rows.T, own)
-                self.z_scatter += own.square().sum(0)
+            rows = torch.empty(len(block), self.moments.width, dtype=torch.float64)
+            rows[:, : self.width], rows[:, self.width :] = block, own
+            self.moments.absorb(rows)
         return self
 
     def merge(self, other: "LeaceSums") -> "LeaceSums":
@@ -90,11 +101,7 @@ class LeaceSums:
         """
         if other.targets != self.targets:
             raise InputError(f"sums over {other.targets} targets do not go with those over {self.targets}")
-        if other.moments.n:
-            self._spread(self.moments.n, other.moments.n, other.moments.mean - self.moments.mean, other.z_mean - self.z_mean)
-            self.moments.merge(other.moments)
-            self.cross += other.cross
-            self.z_scatter += other.z_scatter
+        self.moments.merge(other.moments)
         return self
 
     def leace(self, shrinkage: float = 0.0) -> Eraser:
@@ -109,7 +116,7 @@ class LeaceSums:
         """
         if not 0 <= shrinkage <= 1:
             raise InputError(f"shrinkage={shrinkage}: give a share from 0 (the covariance as it is) to 1 (its diagonal)")
-        scale, correlation = _standardised(self.moments.covariance)
+        scale, correlation = _standardised(self.covariance)
         q = self._concept(scale)
         correlation = (1 - shrinkage) * correlation
         correlation.diagonal().fill_(1 + RIDGE * self.width**2)
@@ -123,7 +130,7 @@ class LeaceSums:
         Raises:
             InputError: fewer than two activations.
         """
-        scale, _ = _standardised(self.moments.covariance)
+        scale, _ = _standardised(self.covariance)
         q, _ = torch.linalg.qr(self._concept(scale) * scale[:, None])
         return self.eraser("mean", q.T, q.T)
 
@@ -134,18 +141,18 @@ class LeaceSums:
             kind: how it was made.
             encoder, decoder: E and D, of which E D^T is the identity.
         """
-        if self.moments.n < 2:
-            raise InputError(f"an eraser can't be fitted on {self.moments.n} activations: give at least two")
-        cross = self.cross / self.moments.n
+        if self.n < 2:
+            raise InputError(f"an eraser can't be fitted on {self.n} activations: give at least two")
+        cross = self.cross
         left = cross - decoder.T @ (encoder @ cross)
-        change = ((encoder @ self.moments.covariance @ encoder.T) * (decoder @ decoder.T)).sum()
+        change = ((encoder @ self.covariance @ encoder.T) * (decoder @ decoder.T)).sum()
         before, residual = float(cross.abs().max()), float(left.abs().max())
-        return Eraser(kind, self.moments.mean.clone(), encoder, decoder, float(change), before, residual, self.moments.n)
+        return Eraser(kind, self.mean.clone(), encoder, decoder, float(change), before, residual, self.n)
 
     def _concept(self, scale: Float[Tensor, " width"]) -> Float[Tensor, "width rank"]:
         """Orthonormal columns that span the correlations of entries with targets."""
-        z_std = (self.z_scatter / max(self.moments.n, 1)).sqrt()
-        correlations = self.cross / max(self.moments.n, 1) / scale[:, None] / torch.where(z_std > 0, z_std, 1)
+        z_std = self.moments.covariance.diagonal()[self.width :].sqrt()
+        correlations = self.cross / scale[:, None] / torch.where(z_std > 0, z_std, 1)
         u, s, _ = torch.linalg.svd(correlations, full_matrices=False)
         return u[:, s > max(ROUNDING, RELATIVE * float(s[0]))]
 
@@ -160,13 +167,6 @@ class LeaceSums:
         if columns.shape[1] != self.targets or not columns.isfinite().all():
             raise InputError(f"targets of shape {tuple(z.shape)}: give {self.targets} finite numbers for each activation")
         return columns
-
-    def _spread(self, seen: int, n: int, away: Float[Tensor, " width"], z_away: Float[Tensor, " targets"]) -> None:
-        """What the distance of n more activations' means from those of the ones seen adds to the sums."""
-        weight, total = seen * n / (seen + n), seen + n
-        self.cross.addr_(away, z_away, alpha=weight)
-        self.z_scatter += weight * z_away.square()
-        self.z_mean = self.z_mean + z_away * (n / total)
 
 
 def _standardised(covariance: Float[Tensor, "width width"]) -> tuple[Float[Tensor, " width"], Float[Tensor, "width width"]]:
