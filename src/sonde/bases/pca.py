@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sonde.results import InputError, content_hash
 
-BLOCK = 4096  # activations that are widened to float64 at a time
+BLOCK = 2048  # activations that are widened to float64 at a time: they stay in the cache until they are used up
 
 
 @dataclass(frozen=True, eq=False)
