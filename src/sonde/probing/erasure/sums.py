@@ -87,8 +87,9 @@ class LeaceSums:
             raise InputError(
                 f"activations of shape {tuple(x.shape)} with {len(columns)} targets: give finite ones of {self.width} entries, a target each"
             )
+        memory = torch.empty(min(BLOCK, len(x)), self.moments.width, dtype=torch.float64)  # the same for all blocks
         for block, own in zip(x.detach().split(BLOCK), columns.split(BLOCK), strict=True):
-            rows = torch.empty(len(block), self.moments.width, dtype=torch.float64)
+            rows = memory[: len(block)]
             rows[:, : self.width], rows[:, self.width :] = block, own
             self.moments.absorb(rows)
         return self
