@@ -40,13 +40,38 @@ def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in kept if path.is_file()]
 
 
-def page(found: list[dict[str, Any]]) -> str:
+def beside(folder: Path = RESULTS) -> str:
+    """What sonde was measured at by itself, at full size: the whole of exact-edges, and ACDC's decisions made again by hand."""
+    lines = []
+    if (whole := folder / "exact_edges.json").is_file():
+        found = json.loads(whole.read_text(encoding="utf-8"))
+        edges, seconds = sum(block["edges"] for block in found["blocks"]), found["cpu_s"]
+        most = JOBS["exact-edges"].at_most
+        lines += [
+            "## exact-edges, once in full", "", f"`python -m bench.exact_edges`; {found['machine']}.", "",
+            f"All {edges:,} edges, one after the other: {seconds:,.0f} CPU s ({1000 * seconds / edges:.0f} ms an edge), where {most:,} are allowed"
+            f"{'' if seconds <= most else ': **missed**'}; at most {max(block['above_mb'] for block in found['blocks']):.0f} MB above the loaded "
+            "model.", "",
+        ]  # fmt: skip
+    if (replay := folder / "acdc-replay.json").is_file():
+        found = json.loads(replay.read_text(encoding="utf-8"))
+        lines += [
+            "## acdc, replayed by hand", "", "`python -m bench.acdc_replay`", "",
+            f"Of {found['edges']:,} decisions {found['replayed']} were drawn and made again by two whole forwards each, with none of the shortcuts: "
+            f"{found['same']} are the same, and the changes differ by {found['largest difference of a change']:.0e} at most. The search visited "
+            f"{found['states']:,} states in {found['passes']} passes, and kept {found['kept']} edges.", "",
+        ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def page(found: list[dict[str, Any]], more: str = "") -> str:
     """The page.
 
     Arguments:
         found: the results.
+        more: what stands beneath them.
     """
-    return "\n".join([HEAD, _summary(found), *(_section(result) for result in found)])
+    return "\n".join([HEAD, _summary(found), *(_section(result) for result in found), *([more] if more else [])])
 
 
 def _summary(found: list[dict[str, Any]]) -> str:
@@ -99,4 +124,4 @@ def write(folder: Path = RESULTS, readme: Path = README) -> None:
         folder: with the results.
         readme: the page.
     """
-    readme.write_text(page(results(folder)), encoding="utf-8")
+    readme.write_text(page(results(folder), beside(folder)), encoding="utf-8")

@@ -23,7 +23,7 @@ RESULT = {
 
 
 def test_the_page_is_made_of_the_results():
-    assert table.README.read_text(encoding="utf-8") == table.page(table.results()), "run: python -m bench readme"
+    assert table.README.read_text(encoding="utf-8") == table.page(table.results(), table.beside()), "run: python -m bench readme"
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
