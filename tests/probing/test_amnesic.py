@@ -1,13 +1,15 @@
 """Encoded is not used: planted properties, a real one, and what the removal of random directions costs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from planted_uses import labelled, planted_uses, task
 from small_models import words
 
 import sonde
-from sonde.probing import Amnesic, Labelled, amnesic, erase, read_states, scrub
-from sonde.results import CheckRefused, InputError
+from sonde.probing import Amnesic, AmnesicCase, Labelled, amnesic, erase, read_states, scrub
+from sonde.results import CheckRefused, InputError, Recipe
 
 
 @pytest.fixture(scope="module", params=[0, 7])
@@ -116,3 +118,15 @@ def test_mistakes(given, says):
     asked = {"properties": labelled(attributes, "used"), "on": [[1, 240]], "sites": "blocks.0.resid_post", "draws": 2} | given
     with pytest.raises(InputError, match=says):
         amnesic(model, **asked)
+
+
+def test_a_probe_that_is_right_on_too_few_examples_settles_nothing():
+    few = AmnesicCase(
+        "a", "x", 1, [1.0], [0.0], torch.tensor([1.0, 1.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), torch.arange(3), torch.zeros(1, 20),
+        torch.zeros(2, 5, 1, 20),
+    )  # fmt: skip
+    found = Amnesic([few], "leace", ["lost"], torch.ones(1, 20), 1.0, [], recipe=Recipe.of("x", {}, model_hash="x", inputs=None, seed=0))
+    assert not found.verdicts[0].holds
+    assert found.conclusions == ["not settled"]
+    wrong = replace(few, right=torch.tensor([0.0, 1.0, 0.0]).repeat(20), majority=torch.tensor([0.0, 1.0, 0.0]).repeat(20), groups=torch.arange(60))
+    assert replace(found, cases=[wrong]).conclusions == ["neither"]

@@ -93,7 +93,7 @@ class Amnesic(Result):
 
     @property
     def conclusions(self) -> list[Conclusion]:
-        """For each case what its verdicts come to; "not settled" where they can't be tested, or something not encoded is missed."""
+        """What the verdicts of each case come to; "not settled" where examples are too few, or something is missed that no probe finds."""
         verdicts = self.verdicts
         return [_concluded(verdicts[3 * i : 3 * i + 3]) for i in range(len(self.cases))]
 
@@ -197,9 +197,16 @@ def _encoded(case: AmnesicCase) -> Verdict:
     )  # fmt: skip
 
 
+def _unsure(encoded: Verdict) -> bool:
+    """Whether a probe tells half of what there is to tell, on examples too few to be sure: that does not say that nothing is encoded."""
+    if encoded.measured is None or encoded.control is None:
+        return True
+    return encoded.holds is False and encoded.measured - encoded.control >= (1 - encoded.control) / 2
+
+
 def _concluded(verdicts: list[Verdict]) -> Conclusion:
     encoded, used = verdicts[0].holds, [verdict.holds for verdict in verdicts[1:]]
-    if encoded is None or None in used:
+    if encoded is None or None in used or _unsure(verdicts[0]):
         return "not settled"
     if encoded:
         return "encoded and used" if all(used) else "encoded only"
