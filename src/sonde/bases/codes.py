@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from sonde.access import Basis
-from sonde.bases.subspace import Subspace
+from sonde.bases.subspace import Columns
 from sonde.results import InputError, shown
 
 DENSE_ENTRIES = 2**24
@@ -147,7 +147,7 @@ def directions(basis: Basis) -> Float[Tensor, "size width"]:
     """
     own: Tensor | None = getattr(basis, "directions", None)
     if own is not None:
-        return own.T if isinstance(basis, Subspace) else own  # a subspace keeps them as columns
+        return own.T if isinstance(basis, Columns) else own
     start = torch.zeros(1, basis.size)
     found = basis.decode(torch.eye(basis.size)) - basis.decode(start)
     twice = basis.decode(2 * torch.ones(1, basis.size)) - basis.decode(start)

@@ -12,7 +12,43 @@ from sonde.results import InputError, content_hash
 
 
 @dataclass(frozen=True, eq=False)
-class Subspace:
+class Columns:
+    """Directions R and the coordinates c = x R; a change of coordinates adds (c' - c) R^T, also where R is not orthonormal.
+
+    Arguments:
+        directions: one per column.
+        names: what the coordinates are called; empty where they have numbers only.
+    """
+
+    directions: Float[Tensor, "width size"]
+    names: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many entries an activation has."""
+        return self.directions.shape[0]
+
+    @property
+    def size(self) -> int:
+        """How many coordinates there are."""
+        return self.directions.shape[1]
+
+    @property
+    def hash(self) -> str:
+        """A content hash."""
+        return content_hash(self)
+
+    def encode(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows size"]:
+        """The coordinates of activations."""
+        return x @ self.directions.to(x)
+
+    def decode(self, c: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows width"]:
+        """The vectors with these coordinates."""
+        return c @ self.directions.to(c).T
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace(Columns):
     """The span of some directions, with orthonormal coordinates; made by `span`, `random` or `complement`.
 
     Arguments:
@@ -26,9 +62,6 @@ class Subspace:
     >>> plane.encode(torch.tensor([1.0, 2.0, 3.0]))
     tensor([3.])
     """
-
-    directions: Float[Tensor, "width size"]
-    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         q = self.directions
@@ -79,29 +112,6 @@ class Subspace:
             raise InputError(f"a subspace of all {self.width} dimensions has no complement")
         full, _ = torch.linalg.qr(self.directions.double(), mode="complete")
         return Subspace(full[:, self.size :].to(self.directions.dtype))
-
-    @property
-    def width(self) -> int:
-        """How many entries an activation has."""
-        return self.directions.shape[0]
-
-    @property
-    def size(self) -> int:
-        """How many dimensions the subspace has."""
-        return self.directions.shape[1]
-
-    @property
-    def hash(self) -> str:
-        """A content hash."""
-        return content_hash(self)
-
-    def encode(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows size"]:
-        """The coordinates of activations in the subspace."""
-        return x @ self.directions.to(x)
-
-    def decode(self, c: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows width"]:
-        """The vectors in the subspace with these coordinates."""
-        return c @ self.directions.to(c).T
 
     def __repr__(self) -> str:
         return f"Subspace({self.size} of {self.width})"

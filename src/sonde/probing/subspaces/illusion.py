@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sonde.access import Model, Site
 from sonde.bases import Subspace
+from sonde.bases.subspace import Columns
 from sonde.evidence import compare, untestable
 from sonde.evidence.parts import HALF
 from sonde.probing.subspaces.alignment import DIFFERENCE, GRADIENT, MEASURE, MOST, WHOLE
@@ -30,7 +31,7 @@ from sonde.probing.subspaces.placed import placed
 from sonde.probing.subspaces.readers import Reading, reading
 from sonde.probing.subspaces.rivals import gradient, mean_difference, signs_of
 from sonde.probing.subspaces.swaps import Swaps
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict, content_hash
+from sonde.results import Drawing, InputError, Recipe, Result, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
 
@@ -45,42 +46,6 @@ NEGLIGIBLE = 1e-3  # of a direction's length: no part
 DORMANT = 0.5
 
 Outcome = Literal["illusory", "not illusory", "undecided"]
-
-
-@dataclass(frozen=True, eq=False)
-class Shear:
-    """Directions that need not be orthonormal: x' = x + (c' - c) R^T with c = x R; the part of a swap that is left of it in another space.
-
-    Arguments:
-        directions: one per column.
-        names: what the coordinates are called; empty where they have numbers only.
-    """
-
-    directions: Float[Tensor, "width size"]
-    names: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """How many entries an activation has."""
-        return self.directions.shape[0]
-
-    @property
-    def size(self) -> int:
-        """How many coordinates there are."""
-        return self.directions.shape[1]
-
-    @property
-    def hash(self) -> str:
-        """A content hash."""
-        return content_hash(self)
-
-    def encode(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows size"]:
-        """The coordinates of activations."""
-        return x @ self.directions.to(x)
-
-    def decode(self, c: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows width"]:
-        """The vectors with these coordinates."""
-        return c @ self.directions.to(c).T
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -227,7 +192,7 @@ def illusion(
     read = reading(pairs, readers, tolerance, seed)
     parts = split(subspace, read)
     unit = [None if part is None else Subspace.span(part.T) for part in parts]
-    bases = {ALONG: subspace, ROW: unit[0], ROW_RAW: None if parts[0] is None else Shear(parts[0]), NULL: unit[1]}
+    bases = {ALONG: subspace, ROW: unit[0], ROW_RAW: None if parts[0] is None else Columns(parts[0]), NULL: unit[1]}
     if pairs.differs.any():
         bases |= {DIFFERENCE: mean_difference(pairs, size), GRADIENT: gradient(pairs, size)}
     edits = {name: None if basis is None else pairs.swap(basis) for name, basis in bases.items()}
