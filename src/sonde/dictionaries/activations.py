@@ -15,7 +15,7 @@ Shape legend: N rows, F latents.
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.bases import Codes
@@ -73,9 +73,26 @@ def kept(z: Float[Tensor, "rows size"], mask: Tensor) -> Codes:
         z: a table.
         mask: of its shape.
     """
-    rows, latents = mask.nonzero(as_tuple=True)
+    places = places_of(mask)
+    rows, latents = places // z.shape[1], places % z.shape[1]
     counts = torch.bincount(rows, minlength=len(z))
-    return Codes(z[rows, latents], latents, counts.cumsum(0) - counts, z.shape[1])
+    return Codes(z.reshape(-1).index_select(0, places), latents, counts.cumsum(0) - counts, z.shape[1])
+
+
+def places_of(mask: Bool[Tensor, "rows size"]) -> Int[Tensor, " entries"]:
+    """Where a mask is true, counted row after row.
+
+    Most of a sparse mask is false: on a processor it takes half the time to look first for the words of eight in which anything is true.
+
+    Arguments:
+        mask: a table.
+    """
+    if mask.device.type != "cpu" or mask.numel() % 8 or not mask.is_contiguous():
+        return mask.reshape(-1).nonzero()[:, 0]
+    words = mask.view(-1).view(torch.int64)
+    chosen = words.nonzero()[:, 0]
+    word, within = words.index_select(0, chosen).view(torch.bool).view(-1, 8).nonzero(as_tuple=True)
+    return chosen[word] * 8 + within
 
 
 def counted(z: Tensor, activation: str, k: int) -> tuple[Tensor, Tensor]:

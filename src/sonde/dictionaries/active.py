@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sonde.dictionaries.activations import COUNTED, counted
+from sonde.dictionaries.activations import COUNTED, counted, places_of
 from sonde.dictionaries.architectures import Architecture
 from sonde.dictionaries.sparse import Entries
 
@@ -33,8 +33,8 @@ class Pieces:
 
     def take(self, z: Tensor, mask: Tensor, first: int) -> None:
         """The entries of a part under a mask; `first` is the part's first row."""
-        rows, latents = mask.nonzero(as_tuple=True)
-        self.add(rows + first, latents, z[rows, latents])
+        places = places_of(mask)
+        self.add(places // z.shape[1] + first, places % z.shape[1], z.view(-1).index_select(0, places))
 
     def add(self, rows: Tensor, latents: Tensor, z: Tensor) -> None:
         """Entries that are known."""

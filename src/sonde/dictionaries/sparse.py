@@ -3,6 +3,7 @@
 Shape legend: N rows, E entries (row, latent), F latents, O entries of a direction.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,6 +51,15 @@ class Entries:
         counts = torch.bincount(self.latents, minlength=self.size)
         return order, self.rows[order], counts.cumsum(0) - counts
 
+    def _pattern(self, dtype: torch.dtype) -> Tensor:
+        """A sparse matrix with an entry, of any value, at each pair."""
+        begins = torch.cat((self.offsets, self.offsets.new_tensor([len(self.latents)])))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            return torch.sparse_csr_tensor(
+                begins, self.latents, self.latents.new_zeros(len(self.latents), dtype=dtype), (len(self.offsets), self.size), check_invariants=False
+            )
+
     def decode(self, values: Float[Tensor, " entries"], directions: Float[Tensor, "size out"]) -> Float[Tensor, "rows out"]:
         """Each row's sum of value times direction.
 
@@ -68,7 +78,9 @@ class Entries:
         """
         if not len(self.latents):
             return rows.new_zeros(0)
-        return torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, directions, self.latents, self.offsets, self.rows, 0)
+        if rows.device.type != "cpu":
+            return torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, directions, self.latents, self.offsets, self.rows, 0)
+        return torch.sparse.sampled_addmm(self._pattern(rows.dtype), rows, directions.T, beta=0.0).values()  # takes half the time there
 
     def gathered(self, values: Float[Tensor, " entries"], rows: Float[Tensor, "rows out"]) -> Float[Tensor, "size out"]:
         """Each latent's sum of value times row: the gradient of `decode` with respect to the directions.
