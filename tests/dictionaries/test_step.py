@@ -1,9 +1,12 @@
 """The closed-form gradients of every architecture and term against the same losses written densely and differentiated by torch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sonde.dictionaries import reference
+from sonde.dictionaries.active import Encoder
 from sonde.dictionaries.architectures import (
     L0,
     L1,
@@ -21,6 +24,7 @@ from sonde.dictionaries.architectures import (
     TopK,
 )
 from sonde.dictionaries.step import Moment, Step
+from sonde.results import InputError
 
 N, D, F = 40, 12, 48
 
@@ -142,3 +146,26 @@ def test_k_over_the_batch_is_exact_whatever_the_sample_says(scale, monkeypatch):
     wanted = z[z > 0].topk(min(3 * 64, int((z > 0).sum()))).values
     assert fast.active == len(wanted) / 64
     assert fast.kept_from == (pytest.approx(float(wanted.min())) if len(wanted) else 0.0)
+
+
+@pytest.mark.parametrize(
+    "architecture", [TopK(k=5), Architecture(activation="abstopk", k=4), TopK(k=4, multi=MultiTopK())], ids=["topk", "abstopk", "multi"]
+)
+def test_a_search_in_low_precision_changes_who_is_chosen_at_the_edge_and_no_value(architecture):
+    weights = {name: weight.float() for name, weight in weights_of(architecture).items()}
+    x = torch.randn(N, D, generator=torch.Generator().manual_seed(5))
+    found = [Encoder().find(x, weights, replace(architecture, search=search), None) for search in ("float32", "bfloat16")]
+    tables = [torch.zeros(N, F).index_put_((active.entries.rows, active.entries.latents), active.z) for active in found]
+    both = (tables[0] != 0) & (tables[1] != 0)
+    assert both.sum() > 0.97 * (tables[0] != 0).sum() > 0
+    torch.testing.assert_close(tables[1][both], tables[0][both])
+    if architecture.multi is not None:
+        further = [torch.zeros(N, F).index_put_((active.more[0].rows, active.more[0].latents), active.more[1]) for active in found]
+        both = (further[0] != 0) & (further[1] != 0)
+        torch.testing.assert_close(further[1][both], further[0][both])
+
+
+def test_a_search_in_low_precision_is_refused_where_a_threshold_decides():
+    for refused in (lambda: ReLU(search="bfloat16"), lambda: BatchTopK(search="bfloat16"), lambda: TopK(search="half")):
+        with pytest.raises(InputError, match="search="):
+            refused()

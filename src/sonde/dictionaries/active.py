@@ -111,7 +111,7 @@ class Encoder:
         bias = None if gate else weights["encoder_bias"]
         main, more, band, columns = Pieces(), Pieces(), Pieces(), []
         guess = None
-        for first, z in self.parts(read, weights["encoder"], bias):
+        for first, z in self.parts(*self._searched(read, weights["encoder"], bias, architecture.search)):
             if dead is not None:
                 columns.append(z.index_select(1, dead))
             if architecture.batch and architecture.k is not None:
@@ -131,14 +131,25 @@ class Encoder:
                 main.take(z, mask, first)
             if bandwidth is not None:
                 band.take(z, (z - weights["threshold"]).abs() < bandwidth / 2, first)
+        further = more.found(n, size) if more.rows else None
         entries, values = main.found(n, size)
         kept_from = None
+        if architecture.search != "float32":
+            values = _exact(entries, read, weights, architecture.activation)
+            further = (further[0], _exact(further[0], read, weights, architecture.activation)) if further is not None else None
         if architecture.batch and architecture.k is not None:
             entries, values, kept_from = self._largest(entries, values, n * architecture.k, read, weights, guess or 0.0)
         return Active(
-            entries, values, more.found(n, size) if more.rows else None, band.found(n, size) if band.rows else None,
-            torch.cat(columns) if columns else None, kept_from,
+            entries, values, further, band.found(n, size) if band.rows else None, torch.cat(columns).to(read.dtype) if columns else None, kept_from,
         )  # fmt: skip
+
+    @staticmethod
+    def _searched(read: Tensor, encoder: Tensor, bias: Tensor | None, search: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the product of a search is made of."""
+        if search == "float32":
+            return read, encoder, bias
+        precision = getattr(torch, search)
+        return read.to(precision), encoder.to(precision), None if bias is None else bias.to(precision)
 
     def _largest(
         self, entries: Entries, z: Tensor, count: int, read: Tensor, weights: dict[str, Tensor], guess: float
@@ -155,6 +166,12 @@ class Encoder:
             counts = torch.bincount(rows, minlength=len(read))
             entries = Entries(latents, counts.cumsum(0) - counts, entries.size)
         return entries, z, float(z.min()) if len(z) else 0.0
+
+
+def _exact(entries: Entries, read: Tensor, weights: dict[str, Tensor], activation: str) -> Tensor:
+    """z of entries that a product of low precision found; below 0 nothing is active, but for `abstopk`."""
+    z = entries.dots(read, weights["encoder"]) + weights["encoder_bias"][entries.latents]
+    return z if activation == "abstopk" else z.relu_()
 
 
 def _open(z: Tensor, weights: dict[str, Tensor], architecture: Architecture) -> Bool[Tensor, "rows size"]:

@@ -140,6 +140,7 @@ class Architecture:
         warmup: share of the training over which the learning rate rises.
         decay: share of the training, at its end, over which it falls to 0.
         sparsity_warmup: share of the training over which the penalty's weight rises.
+        search: precision of the product in which the k largest of a row are looked for; what they are worth is float32 in any case.
         clip: gradients longer than this are shortened to it; `None` leaves them.
 
     Raises:
@@ -171,6 +172,7 @@ class Architecture:
     warmup: float = 0.05
     decay: float = 0.2
     sparsity_warmup: float = 0.05
+    search: Literal["float32", "bfloat16"] = "float32"
     clip: float | None = None
 
     def __post_init__(self) -> None:
@@ -181,6 +183,8 @@ class Architecture:
             raise InputError(f"activation={self.activation!r} with k={self.k}: k belongs to {', '.join(COUNTED)}, which need it")
         if (self.batch or self.multi is not None) and self.activation != "topk":
             raise InputError(f"activation={self.activation!r}: counting over the batch and MultiTopK are ways of topk")
+        if self.search not in ("float32", "bfloat16") or (self.search == "bfloat16" and (not counted or self.batch)):
+            raise InputError(f"search={shown(self.search)}: choose float32, or, where k counts in each row, bfloat16")
         if not counted and self.sparsity is None:
             raise InputError(f"activation={self.activation!r} is not sparse by itself: give sparsity=L1(...), L0(...) or Tanh(...)")
         if isinstance(self.sparsity, L0) and self.activation != "jumprelu":
