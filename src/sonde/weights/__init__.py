@@ -1,7 +1,9 @@
 """What can be told of a model's parts from their weights and from text that means nothing."""
 
+from sonde.weights.bigrams import bigrams
 from sonde.weights.heads import head_scores
 from sonde.weights.repeating import repeats_by
 from sonde.weights.results import HeadScores, Role
+from sonde.weights.tables import Bigrams
 
-__all__ = ["HeadScores", "Role", "head_scores", "repeats_by"]
+__all__ = ["Bigrams", "HeadScores", "Role", "bigrams", "head_scores", "repeats_by"]
