@@ -46,11 +46,19 @@ function rowsOf(drawing: Drawing): Entry[][] {
       return weights(drawing.data);
     case "lens": {
       const { row, col } = drawing.axes;
-      const { top, values, marks } = drawing.data;
+      const { top, values, marks, true: next } = drawing.data;
       const cells = row.labels.flatMap((layer, r) =>
-        col.labels.map((token, c) => [layer, c, token, top[r]?.[c] ?? null, values[r]?.[c] ?? null, marks?.[r]?.[c] ?? null]),
+        col.labels.map((token, c) => [
+          layer,
+          c,
+          token,
+          top[r]?.[c] ?? null,
+          values[r]?.[c] ?? null,
+          marks?.[r]?.[c] ?? null,
+          next?.[r]?.[c] ?? null,
+        ]),
       );
-      return [["layer", "position", "token", "top token", value, "final guess"], ...cells];
+      return [["layer", "position", "token", "top token", value, "final guess", "comes next"], ...cells];
     }
     case "bars":
     case "waterfall": {

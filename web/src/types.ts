@@ -74,7 +74,7 @@ export interface Matrix extends Common {
 
 export interface Lens extends Common {
   kind: "lens";
-  data: { top: string[][]; values: Value[][]; marks?: boolean[][]; details?: [string, Value][][][] };
+  data: { top: string[][]; values: Value[][]; marks?: boolean[][]; true?: boolean[][]; details?: [string, Value][][][] };
   axes: { row: Axis; col: Axis };
   legend: Colours;
 }

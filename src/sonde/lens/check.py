@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.evidence import compare, random_rotation, untestable
-from sonde.lens.logit import layer_names, layer_site, read_out
+from sonde.lens.reading import layer_names, layer_site, read_out
 from sonde.results import Verdict
 from sonde.tasks import Task
 

@@ -3,173 +3,162 @@
     p_l = softmax(W_U norm_final(h_l))
 
 The residual stream after each block goes through the model's own final norm and unembedding (nostalgebraist 2020, "interpreting GPT: the logit
-lens"). The norm is applied exactly once, so the last row is the model's own output, bit for bit up to rounding. Early rows are read in
+lens"). The norm is applied exactly once, so the last row is the model's own output, which is proved at each call. Early rows are read in
 the final basis, which the model itself may not use there: a poor early reading is no proof that the answer is not yet encoded.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from sonde.access import Model, Site
+from sonde.access import Model, Run
 from sonde.access.inputs import Given
-from sonde.results import Drawing, InputError, Recipe, Result
-from sonde.results.drawing import Series, lens, lines
-
-if TYPE_CHECKING:
-    from polars import DataFrame
-
-SITES = ("blocks.0.resid_pre", "blocks.*.resid_post")
+from sonde.lens.measures import Measures, measure
+from sonde.lens.reading import Read, Translate, layer_sites, prove_last, readable
+from sonde.lens.results import LOG2, LensResult, placed
+from sonde.results import InputError, Recipe, shown
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LensResult(Result):
-    """What each layer would say at each position.
-
-    Arguments:
-        tokens: the text of each row's tokens.
-        layers: a name for each reading: `embed`, then each block; the last is the model itself.
-        mask: true at real tokens.
-        top: the ids of the most likely tokens, most likely first.
-        top_tokens: the text of the most likely token, by layer, example and position.
-        probability, logit: of the tokens in `top`.
-        rank: of the model's final top token, from 1.
-        input_rank: of the token that stands at the position itself, from 1: how much the reading still echoes the input.
-        kl: KL(final || layer) in nats: what is lost by reading here instead of at the end.
-        entropy: of the reading, in bits.
-        final: the id of the model's own top token.
-    """
-
-    tokens: list[list[str]]
-    layers: list[str]
-    mask: Bool[Tensor, "example pos"]
-    top: Int[Tensor, "layer example pos k"]
-    top_tokens: list[list[list[list[str]]]]
-    probability: Float[Tensor, "layer example pos k"]
-    logit: Float[Tensor, "layer example pos k"]
-    rank: Int[Tensor, "layer example pos"]
-    input_rank: Int[Tensor, "layer example pos"]
-    kl: Float[Tensor, "layer example pos"]
-    entropy: Float[Tensor, "layer example pos"]
-    final: Int[Tensor, "example pos"]
-
-    def to_frame(self) -> "DataFrame":
-        """One row per layer, example and position."""
-        import polars as pl
-
-        rows = [
-            (
-                self.layers[layer],
-                example,
-                pos,
-                self.tokens[example][pos],
-                self.top_tokens[layer][example][pos][0],
-                *(float(t[layer, example, pos]) for t in (self.probability[..., 0], self.rank, self.input_rank, self.kl, self.entropy)),
-            )
-            for layer in range(len(self.layers))
-            for example in range(len(self.tokens))
-            for pos in range(len(self.tokens[example]))
-        ]
-        columns = ["layer", "example", "pos", "token", "top", "probability", "rank_of_final", "rank_of_input", "kl", "entropy"]
-        return pl.DataFrame(rows, columns, orient="row")
-
-    def drawing(self, example: int = 0) -> Drawing:
-        """The table of one example: rows are layers, the last one is the model; a mark where a layer's guess is already the model's."""
-        n = len(self.tokens[example])
-        cells = [
-            [list(zip(self.top_tokens[layer][example][pos], self.probability[layer, example, pos].tolist(), strict=True)) for pos in range(n)]
-            for layer in range(len(self.layers))
-        ]
-        return lens(
-            "What would each layer say next?",
-            "probability of the token shown",
-            tokens=self.tokens[example],
-            layers=self.layers,
-            top=[[cell[0][0] for cell in row] for row in cells],
-            values=self.probability[:, example, :n, 0],
-            marks=[[bool(self.top[layer, example, pos, 0] == self.final[example, pos]) for pos in range(n)] for layer in range(len(self.layers))],
-            details=cells,
-            limit=1.0,
-        )
-
-    def kl_drawing(self, example: int = 0, pos: int = -1) -> Drawing:
-        """KL(final || layer) over the layers, at one position and as the mean over all of them."""
-        n = len(self.tokens[example])
-        place = n + pos if pos < 0 else pos
-        series = [
-            Series(f"after `{self.tokens[example][place]}`", self.kl[:, example, place]),
-            Series("mean over the prompt", self.kl[:, example, :n].mean(-1)),
-        ]
-        return lines("How far is each layer from the final answer?", "nats, KL(final || layer)", "layer", self.layers, series)
-
-
-def logit_lens(model: Model, inputs: Given, k: int = 10, bos: bool | None = None) -> LensResult:
+def logit_lens(
+    model: Model, inputs: Given, k: int = 10, bos: bool | None = None, read: Read = "blocks", follow: Sequence[str | int] = ()
+) -> LensResult:
     """Read every layer of a language model through its final norm and unembedding.
 
     Arguments:
-        model: a language model of a known family.
+        model: a language model of a known family; an encoder with its masked-word head, too.
         inputs: texts or token ids.
         k: how many tokens to keep per reading.
         bos: as for `Model.run`.
+        read: the stream after "blocks" or after both "halves" of each; or what the "attention" or the "mlp" of each block adds, by itself.
+        follow: tokens whose ranks and logits are kept at every place.
+
+    Returns:
+        The readings; the last row is the model itself.
 
     Raises:
-        SiteUnavailable: the model has no unembedding.
+        SiteUnavailable: the model has no unembedding, or its last stream does not give its logits. InputError: no language model, another
+            word for `read`, a token to follow that is none.
 
     >>> import sonde
     >>> logit_lens(sonde.load("specimen:words"), "The keys on the cabinet").layers
     ['embed', '0', '1', '2', 'model']
     """
-    if not model.architecture.sites or model.architecture.images is not None:
-        raise InputError(f"the logit lens needs a language model of a known family; {model.name} is {model.architecture.family!r}")
-    sites = [str(site) for pattern in SITES for site in model.sites(pattern)]
-    run = model.run(inputs, read=sites, bos=bos)
-    mask = run.mask
-    assert mask is not None
-    final = run.logits.float().log_softmax(-1)
-    parts: dict[str, list[Tensor]] = {name: [] for name in ("top", "probability", "logit", "rank", "input_rank", "kl", "entropy")}
-    for site in sites:
-        reading = read_out(model, run[site])
-        logprobs = reading.log_softmax(-1)
-        top = logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)
-        parts["top"].append(top.indices)
-        parts["probability"].append(top.values.exp())
-        parts["logit"].append(reading.gather(-1, top.indices))
-        for name, ids in (("rank", final.argmax(-1)), ("input_rank", run.ids)):
-            parts[name].append((logprobs > logprobs.gather(-1, ids[..., None])).sum(-1) + 1)
-        parts["kl"].append((final.exp() * (final - logprobs)).sum(-1).clamp(min=0))
-        parts["entropy"].append(-(logprobs.exp() * logprobs).sum(-1) / torch.log(torch.tensor(2.0)))
-    stacked = {name: torch.stack(values).cpu() for name, values in parts.items()}
-    strings = model.tokenizer.strings if model.tokenizer else lambda ids: [str(i) for i in ids]
-    top_tokens = [[[strings(pos.tolist()) for pos in row] for row in layer] for layer in stacked["top"]]
-    tokens = run.tokens or [[str(i) for i in ids[keep].tolist()] for ids, keep in zip(run.ids, mask, strict=True)]
+    recipe = {"k": k, "bos": bos, "read": read, "follow": list(follow)}
+    return read_layers(model, inputs, k, bos, read, follow, "sonde.lens.logit_lens", recipe)
+
+
+def read_layers(
+    model: Model, inputs: Given, k: int, bos: bool | None, read: Read, follow: Sequence[str | int], function: str, arguments: dict[str, object],
+    translate: Translate | None = None,
+) -> LensResult:  # fmt: skip
+    """Read the layers, each as it is or translated first.
+
+    Arguments:
+        model, inputs, k, bos, read, follow: as for `logit_lens`.
+        function, arguments: what the recipe says.
+        translate: from the states of a site to those that are read.
+    """
+    readable(model)
+    if not isinstance(k, int) or k < 1:
+        raise InputError(f"k={shown(k)}: keep 1 token per reading or more")
+    sites = layer_sites(model, read)
+    followed = followed_ids(model, follow)
+    run = model.run(inputs, read=list(dict.fromkeys(sites.values())), bos=bos)
+    if run.mask is None or run.inputs.ids is None:
+        raise InputError(f"the logit lens reads rows of tokens, and {model.name} was given none")
+    prove_last(model, run)
+    real, front = run.mask, to_front(run.mask)
+    asked = torch.cat([asked_ids(run, real, model.architecture.causal), followed.to(real.device).expand(int(real.sum()), -1)], 1)
+    found = measured(model, run, list(sites.values()), asked, k, translate)
+    final = asked[:, 0].cpu()
+    strings = _strings(model, found.top)
     return LensResult(
-        tokens=tokens,
-        layers=layer_names(model),
-        mask=mask.cpu(),
-        top_tokens=top_tokens,
-        final=final.argmax(-1).cpu(),
-        recipe=Recipe.of("sonde.lens.logit_lens", {"k": k, "bos": bos}, model_hash=model.hash, inputs=run.ids),
-        **stacked,
+        tokens=run.tokens or [[str(i) for i in ids[keep].tolist()] for ids, keep in zip(run.ids, real, strict=True)],
+        layers=list(sites),
+        mask=front,
+        top=placed(found.top, front),
+        top_tokens=_nested(strings, front),
+        probability=placed(found.probability, front),
+        logit=placed(found.logit, front),
+        rank=placed(found.rank[..., 0], front),
+        input_rank=placed(found.rank[..., 1], front),
+        next_rank=placed(found.rank[..., 2], front),
+        cross_entropy=placed(-found.logprob[..., 2], front),
+        kl=placed(found.kl, front),
+        kl_previous=placed(found.kl_previous, front),
+        entropy=placed(found.entropy / LOG2, front),
+        final=placed(final[None], front)[0],
+        followed=_names(model, followed),
+        followed_rank=placed(found.rank[..., 3:], front),
+        followed_logit=placed(found.asked_logit[..., 3:], front),
+        read=read,
+        recipe=Recipe.of(function, arguments, model_hash=model.hash, inputs=run.ids),
     )
 
 
-def read_out(
-    model: Model, resid: Float[Tensor, "*batch d_model"], rotation: Float[Tensor, "d_model d_model"] | None = None
-) -> Float[Tensor, "*batch vocab"]:
-    """Logits of residual states through the model's own final norm and unembedding; `rotation` turns the states first (the null reading)."""
+def measured(model: Model, run: Run, sites: Sequence[str], asked: Int[Tensor, "token asked"], k: int, translate: Translate | None) -> Measures:
+    """The readings of the real tokens alone; the last one is the model's own logits, not read again."""
+    assert run.mask is not None
+    real = run.mask
+    states = [run[site][real] for site in sites[:-1]]
+    final = run.logits[real]
+
+    def reading(layer: int, rows: slice) -> Tensor:
+        if layer == len(states):
+            return final[rows].clone()
+        state = states[layer][rows]
+        return model.unembed(state if translate is None else translate(sites[layer], state))
+
     with torch.no_grad():
-        return model.unembed(resid if rotation is None else resid @ rotation.to(resid)).float()
+        return measure(reading, len(sites), final, asked, k)
 
 
-def layer_names(model: Model) -> list[str]:
-    """The rows of the lens: the embedding, each block, and the last block as the model itself."""
-    return ["embed", *(str(i) for i in range(model.n_layers - 1)), "model"]
+def asked_ids(run: Run, real: Bool[Tensor, "example pos"], causal: bool) -> Int[Tensor, "token 3"]:
+    """For each real token: what the model says there, the token itself, and the one that comes next (-1 for none)."""
+    ids = run.ids
+    nexts = torch.full_like(ids, -1)
+    if causal:
+        follows = real[:, 1:] & real[:, :-1]
+        nexts[:, :-1] = torch.where(follows, ids[:, 1:], -1)
+    return torch.stack([run.logits.argmax(-1)[real], ids[real], nexts[real]], -1)
 
 
-def layer_site(model: Model, layer: str) -> Site:
-    """The residual stream that a row of the lens reads."""
-    i = layer_names(model).index(layer)
-    return Site("blocks.0.resid_pre" if i == 0 else f"blocks.{i - 1}.resid_post")
+def followed_ids(model: Model, follow: Sequence[str | int]) -> Int[Tensor, " token"]:
+    """The ids of tokens given as texts or ids; raises `InputError` for one that is no single token of the model's."""
+    if isinstance(follow, str):
+        raise InputError(f"follow={shown(follow)}: give a list of tokens")
+    ids = []
+    for token in follow:
+        if isinstance(token, str) and model.tokenizer is None:
+            raise InputError(f"{model.name} has no tokenizer: follow tokens by their numbers")
+        found = model.tokenizer.single(token) if isinstance(token, str) and model.tokenizer is not None else token
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < model.architecture.d_vocab:
+            raise InputError(f"follow={shown(token)}: {model.name} has the tokens 0 to {model.architecture.d_vocab - 1}")
+        ids.append(found)
+    return torch.tensor(ids, dtype=torch.long)
+
+
+def to_front(mask: Bool[Tensor, "example pos"]) -> Bool[Tensor, "example pos"]:
+    """The real tokens of each row moved to its front, on whichever side it was padded."""
+    counts = mask.sum(1).cpu()
+    return torch.arange(int(counts.max())) < counts[:, None]
+
+
+def _names(model: Model, ids: Int[Tensor, " token"]) -> list[str]:
+    return model.tokenizer.strings(ids.tolist()) if model.tokenizer else [str(i) for i in ids.tolist()]
+
+
+def _strings(model: Model, top: Int[Tensor, "layer token k"]) -> list[list[list[str]]]:
+    """The texts of the tokens; each different one is spelt once."""
+    distinct = top.unique()
+    names = dict(zip(distinct.tolist(), _names(model, distinct), strict=True))
+    return [[[names[i] for i in token] for token in layer] for layer in top.tolist()]
+
+
+def _nested(strings: list[list[list[str]]], mask: Bool[Tensor, "example pos"]) -> list[list[list[list[str]]]]:
+    """By layer, example and position."""
+    ends = mask.sum(1).cumsum(0).tolist()
+    spans = list(zip([0, *ends[:-1]], ends, strict=True))
+    return [[layer[start:end] for start, end in spans] for layer in strings]

@@ -16,6 +16,7 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
       cell.classList.toggle("missing", value === null);
       cell.classList.toggle("clipped", isClipped(value, legend));
       cell.classList.toggle("final", data.marks?.[row]?.[col] ?? false);
+      cell.classList.toggle("true", data.true?.[row]?.[col] ?? false);
       if (value !== null) cell.style.backgroundColor = shade(value, legend);
       return cell;
     }),
@@ -29,14 +30,13 @@ export function drawLens(host: HTMLElement, { data, axes, legend, unit }: Lens):
   const body = cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, visible(axes.row.labels[row] ?? "")), ...line));
   const scroller = h("div", { class: "lens" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
   host.append(scroller);
-  if (data.marks)
-    host.append(
-      h(
-        "p",
-        { class: "key" },
-        h("span", { class: "item" }, h("span", { class: "final" }, "bold"), "the model's final guess at that position"),
-      ),
-    );
+  const item = (kind: string, looks: string, meaning: string) =>
+    h("span", { class: "item" }, h("span", { class: kind }, looks), meaning);
+  const items = [
+    ...(data.marks ? [item("final", "bold", "the model's final guess at that position")] : []),
+    ...(data.true?.flat().includes(true) ? [item("true", "underlined", "what comes next in the text")] : []),
+  ];
+  if (items.length) host.append(h("p", { class: "key" }, ...items));
   host.append(colourKey(legend, unit));
   return {
     element: scroller,

@@ -118,6 +118,7 @@ def lens(
     top: Sequence[Sequence[str]],
     values: Numbers,
     marks: Sequence[Sequence[bool]] | None = None,
+    true: Sequence[Sequence[bool]] | None = None,
     details: Sequence[Sequence[Sequence[tuple[str, float]]]] | None = None,
     scale: Scale = "sequential",
     limit: float | None = None,
@@ -134,6 +135,7 @@ def lens(
         top: the token that a layer puts first, with axes (layer, position).
         values: one number per cell, with axes (layer, position).
         marks: true where the cell's token is the model's final guess at that position, with axes (layer, position).
+        true: true where the cell's token is the one that comes next in the text, likewise.
         details: per cell its first few (token, probability) pairs.
         scale, limit, zero, note: as in `tokens`.
 
@@ -150,6 +152,8 @@ def lens(
         data = {"top": nested("top", top, shape, str), "values": cells}
         if marks is not None:
             data["marks"] = nested("marks", marks, shape, bool)
+        if true is not None:
+            data["true"] = nested("true", true, shape, bool)
         if details is not None:
             data["details"] = nested("details", details, (*shape, None), _guess)
         axes = {"row": {"name": "layer", "labels": row_labels}, "col": {"name": "position", "labels": col_labels}}

@@ -65,7 +65,7 @@ def _strongest(values: Sequence[Sequence[float | None]], row: dict, col: dict, l
 
 def lens(drawing: Drawing, width: int) -> RenderableType:
     """Positions down, layers across; as many evenly spaced layers and last positions as fit, the model's own guess marked."""
-    tops, values, marks = drawing.data["top"], drawing.data["values"], drawing.data.get("marks")
+    tops, values, marks, true = drawing.data["top"], drawing.data["values"], drawing.data.get("marks"), drawing.data.get("true")
     sides = [fitted(drawn(side), 14) for side in drawing.axes["col"]["labels"]]
     cell = 11
     many = len(tops)
@@ -75,11 +75,16 @@ def lens(drawing: Drawing, width: int) -> RenderableType:
 
     def guess(layer: int, place: int) -> Text:
         mark = "●" if marks and marks[layer][place] else " "
-        return Text(mark + fitted(drawn(tops[layer][place]), cell - 1), style=tone(values[layer][place], drawing.legend))
+        style = tone(values[layer][place], drawing.legend)
+        if true and true[layer][place]:
+            style += Style(underline=True)
+        return Text(mark + fitted(drawn(tops[layer][place]), cell - 1), style=style)
 
     cells = [[guess(layer, place) for layer in layers] for place in range(first, len(sides))]
     shown = grid("position", [f" {drawing.axes['row']['labels'][layer]}" for layer in layers], sides[first:], cells, justify="left")
     rules = ["● the model's final guess"] if marks else []
+    if true and any(map(any, true)):
+        rules.append("underlined: what comes next in the text")
     if len(layers) < many:
         rules.append(f"{len(layers)} of {many} layers")
     if first:

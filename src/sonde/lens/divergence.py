@@ -1,0 +1,109 @@
+"""KL(final || reading) and its slope by what the unembedding reads, without a table of log-probabilities and without autograd through the vocabulary.
+
+    d KL / d x = (softmax(W_U x) - p_final) W_U
+
+Two products with the unembedding are what cannot be avoided; between them the logits are gone through in pieces that stay in the cache.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sonde.access import Model
+from sonde.lens.measures import CELLS
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model says in the end.
+
+    Arguments:
+        p: the probabilities.
+        entropy: theirs, in nats.
+    """
+
+    p: Float[Tensor, "token vocab"]
+    entropy: Float[Tensor, " token"]
+
+    @staticmethod
+    def of(logits: Float[Tensor, "token vocab"]) -> "Answer":
+        """The probabilities of some logits, in float32."""
+        p = torch.empty(logits.shape, device=logits.device)
+        entropy = torch.empty(len(logits), device=logits.device)
+        for part in _pieces(logits):
+            logs = logits[part].float().log_softmax(-1)
+            p[part] = logs.exp()
+            entropy[part] = -torch.where(p[part] > 0, p[part] * logs, 0).sum(-1)
+        return Answer(p, entropy)
+
+
+class Divergence:
+    """KL(final || reading) of states, and its slopes; holds the space for one table of logits.
+
+    Arguments:
+        model: whose unembedding reads.
+    """
+
+    def __init__(self, model: Model):
+        self.model = model
+        unembed = model.module.get_submodule(model.architecture.unembed)
+        hooked = unembed._forward_hooks or unembed._forward_pre_hooks
+        plain = type(unembed) is nn.Linear and unembed.weight.dtype == torch.float32 and not hooked and not model.architecture.softcap
+        self._unembed = unembed if plain else None
+        self._space: Tensor | None = None
+
+    def slopes(self, normed: Float[Tensor, "token d_read"], answer: Answer) -> tuple[Float[Tensor, " token"], Float[Tensor, "token d_read"]]:
+        """The divergence of each token's reading, and its slope by what the unembedding reads.
+
+        Arguments:
+            normed: what `Model.final` gives.
+            answer: what the model says there.
+        """
+        return self.by_autograd(normed, answer) if self._unembed is None else self._by_products(normed.detach(), answer)
+
+    def by_autograd(self, normed: Float[Tensor, "token d_read"], answer: Answer) -> tuple[Float[Tensor, " token"], Float[Tensor, "token d_read"]]:
+        """The same by autograd, through whatever the model's unembedding is.
+
+        Arguments:
+            normed, answer: as for `slopes`.
+        """
+        with torch.enable_grad():
+            leaf = normed.detach().requires_grad_()
+            logs = self.model.read_out(leaf).float().log_softmax(-1)
+            divergence = -(answer.p * logs).sum(-1) - answer.entropy
+            return divergence.detach(), torch.autograd.grad(divergence.sum(), leaf)[0]
+
+    @torch.no_grad()
+    def _by_products(self, normed: Tensor, answer: Answer) -> tuple[Tensor, Tensor]:
+        unembed, scale = self._unembed, self.model.architecture.logit_scale
+        assert isinstance(unembed, nn.Linear)
+        z = self._room(len(normed), unembed.out_features, normed)
+        torch.mm(normed, unembed.weight.T, out=z)
+        divergence = torch.empty(len(normed), device=normed.device)
+        for part in _pieces(z):
+            one, p = z[part], answer.p[part]
+            if unembed.bias is not None:
+                one += unembed.bias
+            if scale != 1:
+                one *= scale
+            one -= one.amax(-1, keepdim=True)
+            said = (p * one).sum(-1)
+            one.exp_()
+            total = one.sum(-1, keepdim=True)
+            divergence[part] = total[:, 0].log() - said - answer.entropy[part]
+            one.div_(total).sub_(p)
+        slopes = z @ unembed.weight
+        return divergence, slopes if scale == 1 else slopes * scale
+
+    def _room(self, rows: int, columns: int, like: Tensor) -> Tensor:
+        """A table that is used again: fresh memory of this size costs as much as a pass over it."""
+        if self._space is None or len(self._space) < rows or self._space.device != like.device:
+            self._space = torch.empty(rows, columns, device=like.device)
+        return self._space[:rows]
+
+
+def _pieces(table: Tensor) -> list[slice]:
+    rows = max(1, CELLS // table.shape[-1])
+    return [slice(start, start + rows) for start in range(0, len(table), rows)]
