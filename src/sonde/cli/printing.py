@@ -82,7 +82,7 @@ def noted(notes: Sequence[str]) -> "list[Section]":
 
 
 def report(
-    arguments: argparse.Namespace, start: float, model: "Model", title: str, drawings: "Sequence[Drawing]", verdicts: "Sequence[Verdict]" = (),
+    arguments: argparse.Namespace, start: float, model: "Model | None", title: str, drawings: "Sequence[Drawing]", verdicts: "Sequence[Verdict]" = (),
     notes: "Sequence[str]" = (), **content: Any,
 ) -> int:  # fmt: skip
     """Print or write what was found.
@@ -90,7 +90,7 @@ def report(
     Arguments:
         arguments: of the command.
         start: `time.perf_counter()` at its beginning.
-        model: what was asked.
+        model: what was asked, where it is one.
         title: the question.
         drawings, verdicts: the findings.
         notes: what was decided or left out.
@@ -103,5 +103,6 @@ def report(
     sections = [Section("found", title, drawings=list(drawings))]
     if verdicts:
         sections.append(Section("evidence", "Is it true?", sentences=[Sentence(verdict.claim, verdict) for verdict in verdicts]))
-    told(arguments, Document(title, "", [("model", f"{model.name} ({model.hash[:8]})")], [*sections, *noted(list(notes))]))
+    facts = [] if model is None else [("model", f"{model.name} ({model.hash[:8]})")]
+    told(arguments, Document(title, "", facts, [*sections, *noted(list(notes))]))
     return 0

@@ -1,0 +1,46 @@
+"""Why neurons stand for several things: toy models of superposition, and bases that are privileged."""
+
+from sonde.superposition.packing import Packing, packing
+from sonde.superposition.toy import (
+    PHASES,
+    Features,
+    PhaseDiagram,
+    Setting,
+    Solid,
+    ToyModel,
+    ToyModels,
+    ToyTraining,
+    costs,
+    dimensionality,
+    dimensions_per_feature,
+    interference,
+    phase_diagram,
+    phases,
+    represented,
+    solids,
+    told,
+    toy_models,
+)
+
+__all__ = [
+    "PHASES",
+    "Features",
+    "Packing",
+    "PhaseDiagram",
+    "Setting",
+    "Solid",
+    "ToyModel",
+    "ToyModels",
+    "ToyTraining",
+    "costs",
+    "dimensionality",
+    "dimensions_per_feature",
+    "interference",
+    "packing",
+    "phase_diagram",
+    "phases",
+    "represented",
+    "solids",
+    "told",
+    "toy_models",
+]
