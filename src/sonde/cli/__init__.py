@@ -10,7 +10,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import sonde
-from sonde.cli import attribute, behaviour, circuit, dictionary, explain, features, lens, models, patch, probe, specimens, superposition, tasks, weights
+from sonde.cli import (
+    attribute,
+    behaviour,
+    circuit,
+    dictionary,
+    explain,
+    features,
+    lens,
+    models,
+    patch,
+    probe,
+    specimens,
+    superposition,
+    tasks,
+    weights,
+)
 from sonde.results import SondeError
 
 COMMANDS = (explain, attribute, behaviour, probe, lens, weights, patch, circuit, dictionary, features, superposition, models, specimens, tasks)
