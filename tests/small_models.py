@@ -7,6 +7,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, processors, trainers
 
 import sonde
+from sonde.nn import permuted
 from sonde.specimens import compiled
 
 _STORY = (
@@ -31,6 +32,21 @@ def planted(seed: int = 0) -> tuple[sonde.Model, dict[str, object]]:
     program = compiled.induction(seed=seed)
     words = set(program.tokenizer.backend.get_vocab()) - {"<bos>", "<unk>"}
     return sonde.load(program.model, program.tokenizer), {role: str(head) for role, head in program.heads.items()} | {"words": words}
+
+
+def offset_head(distance):
+    """The planted model with its previous-token head changed to look some places back, whatever stands there."""
+    model, truth = planted(0)
+    module = permuted(model.module, 0)
+    module.load_state_dict(model.module.state_dict())
+    layer, head = map(int, str(truth["previous_token"]).split("."))
+    attn, n_ctx = module.blocks[layer].attn, module.config.n_ctx
+    width, v = module.config.d_head, module.config.d_vocab
+    with torch.no_grad():
+        W_Q = attn.q.weight[head * width : (head + 1) * width]
+        W_Q.zero_()
+        W_Q[: n_ctx - distance, v + distance : v + n_ctx] = 12 * width**0.5 * torch.eye(n_ctx - distance)
+    return sonde.Model(module, model.tokenizer), str(truth["previous_token"])
 
 
 @functools.cache

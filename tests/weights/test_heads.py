@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_models import llama, planted, words
+from small_models import llama, offset_head, planted, words
 from tiny_families import build
 
 import sonde
@@ -36,21 +36,6 @@ def test_the_planted_heads_get_their_names_and_no_others_do(seed):
     assert found.check(model)[0].holds
     # control: heads that do nothing carry nothing
     assert not repeats_by(model, [head for head in ("1.0", "1.1", "1.2", "1.3") if head != truth["induction"]][:2]).holds
-
-
-def offset_head(distance):
-    """The planted model with its previous-token head changed to look some places back, whatever stands there."""
-    model, truth = planted(0)
-    module = permuted(model.module, 0)
-    module.load_state_dict(model.module.state_dict())
-    layer, head = map(int, str(truth["previous_token"]).split("."))
-    attn, n_ctx = module.blocks[layer].attn, module.config.n_ctx
-    width, v = module.config.d_head, module.config.d_vocab
-    with torch.no_grad():
-        W_Q = attn.q.weight[head * width : (head + 1) * width]
-        W_Q.zero_()
-        W_Q[: n_ctx - distance, v + distance : v + n_ctx] = 12 * width**0.5 * torch.eye(n_ctx - distance)
-    return sonde.Model(module, model.tokenizer), str(truth["previous_token"])
 
 
 def test_a_head_that_looks_a_fixed_way_back_is_no_induction_head():

@@ -2,8 +2,10 @@
 
 from sonde.weights.bigrams import bigrams
 from sonde.weights.heads import head_scores
+from sonde.weights.labelling import label_heads
+from sonde.weights.labels import HeadLabels, Label
 from sonde.weights.repeating import repeats_by
 from sonde.weights.results import HeadScores, Role
 from sonde.weights.tables import Bigrams
 
-__all__ = ["Bigrams", "HeadScores", "Role", "bigrams", "head_scores", "repeats_by"]
+__all__ = ["Bigrams", "HeadLabels", "HeadScores", "Label", "Role", "bigrams", "head_scores", "label_heads", "repeats_by"]

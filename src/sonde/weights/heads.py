@@ -16,7 +16,7 @@ from sonde.access import Model
 from sonde.results import InputError, Recipe
 from sonde.weights.repeats import SCORES, draw_repeats, looks
 from sonde.weights.results import HeadScores, chance_of_any
-from sonde.weights.written import Writing, copying, ordered_classes, probe_tokens, reason_against, unembedding
+from sonde.weights.written import Writing, copying, ordered_classes, probe_tokens, raised_successors, reason_against, unembedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +87,11 @@ def _writing(model: Model, draws: int, seed: int, left_out: dict[str, str]) -> I
     if not classes:
         left_out["successor"] = "no ordered class of words has four words and their successors as single tokens here"
         return
-    hits, by_chance, pairs = torch.zeros_like(scores[0]), torch.zeros_like(scores[1:]), 0
+    hits, by_chance = [], []
     for words, after in classes:
-        of_class, asked = unembedding(model, words), torch.tensor(after) >= 0
-        logits = torch.stack([head.of(words) @ of_class.T for head in heads])
-        raised = logits.masked_fill(torch.eye(len(words), dtype=torch.bool), float("-inf")).argmax(-1)[..., asked]
-        answers = torch.tensor(after)[asked]
-        hits += (raised == answers).float().sum(-1)
-        for draw in range(draws):
-            by_chance[draw] += (raised == answers[torch.randperm(len(answers), generator=generator)]).float().sum(-1)
-        pairs += len(answers)
-    yield _Measured("successor", hits / pairs, by_chance / pairs, pairs)
+        raised, answers = raised_successors(model, heads, words, after)
+        hits.append(raised == answers)
+        orders = [torch.randperm(len(answers), generator=generator) for _ in range(draws)]
+        by_chance.append(torch.stack([raised == answers[order] for order in orders]))
+    every, chance = torch.cat(hits, -1).float(), torch.cat(by_chance, -1).float()
+    yield _Measured("successor", every.mean(-1), chance.mean(-1), every.shape[-1])

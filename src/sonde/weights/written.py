@@ -15,7 +15,7 @@ By chance: the same M with its columns, or the order of the class, shuffled.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from sonde.access import Model, Zero
@@ -87,6 +87,26 @@ def copying(
     written_hne, read_hne = normed_hnd @ basis_hde, W_U @ basis_hde
     values: Complex[Tensor, "order head e"] = torch.linalg.eigvals(torch.stack([read_hne[:, order].mT @ written_hne for order in orders]))
     return torch.as_tensor(values.real.sum(-1) / values.abs().sum(-1).clamp(min=1e-12))
+
+
+def raised_successors(
+    model: Model, heads: Sequence[Writing], words: list[int], after: list[int]
+) -> tuple[Int[Tensor, "layer head word"], Int[Tensor, " word"]]:
+    """Which other word of an ordered class each head raises most for every word that has a successor, and which it would be.
+
+    Arguments:
+        model: whose heads.
+        heads: what the heads of each block write.
+        words: the class, as tokens.
+        after: for each the place of its successor, -1 where it has none.
+
+    Returns:
+        Both as places in the class.
+    """
+    of_class, asked = unembedding(model, words), torch.tensor(after) >= 0
+    logits = torch.stack([head.of(words) @ of_class.T for head in heads])
+    raised = logits.masked_fill(torch.eye(len(words), dtype=torch.bool), float("-inf")).argmax(-1)
+    return raised[..., asked], torch.tensor(after)[asked]
 
 
 def probe_tokens(model: Model, seed: int) -> list[int]:

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.weights import bigrams
+from sonde.cli.weights import bigrams, heads
 
-ACTIONS: tuple[ModuleType, ...] = (bigrams,)
+ACTIONS: tuple[ModuleType, ...] = (bigrams, heads)
 
 
 def add(commands: Any) -> None:
