@@ -8,7 +8,7 @@ from sonde.bases import Subspace
 from sonde.probing import Alignment, IllusionTest, Pairs, SearchConfig, das, illusion
 from sonde.probing.subspaces.illusion import ALONG, DIFFERENCE, GRADIENT, NULL, ROW, WHOLE
 from sonde.probing.subspaces.placed import placed
-from sonde.probing.subspaces.search import judged, search
+from sonde.probing.subspaces.search import Surprise, judged, search
 from sonde.results import CheckRefused, InputError, SiteUnavailable, UnknownSite
 from sonde.specimens import subspaces as planted
 
@@ -26,7 +26,11 @@ def illusory(request):
     model, seed = sonde.load(planted.illusion(seed=request.param)), request.param
     on, choose_by, held = (placed(model, part, "act:out") for part in pairs_of(300, seed).split(seed))
     found = search(on, choose_by, 1, SEARCH, seed)
-    return model, judged(held, found.subspace)[0], illusion(model, pairs_of(150, 100 + seed), "act:out", found.subspace, ["down:out"], draws=4)
+    return (
+        model,
+        judged(Surprise(held), found.subspace)[0],
+        illusion(model, pairs_of(150, 100 + seed), "act:out", found.subspace, ["down:out"], draws=4),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def sweep(
             if verify or (verify is None and kind not in model.verified):
                 cell = random.Random(seed).choice(members)
                 try:
-                    _verify(forward(model, inputs, (), cell.writes, made.logits, made.record), metric, values[cell.index], cell)
+                    agree(forward(model, inputs, (), cell.writes, made.logits, made.record), metric, values[cell.index], cell)
                 except SondeError:
                     if kind != "stacked" or model.n_layers:
                         raise
@@ -233,8 +233,18 @@ def _kinds(made: _Prepared) -> Mapping[str, list[Cell]]:
     return found
 
 
-def _verify(run: Run, metric: Metric, value: Tensor, cell: Cell) -> None:
-    """Compare a planned value with the same cell as a plain hooked forward."""
+def agree(run: Run, metric: Metric, value: Tensor, cell: Cell) -> None:
+    """Hold a planned value against the same cell as a plain hooked forward.
+
+    Arguments:
+        run: the plain forward.
+        metric: what is measured.
+        value: what the plan gave.
+        cell: the edits.
+
+    Raises:
+        SondeError: they differ by more than rounding.
+    """
     plain = measured(metric, run)
     bound = BOUND.get(run.logits.dtype, BOUND_HALF) * max(1.0, run.logits.nan_to_num(0, 0, 0).abs().max().item())
     if not torch.allclose(value, plain, rtol=0, atol=bound, equal_nan=True):

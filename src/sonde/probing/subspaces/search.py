@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access.forward import differentiable
+from sonde.access.engine.repeated import Repeated
 from sonde.access.writes import Write
 from sonde.bases import Subspace
 from sonde.jobs import track
@@ -76,30 +76,31 @@ def search(on: Placed, choose_by: Placed, size: int, config: SearchConfig, seed:
         raise InputError(f"size={size}: {on.site} has {on.width} dimensions; a subspace that can be wrong has 1 to {on.width - 1}")
     draw = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(on.pairs), generator=draw)
-    chunks = [placed(on.model, on.pairs.select(part.tolist()), on.site, on.wanted[part]) for part in order.split(config.batch)]
+    chunks = [Surprise(placed(on.model, on.pairs.select(part.tolist()), on.site, on.wanted[part])) for part in order.split(config.batch)]
+    judges = Surprise(choose_by)
     tried = []
     for start in range(config.starts):
         steps = track(range(config.steps), f"searching, start {start + 1} of {config.starts}", shown=progress)
         subspace, curve = _descend(chunks, torch.randn(on.width, size, generator=draw), config, steps)
-        tried.append((*judged(choose_by, subspace), subspace, curve))
+        tried.append((*judged(judges, subspace), subspace, curve))
     best = max(tried, key=lambda one: (one[0], -one[1]))
     return Found(best[2], torch.tensor([one[3] for one in tried]), torch.tensor([one[0] for one in tried]))
 
 
 def _descend(
-    chunks: Sequence[Placed], start: Float[Tensor, "width size"], config: SearchConfig, steps: Iterable[int]
+    chunks: Sequence["Surprise"], start: Float[Tensor, "width size"], config: SearchConfig, steps: Iterable[int]
 ) -> tuple[Subspace, list[float]]:
     """One search: where it ends, and the loss at each step."""
-    free = torch.linalg.qr(start).Q.to(chunks[0].model.device).requires_grad_()
+    free = torch.linalg.qr(start).Q.to(chunks[0].pairs.model.device).requires_grad_()
     adam = torch.optim.Adam([free], config.lr)
     falling = torch.optim.lr_scheduler.LinearLR(adam, 1.0, LAST_RATE, config.steps)
     curve: list[float] = []
     for step in steps:
         with torch.enable_grad():
-            loss = _loss(chunks[step % len(chunks)], torch.linalg.qr(free).Q)
+            loss = chunks[step % len(chunks)](torch.linalg.qr(free).Q)
         curve.append(float(loss.detach()))
         if not math.isfinite(curve[-1]):
-            raise SondeError(f"the loss at {chunks[0].site} is {curve[-1]} at step {step + 1}: take a smaller rate, or another site")
+            raise SondeError(f"the loss at {chunks[0].pairs.site} is {curve[-1]} at step {step + 1}: take a smaller rate, or another site")
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -109,19 +110,34 @@ def _descend(
     return Subspace.span(free.detach().T.cpu()), curve
 
 
-def judged(pairs: Placed, subspace: Subspace) -> tuple[float, float]:
+def judged(by: "Surprise", subspace: Subspace) -> tuple[float, float]:
     """The interchange accuracy of a subspace, over pairs whose answers differ (0 where none does), and its loss.
 
     Arguments:
-        pairs: by which is judged.
+        by: the pairs by which is judged.
         subspace: what is swapped.
     """
-    hits = pairs.under({"": pairs.swap(subspace)}).hits("")
-    loss = float(_loss(pairs, subspace.directions.to(pairs.model.device)))
+    hits = by.pairs.under({"": by.pairs.swap(subspace)}).hits("")
+    loss = float(by(subspace.directions.to(by.pairs.model.device)).detach())
     return (float(hits.mean()) if len(hits) else 0.0), loss
 
 
-def _loss(pairs: Placed, Q: Float[Tensor, "width size"]) -> Tensor:
-    """How surprised the model is by the sources' answers, nats, the mean over pairs."""
-    swap = Write(pairs.site, pairs.swap(Subspace(Q)))
-    return differentiable(pairs.model, pairs.base.inputs, [swap], CrossEntropy(pairs.towards)).mean()
+class Surprise:
+    """How surprised the model is by the sources' answers under a swap, as a function of the directions that are swapped.
+
+    Arguments:
+        pairs: whose values are swapped.
+    """
+
+    def __init__(self, pairs: Placed):
+        self.pairs = pairs
+        anything = Write(pairs.site, pairs.patch())
+        self._loss = Repeated(pairs.model, pairs.base.inputs, CrossEntropy(pairs.towards), [anything])
+
+    def __call__(self, Q: Float[Tensor, "width size"]) -> Float[Tensor, ""]:
+        """Nats, the mean over pairs, with its graph.
+
+        Arguments:
+            Q: orthonormal columns.
+        """
+        return self._loss([Write(self.pairs.site, self.pairs.swap(Subspace(Q)))]).mean()
