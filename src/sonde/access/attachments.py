@@ -7,8 +7,8 @@ reading, so attaching changes nothing. Writing one keeps the other: x' = x + (de
 from dataclasses import replace
 
 from sonde.access.architectures import Architecture, SiteSpec
-from sonde.access.basis import Basis
-from sonde.access.coordinates import Coordinates, Rest, side_by_side
+from sonde.access.basis import Basis, side_by_side
+from sonde.access.coordinates import Coordinates, Rest
 from sonde.access.layouts import Layout
 from sonde.access.selection import POSITION_AXES
 from sonde.access.transcoding import TranscodedCoordinates, TranscodedRest, refuse_order, width_written

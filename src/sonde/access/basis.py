@@ -5,6 +5,7 @@ x - decode(encode(x)) the error that they leave. Coordinates are changed by x' =
 for bit where c' = c, also where encoding is not linear.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -56,3 +57,14 @@ def transcodes(basis: Basis) -> bool:
 def moved(basis: Basis, x: Tensor, old: Tensor, new: Tensor) -> Tensor:
     """An activation with its coordinates changed from `old` to `new`, and its error kept."""
     return x + (basis.decode(new) - basis.decode(old)).to(x.dtype)
+
+
+def side_by_side(axes: tuple[str, ...], sizes: Sequence[int], width: int) -> bool:
+    """Whether a basis of this width reads all heads of a site together.
+
+    Arguments:
+        axes: of the site.
+        sizes: how many heads there are, and how many entries each has.
+        width: of the basis.
+    """
+    return axes[-2:] in (("head", "d_head"), ("kv_head", "d_head")) and width == sizes[0] * sizes[1] != sizes[1]

@@ -1,13 +1,12 @@
 """The views of coordinates: from a site's value x to c = encode(x) and to the error e = x - decode(c), and back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from sonde.access.architectures import SiteSpec
-from sonde.access.basis import Basis, moved
+from sonde.access.basis import Basis, moved, side_by_side
 from sonde.access.views import Firing
 from sonde.results import SiteUnavailable
 
@@ -75,17 +74,6 @@ def entries_last(site: SiteSpec, value: Tensor, firing: Firing, width: int | Non
     if not value.is_floating_point():
         raise SiteUnavailable(f"{site.name!r} holds whole numbers ({value.dtype}), which have no coordinates; attach to a site after it")
     return value.movedim(axis, -1)
-
-
-def side_by_side(axes: tuple[str, ...], sizes: Sequence[int], width: int) -> bool:
-    """Whether a basis of this width reads all heads of a site together.
-
-    Arguments:
-        axes: of the site.
-        sizes: how many heads there are, and how many entries each has.
-        width: of the basis.
-    """
-    return axes[-2:] in (("head", "d_head"), ("kv_head", "d_head")) and width == sizes[0] * sizes[1] != sizes[1]
 
 
 def entries_axis(site: SiteSpec, value: Tensor, firing: Firing) -> int:

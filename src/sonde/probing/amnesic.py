@@ -16,7 +16,7 @@ from sonde.probing.amnesic_results import Amnesic, AmnesicCase
 from sonde.probing.behaviour import Texts, losses
 from sonde.probing.commonest import commonest
 from sonde.probing.division import divide
-from sonde.probing.erasure import RANDOM, Fit, Kind, edits_of, placed_sites, random_fits, scrubbed
+from sonde.probing.erasure import RANDOM, Fit, Kind, edits_of, everywhere, placed_sites, random_fits, scrubbed
 from sonde.probing.labelled import Labelled
 from sonde.probing.pooling import Pooling
 from sonde.probing.probes import fit_logistic
@@ -68,7 +68,7 @@ def amnesic(
         raise InputError(f"{wrong[0]!r} has numbers in place of classes, which no probe of this study tells: bin them")
     cases, edits, notes = [], [], []
     for name, data in track(named.items(), "fitting", shown=progress):
-        first = read_states(model, data, list(dict.fromkeys(str(site.whole()) for place in places for site in place)), pooling, progress=progress)
+        first = read_states(model, data, list(dict.fromkeys(everywhere(site) for place in places for site in place)), pooling, progress=progress)
         notes += [f"{name}: {note}" for note in first.notes]
         train, test = divide(first.data.groups, SHARE, seed)
         for place in places:
@@ -93,7 +93,7 @@ def _told(
     states: States, place: Sequence[Site], train: Int[Tensor, " train"], test: Int[Tensor, " test"]
 ) -> tuple[Float[Tensor, " test"], Float[Tensor, " test"]]:  # fmt: skip
     """Where a linear probe of the last site is right on held-out examples, and where the commonest class is."""
-    x, y = states[str(place[-1].whole())], states.y
+    x, y = states[everywhere(place[-1])], states.y
     said = fit_logistic(x[train], y[train], len(states.data.classes)).predict(x[test])
     return (said == y[test]).float(), (commonest([0] * len(y), y, train, test) == y[test]).float()
 

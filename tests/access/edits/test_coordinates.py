@@ -115,7 +115,7 @@ def test_swept_and_differentiated(model, ids, runs, metric):
         (lambda run: sonde.Clamp(SITE, 1.0, PLANE, dims=[1, 1]), r"dims=\(1, 1\) are no coordinates"),
         (lambda run: sonde.Clamp(SITE, float("nan"), PLANE), "the value holds NaN"),
         (lambda run: sonde.Clamp(SITE, 1.0, dims=[16]), "from 0 to 15"),
-        (lambda run: sonde.Project("blocks.0.attn.z", PLANE, "keep"), r"the basis takes 16 entries and the site's last axis has 4 here"),
+        (lambda run: sonde.Project("blocks.0.mlp.post", PLANE, "keep"), r"the basis takes 16 entries and the site's last axis has 24 here"),
         (lambda run: sonde.Project(f"{SITE}[d_model=0:16]", PLANE, "keep"), "coordinates need the whole last axis of a site"),
         (lambda run: sonde.Project("blocks.0.attn.pattern", Neurons(7), "keep"), "coordinates need the whole last axis of a site"),
         (lambda run: sonde.Clamp("transformer.wte:in[batch=0]", 1, dims=[0]), "coordinates need the whole last axis"),

@@ -1,4 +1,4 @@
-"""A metric that is asked again and again under edits of the same places equals whole forwards, its gradient too, and runs nothing before the places."""
+"""A metric asked again and again under edits of the same places equals whole forwards, its gradient too, and runs nothing before them."""
 
 import pytest
 import tiny_encoders

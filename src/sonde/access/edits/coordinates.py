@@ -1,13 +1,14 @@
 """Edits of coordinates in a basis: x' = x + (decode(c') - decode(c)), so that what the basis leaves out stays as it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sonde.access.basis import Basis, moved, transcodes
+from sonde.access.edits.arranged import CHANNEL, arranged
 from sonde.access.edits.base import Place, SiteEdit, Value, checked, fit
 from sonde.access.selection import POSITION_AXES
 from sonde.access.sites import Site
@@ -20,7 +21,7 @@ class Project(SiteEdit):
 
     Arguments:
         site: where.
-        basis: the coordinates, of the site's last axis.
+        basis: the coordinates, of the site's entries: its last axis, its channels, or all heads side by side.
         part: "keep" writes what these coordinates stand for, without the others and without the basis' error; "remove" sets them to zero.
         dims: which coordinates; all of them by default.
 
@@ -50,9 +51,9 @@ class Project(SiteEdit):
         return moved(self.basis, old, c, torch.where(inside, 0, c))
 
     def new_at(self, old: Tensor, place: Place) -> Tensor:
-        """The projection, if the basis is one of this site's last axis."""
+        """The projection, if the basis is one of this site's entries."""
         fitting(place, self)
-        return self.new(old)
+        return replace(self, basis=arranged(self.basis, old, place, self.site)).new(old)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -62,7 +63,7 @@ class Clamp(SiteEdit):
     Arguments:
         site: where; a site of attached coordinates, or with `basis` any site.
         value: a number, or a tensor that broadcasts to the coordinates that are set.
-        basis: the coordinates of the site's last axis; by default the site holds coordinates itself.
+        basis: the coordinates of the site's entries; by default the site holds coordinates itself.
         dims: which of them; all of them by default.
 
     Raises:
@@ -90,10 +91,11 @@ class Clamp(SiteEdit):
         return new if self.basis is None else moved(self.basis, old, c, new)
 
     def new_at(self, old: Tensor, place: Place) -> Tensor:
-        """The old value with its coordinates set, if they are those of this site's last axis."""
+        """The old value with its coordinates set, if they are those of this site's entries."""
         if self.basis is not None or self.dims is not None:
             fitting(place, self)
-        return self.new(old)
+        basis = self.basis and arranged(self.basis, old, place, self.site)
+        return replace(self, basis=basis).new(old)
 
 
 def chosen(dims: Sequence[int] | None, basis: Basis | int | None, edit: SiteEdit) -> tuple[int, ...] | None:
@@ -123,8 +125,8 @@ def encoded(basis: Basis, x: Tensor, edit: SiteEdit) -> Tensor:
 
 
 def fitting(place: Place, edit: SiteEdit) -> None:
-    """Raise `EditError` unless the last axis of the selected part is the site's own, and one that coordinates may stand for."""
-    last = place.axes[-1]
+    """Raise `EditError` unless the entries of the selected part are all of the site's or of a head's, and such that coordinates may stand for."""
+    last = CHANNEL if CHANNEL in place.axes and getattr(edit, "basis", None) is not None else place.axes[-1]
     if last in (*POSITION_AXES, "batch") or last in dict(edit.site.select):
         raise EditError(
             f"{edit}: coordinates need the whole last axis of a site, and {last!r} is selected or counts rows or tokens; choose with dims="

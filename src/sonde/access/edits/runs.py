@@ -1,13 +1,14 @@
 """Edits that take from another run: a whole value, or some of its coordinates in a basis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from sonde.access.basis import Basis, moved
+from sonde.access.edits.arranged import arranged
 from sonde.access.edits.base import Place, SiteEdit, drops_batch, fit
 from sonde.access.edits.coordinates import chosen, encoded, fitting, picked
 from sonde.access.selection import POSITION_AXES, Rows
@@ -99,7 +100,7 @@ class Swap(FromRun):
 
     Arguments:
         site, source, at: as for `Patch`.
-        basis: the coordinates, of the site's last axis.
+        basis: the coordinates, of the site's entries: its last axis, its channels, or all heads side by side.
         dims: which of them are taken; all of them by default.
 
     Raises:
@@ -122,7 +123,7 @@ class Swap(FromRun):
         """The old value with the source's coordinates, if they mean the same positions."""
         self.refuse_other_rows(place)
         fitting(place, self)
-        return self.new(old)
+        return replace(self, basis=arranged(self.basis, old, place, self.site)).new(old)
 
 
 _SAME = "patch runs of the same length, or select positions that both have"

@@ -4,7 +4,7 @@ from sonde.probing.erasure.controls import RANDOM, random_erasers
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.fitting import NAMES, Kind, erase, fitted, summed
 from sonde.probing.erasure.inlp import inlp
-from sonde.probing.erasure.scrubbing import Fit, edits_of, placed_sites, random_fits, scrub, scrubbed
+from sonde.probing.erasure.scrubbing import Fit, edits_of, everywhere, placed_sites, random_fits, scrub, scrubbed
 from sonde.probing.erasure.sums import LeaceSums
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LeaceSums",
     "edits_of",
     "erase",
+    "everywhere",
     "fitted",
     "inlp",
     "placed_sites",

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sonde.access import Edit, Model, Site
+from sonde.access.placed import PLACES
 from sonde.probing.erasure.controls import By, random_erasers
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.fitting import Kind, fitted, summed
@@ -44,7 +45,8 @@ def scrub(
     Arguments:
         model: where.
         data: examples of the concept, all of which are fitted on.
-        sites: names or globs; a site with a selection, such as `blocks.2.resid_post[pos=-1]`, is edited there only.
+        sites: names or globs; a site with a selection, such as `blocks.2.resid_post[pos=-1]`, is edited there only. The heads of
+            a site such as `blocks.1.attn.z` are taken side by side, those of `blocks.1.attn.z[head=2]` alone.
         kind: as for `erase`.
         pooling: as for `read_states`.
         seed: of INLP's division.
@@ -80,7 +82,7 @@ def scrubbed(
     """
     edits: list[Edit] = []
     for site in sites:
-        name = str(site.whole())
+        name = everywhere(site)
         states = first or read_states(model, data, name, pooling, progress=progress, edits=edits)
         first = None
         own = states if train is None else states.select(train)
@@ -88,6 +90,18 @@ def scrubbed(
         fit = Fit(site, fitted(own[name], own.y, sums, kind, own.data.groups, seed), sums)
         edits.append(fit.eraser.edit(site))
         yield fit
+
+
+def everywhere(site: Site) -> str:
+    """The name of a site at all positions: of the heads that it selects, if it selects any.
+
+    Arguments:
+        site: with or without a selection.
+
+    >>> everywhere(Site.parse("blocks.1.attn.z[head=2, pos=-1]"))
+    'blocks.1.attn.z[head=2]'
+    """
+    return str(Site(site.name, tuple((axis, index) for axis, index in site.select if axis not in PLACES)))
 
 
 def edits_of(fits: Sequence[Fit]) -> list[Edit]:
