@@ -3,17 +3,24 @@
 from sonde.lens.check import readable_from
 from sonde.lens.checkpoints import read_checkpoint
 from sonde.lens.contributions import Contributions
+from sonde.lens.course import AnswerCourse, answer_course
 from sonde.lens.direct import direct_contributions
 from sonde.lens.judging import TunedQuality, judge
 from sonde.lens.logit import logit_lens
+from sonde.lens.questions import Question, asked, questions
 from sonde.lens.reading import read_out
+from sonde.lens.relations import RelationVectors, relation_vectors
 from sonde.lens.results import LensResult
+from sonde.lens.sheet import value_sheet
 from sonde.lens.training import train
 from sonde.lens.translators import TunedTraining
 from sonde.lens.tuned import TunedLens, tuned_lens
+from sonde.lens.updates import SubUpdates, sub_updates
+from sonde.lens.values import ValueVectors, value_vectors
 from sonde.lens.writers import written_by
 
 __all__ = [
-    "Contributions", "LensResult", "TunedLens", "TunedQuality", "TunedTraining", "direct_contributions", "judge", "logit_lens", "read_checkpoint",
-    "read_out", "readable_from", "train", "tuned_lens", "written_by",
+    "AnswerCourse", "Contributions", "LensResult", "Question", "RelationVectors", "SubUpdates", "TunedLens", "TunedQuality", "TunedTraining",
+    "ValueVectors", "answer_course", "asked", "direct_contributions", "judge", "logit_lens", "questions", "read_checkpoint", "read_out",
+    "readable_from", "relation_vectors", "sub_updates", "train", "tuned_lens", "value_sheet", "value_vectors", "written_by",
 ]  # fmt: skip

@@ -38,3 +38,30 @@ def test_mistakes(capsys, tmp_path):
 def test_help_needs_no_torch():
     code = "import sys; from sonde.cli import main\ntry: main(['lens', '--help'])\nexcept SystemExit: sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_a_tuned_lens_from_training_to_reading(capsys, tmp_path):
+    folder = tmp_path / "runs"
+    asked = ["train", folder, "--steps", 2, "--tokens", 64, "--rows", 12, "--documents", 60, "--length", 32]
+    found = told(capsys, *asked)
+    assert found["tokens"] >= 128 and found["rows"][-1]["layer"] == "model" and len(found["verdicts"]) == 5
+    judged = told(capsys, "judge", found["folder"], "--rows", 3, "--documents", 60, "--length", 32, "--seed", 7)
+    assert judged["n"] == 3
+    read = told(capsys, "logit", PROMPT, "--tuned", found["folder"])
+    assert read["layers"][-1] == "model"
+    assert "leave out --read mlp" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--read", "mlp", code=2).err
+    assert "this lens belongs to the model" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--model", "specimen:induction", code=2).err
+    assert "holds another training" in run(capsys, *asked, "--lr", 0.1, code=2).err
+    assert "holds no lens" in run(capsys, "convert", tmp_path, tmp_path / "lens", code=2).err
+
+
+def test_values_updates_and_sheet(capsys, tmp_path):
+    values = told(capsys, "values", "--layer", 3, "--most", 5)
+    assert len(values["rows"]) == 5 and len(values["stand_out"]["3"]) > 0.05 * 512 and values["verdicts"][0]["holds"]
+    updates = told(capsys, "updates", PROMPT, "--target", " are", "--foil", " is", "-k", 2)
+    assert len(updates["rows"]) == 8 and updates["target"] == " are"
+    assert "Which sub-updates are largest?" in run(capsys, "updates", PROMPT).out
+    sheet = tmp_path / "sheet"
+    assert told(capsys, "sheet", sheet, "--layer", 3, "-n", 3)["items"] == 6
+    assert "holds no rating" in run(capsys, "sheet", sheet, code=2).err
+    assert "the blocks 0 to 3" in run(capsys, "values", "--layer", 9, code=2).err

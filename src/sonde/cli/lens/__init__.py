@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.lens import logit
+from sonde.cli.lens import convert, judge, logit, sheet, train, updates, values
 
-ACTIONS: tuple[ModuleType, ...] = (logit,)
+ACTIONS: tuple[ModuleType, ...] = (logit, train, judge, convert, values, updates, sheet)
 
 
 def add(commands: Any) -> None:

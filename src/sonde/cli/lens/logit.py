@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 from sonde.cli.asking import count
-from sonde.cli.lens.shared import add_output_options, add_prompt_options
+from sonde.cli.lens.shared import add_output_options, add_prompt_options, opened_lens
 from sonde.cli.printing import refuse_unwritable, report
+from sonde.results import InputError
 
 READS = ("blocks", "halves", "attention", "mlp")
 
@@ -26,6 +27,7 @@ def add(actions: Any) -> None:
     )  # fmt: skip
     action.add_argument("--follow", action="append", default=[], metavar="TOKEN", help="show this token's course, such as ' are'; again for several")
     action.add_argument("-k", type=count, default=10, metavar="N", help="tokens that are kept of each reading (default: %(default)s)")
+    action.add_argument("--tuned", metavar="FOLDER", help="move the states by this tuned lens first, which `sonde lens train` made")
     add_output_options(action)
     action.set_defaults(run=run)
 
@@ -34,11 +36,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, then print or write what was asked for."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.lens import logit_lens
+    from sonde.lens import logit_lens, tuned_lens
     from sonde.loading import load
 
+    if arguments.tuned and arguments.read != "blocks":
+        raise InputError(f"--tuned translates the stream after blocks: leave out --read {arguments.read}")
     model = load(arguments.model)
-    found = logit_lens(model, arguments.prompts, arguments.k, arguments.bos, arguments.read, arguments.follow)
+    if arguments.tuned:
+        found = tuned_lens(model, arguments.prompts, opened_lens(arguments.tuned), arguments.k, arguments.bos, arguments.follow)
+    else:
+        found = logit_lens(model, arguments.prompts, arguments.k, arguments.bos, arguments.read, arguments.follow)
     drawings = [drawing for i in range(len(found.tokens)) for drawing in (found.drawings(i), found.courses(i))]
     return report(
         arguments, start, model, "What would each layer say next?", drawings, read=found.read, layers=found.layers, tokens=found.tokens,

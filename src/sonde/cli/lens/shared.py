@@ -1,6 +1,15 @@
-"""What the actions have in common: the model and the prompts, and where the findings go."""
+"""What the actions have in common: the model, the prompts or the text, a tuned lens, and where the findings go."""
 
 import argparse
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sonde.cli.asking import count
+from sonde.cli.dictionary.corpus import add_corpus_options, opened_corpus
+
+if TYPE_CHECKING:
+    from sonde.access import Model
+    from sonde.lens import TunedLens
 
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
@@ -8,11 +17,44 @@ def add_model_options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
 
 
-def add_prompt_options(action: argparse.ArgumentParser) -> None:
-    """Register the prompts and how they are made tokens."""
-    action.add_argument("prompts", nargs="+", metavar="PROMPT", help="a text; several are read side by side")
+def add_prompt_options(action: argparse.ArgumentParser, several: bool = True) -> None:
+    """Register the prompts and how they are made tokens.
+
+    Arguments:
+        action: the parser.
+        several: whether more than one may be given.
+    """
+    if several:
+        action.add_argument("prompts", nargs="+", metavar="PROMPT", help="a text; several are read side by side")
+    else:
+        action.add_argument("prompt", metavar="PROMPT", help="a text")
     action.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first")
     add_model_options(action)
+
+
+def add_text_options(action: argparse.ArgumentParser, rows: int) -> None:
+    """Register the text that a lens is trained or judged on.
+
+    Arguments:
+        action: the parser.
+        rows: how many contexts of it by default.
+    """
+    add_corpus_options(action)
+    action.add_argument("--rows", type=count, default=rows, metavar="N", help="contexts that are read (default: %(default)s)")
+    action.add_argument("--seed", type=int, default=0, metavar="N", help="of the order of documents (default: %(default)s)")
+
+
+def opened_rows(arguments: argparse.Namespace, model: "Model") -> list[list[int]]:
+    """The first contexts of the text that is meant."""
+    corpus = opened_corpus(arguments, model)
+    return [list(sequence.tokens) for sequence in islice(corpus.sequences(corpus.beginning(0)), arguments.rows)]
+
+
+def opened_lens(folder: str) -> "TunedLens":
+    """A tuned lens that was kept as an artifact."""
+    from sonde.lens import TunedLens
+
+    return TunedLens.load(folder)
 
 
 def add_output_options(action: argparse.ArgumentParser) -> None:
