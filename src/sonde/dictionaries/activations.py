@@ -92,7 +92,7 @@ def places_of(mask: Bool[Tensor, "rows size"]) -> Int[Tensor, " entries"]:
     words = mask.view(-1).view(torch.int64)
     chosen = words.nonzero()[:, 0]
     word, within = words.index_select(0, chosen).view(torch.bool).view(-1, 8).nonzero(as_tuple=True)
-    return chosen[word] * 8 + within
+    return chosen.index_select(0, word) * 8 + within
 
 
 def counted(z: Tensor, activation: str, k: int) -> tuple[Tensor, Tensor]:

@@ -50,9 +50,9 @@ def penalty(
         slope = torch.ones_like(size) if p == 1 else p * (size + SOFT) ** (p - 1)
         if not term.lengths:
             return Penalty(powered.sum() * (weight / n), slope * sign * (weight / n))
-        long = lengths[entries.latents]
+        long = lengths.index_select(0, entries.latents)
         return Penalty((powered * long).sum() * (weight / n), slope * sign * long * (weight / n), entries.summed(powered) * (weight / n))
-    long = lengths[entries.latents]
+    long = lengths.index_select(0, entries.latents)
     bent = torch.tanh(term.c * size * long)
     slope = (1 - bent**2) * (term.c * weight / n)
     return Penalty(bent.sum() * (weight / n), slope * long * sign, entries.summed(slope * size))

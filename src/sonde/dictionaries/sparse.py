@@ -49,7 +49,7 @@ class Entries:
         """The order that groups entries by latent, the rows in that order, and where each latent begins."""
         order = self.latents.to(torch.int32).argsort()
         counts = torch.bincount(self.latents, minlength=self.size)
-        return order, self.rows[order], counts.cumsum(0) - counts
+        return order, self.rows.index_select(0, order), counts.cumsum(0) - counts
 
     def _pattern(self, dtype: torch.dtype) -> Tensor:
         """A sparse matrix with an entry, of any value, at each pair."""
@@ -92,7 +92,7 @@ class Entries:
         order, taken, begins = self.by_latent
         if not len(order):
             return rows.new_zeros(self.size, rows.shape[1])
-        return embedding_bag(taken, rows, begins, per_sample_weights=values[order], mode="sum")
+        return embedding_bag(taken, rows, begins, per_sample_weights=values.index_select(0, order), mode="sum")
 
     def summed(self, values: Float[Tensor, " entries"]) -> Float[Tensor, " size"]:
         """Each latent's sum of values.
