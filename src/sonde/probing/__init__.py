@@ -10,7 +10,9 @@ from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers, scru
 from sonde.probing.labelled import Labelled, shared_texts
 from sonde.probing.pipeline import Pipeline, pipeline, pipeline_of
 from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
-from sonde.probing.reading import read_states
+from sonde.probing.property_table import property_table
+from sonde.probing.property_table_results import PropertyTable
+from sonde.probing.reading import read_states, read_together
 from sonde.probing.removal import remove
 from sonde.probing.removal_results import Removal
 from sonde.probing.selectivity import Selectivity, selectivity, selectivity_of
@@ -53,6 +55,7 @@ __all__ = [
     "Parsed",
     "Pipeline",
     "ProbeSweep",
+    "PropertyTable",
     "Removal",
     "Ridge",
     "SearchConfig",
@@ -85,7 +88,9 @@ __all__ = [
     "pipeline_of",
     "probe_direction",
     "random_erasers",
+    "property_table",
     "read_states",
+    "read_together",
     "read_trees",
     "readers_of",
     "remove",

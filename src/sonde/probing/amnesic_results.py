@@ -1,5 +1,6 @@
 """What amnesic probing returns: for each property and place what a probe tells, and what its removal costs beside random removals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,10 +93,15 @@ class Amnesic(Result):
         return corrected([verdict for case in self.cases for verdict in (_encoded(case), *self._used(case))])
 
     @property
+    def threes(self) -> list[list[Verdict]]:
+        """The verdicts of each case."""
+        verdicts = self.verdicts
+        return [verdicts[3 * i : 3 * i + 3] for i in range(len(self.cases))]
+
+    @property
     def conclusions(self) -> list[Conclusion]:
         """What the verdicts of each case come to; "not settled" where examples are too few, or something is missed that no probe finds."""
-        verdicts = self.verdicts
-        return [_concluded(verdicts[3 * i : 3 * i + 3]) for i in range(len(self.cases))]
+        return [concluded([three]) for three in self.threes]
 
     def check(self, model: Any) -> list[Verdict]:
         """The verdicts.
@@ -204,10 +210,17 @@ def _unsure(encoded: Verdict) -> bool:
     return encoded.holds is False and encoded.measured - encoded.control >= (1 - encoded.control) / 2
 
 
-def _concluded(verdicts: list[Verdict]) -> Conclusion:
-    encoded, used = verdicts[0].holds, [verdict.holds for verdict in verdicts[1:]]
-    if encoded is None or None in used or _unsure(verdicts[0]):
+def concluded(cases: Sequence[Sequence[Verdict]]) -> Conclusion:
+    """What the verdicts on one property come to, at one place or at several.
+
+    Arguments:
+        cases: of each place three verdicts: is it encoded, and does its removal cost more than random removals of either kind.
+    """
+    encoded, used = [case[0].holds for case in cases], [all(verdict.holds for verdict in case[1:]) for case in cases]
+    if any(one and other for one, other in zip(encoded, used, strict=True)):
+        return "encoded and used"
+    if any(used) or any(verdict.holds is None for case in cases for verdict in case):
         return "not settled"
-    if encoded:
-        return "encoded and used" if all(used) else "encoded only"
-    return "not settled" if all(used) else "neither"
+    if any(encoded):
+        return "encoded only"
+    return "not settled" if any(_unsure(case[0]) for case in cases) else "neither"

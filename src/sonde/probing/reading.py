@@ -65,6 +65,55 @@ def read_states(
     return States(values, kept, planned.positions, pooling, model.hash, notes)
 
 
+def read_together(
+    model: Model, properties: Sequence[Labelled], sites: str | Sequence[str] | None = None, pooling: Pooling = "last",
+    batch_size: int | Literal["auto"] = "auto", progress: bool = False,
+) -> list[States]:  # fmt: skip
+    """The states of several properties, each as `read_states` gives them: what is asked of the same texts is read in one pass.
+
+    Arguments:
+        model, sites, pooling, batch_size, progress: as for `read_states`.
+        properties: examples of each.
+
+    Raises:
+        InputError: a property without an example that the model can take; what `read_states` raises.
+    """
+    sharing: dict[object, list[int]] = {}
+    for i, data in enumerate(properties):
+        sharing.setdefault((id(data.texts) if isinstance(data.texts, Tensor) else data.texts, len(data.spans[0])), []).append(i)
+    found: dict[int, States] = {}
+    for numbers in sharing.values():
+        own = [properties[i] for i in numbers]
+        if len(own) == 1:
+            found[numbers[0]] = read_states(model, own[0], sites, pooling, batch_size, progress)
+        else:
+            found |= zip(numbers, _apart(read_states(model, _joined(own), sites, pooling, batch_size, progress), own, model), strict=True)
+    return [found[i] for i in range(len(properties))]
+
+
+def _joined(properties: Sequence[Labelled]) -> Labelled:
+    """The examples of all, one after the other, with their numbers as targets: who reads them needs no labels."""
+    first = properties[0]
+    spans, types = (tuple(part for one in properties for part in getattr(one, field)) for field in ("spans", "types"))
+    text, groups = (torch.cat([getattr(one, field) for one in properties]) for field in ("text", "groups"))
+    return Labelled(f"{len(properties)} properties", first.texts, text, spans, torch.arange(len(types)).double(), (), types, groups)
+
+
+def _apart(joint: States, properties: Sequence[Labelled], model: Model) -> list[States]:
+    """What was read of each property."""
+    kept, start, found = joint.y.long(), 0, []
+    notes = [f"of {len(properties)} properties together: {note}" for note in joint.notes]
+    for data in properties:
+        rows = slice(*torch.searchsorted(kept, torch.tensor([start, start + len(data)])).tolist())
+        if rows.start == rows.stop:
+            raise InputError(f"{data.name!r} has no example that {model.name} can take: {'; '.join(joint.notes)}")
+        own, positions = data.select(kept[rows] - start), joint.positions[rows]
+        said = (*data.notes, *notes, *_told_by_position(own, positions))
+        found.append(States({site: x[rows] for site, x in joint.values.items()}, own, positions, joint.pooling, joint.model_hash, said))
+        start += len(data)
+    return found
+
+
 def named(model: Model, sites: str | Sequence[str] | None) -> list[str]:
     """The names of the sites that are read.
 

@@ -21,7 +21,7 @@ from sonde.probing.labelled import Labelled
 from sonde.probing.pooling import Pooling
 from sonde.probing.probes import Kind, kind_of
 from sonde.probing.random_labels import control_labels, has_candidates
-from sonde.probing.reading import read_states
+from sonde.probing.reading import read_states, read_together
 from sonde.probing.states import States
 from sonde.probing.sweep_results import CONTROL_TASK, ProbeSweep
 from sonde.probing.untrained import BROKEN, broken
@@ -65,16 +65,32 @@ def sweep(
     >>> sweep(model, data, seeds=1, controls=["shuffled labels"]).right.shape[0] == model.n_layers + 1
     True
     """
-    _refuse_unknown(controls, seeds)
-    kind = kind_of(probe)
+    refuse_unknown(probe, controls, seeds)
     states = read_states(model, data, sites, pooling, batch_size, progress)
+    return sweep_together(model, [states], probe, seeds, controls, share, seed, batch_size, progress)[0]
 
-    def read_again(way: str, draw: int) -> States:
-        return read_states(broken(model, way, seed + draw), states.data, states.sites, pooling, batch_size)
 
-    arguments = {"sites": states.sites, "probe": probe, "pooling": pooling, "seeds": seeds, "controls": list(controls), "share": share}
-    recipe = Recipe.of("sonde.probing.sweep", arguments, model_hash=model.hash, inputs=data.hash, seed=seed)
-    return _swept(states, kind, seeds, controls, read_again, three_parts(states.data.groups, share, seed), seed, progress, recipe)
+def sweep_together(
+    model: Model, given: Sequence[States], probe: str | Kind = "logistic", seeds: int = 5, controls: Sequence[str] = CONTROLS, share: float = 0.2,
+    seed: int = 0, batch_size: int | Literal["auto"] = "auto", progress: bool = False,
+) -> list[ProbeSweep]:  # fmt: skip
+    """What `sweep` finds for each of several properties that were read already; a model that learnt nothing is read once for all of them.
+
+    Arguments:
+        model, probe, seeds, controls, share, seed, batch_size, progress: as for `sweep`.
+        given: the states of each property, at the same sites.
+    """
+    kind = refuse_unknown(probe, controls, seeds)
+
+    def read_again(way: str, draw: int) -> list[States]:
+        one = given[0]
+        return read_together(broken(model, way, seed + draw), [states.data for states in given], one.sites, one.pooling, batch_size)  # type: ignore[arg-type]
+
+    recipes = []
+    for states in given:
+        arguments = {"sites": states.sites, "probe": probe, "pooling": states.pooling, "seeds": seeds, "controls": list(controls), "share": share}
+        recipes.append(Recipe.of("sonde.probing.sweep", arguments, model_hash=model.hash, inputs=states.data.hash, seed=seed))
+    return _swept(given, kind, seeds, controls, read_again, share, seed, progress, recipes)
 
 
 def sweep_states(
@@ -95,51 +111,77 @@ def sweep_states(
     Raises:
         InputError: an unknown control or probe, or one that needs the model.
     """
-    _refuse_unknown(controls, seeds)
+    kind = refuse_unknown(probe, controls, seeds)
     if needing := [name for name in controls if name in BROKEN]:
         raise InputError(f"the control {needing[0]!r} runs the model: use sweep(model, data), or leave it out")
     arguments = {"sites": states.sites, "probe": probe, "seeds": seeds, "controls": list(controls), "share": share}
     recipe = Recipe.of("sonde.probing.sweep_states", arguments, model_hash=states.model_hash, inputs=states.data.hash, seed=seed)
-    return _swept(states, kind_of(probe), seeds, controls, None, three_parts(states.data.groups, share, seed), seed, progress, recipe)
+    return _swept([states], kind, seeds, controls, None, share, seed, progress, [recipe])[0]
 
 
 def _swept(
-    states: States, kind: Kind, seeds: int, controls: Sequence[str], read_again: Callable[[str, int], States] | None, parts: Parts, seed: int,
-    progress: bool, recipe: Recipe,
-) -> ProbeSweep:  # fmt: skip
-    """All probes, then those of the controls, draw by draw: a model that learnt nothing is read once for all sites, and only its scores are kept."""
-    y, n_classes, held = states.y, len(states.data.classes), states.y[parts.test]
-    found: list[Judged] = [judged(kind, states[site], y, parts, n_classes, seed) for site in track(states.sites, "probing", shown=progress)]
-    drawn: dict[str, Float[Tensor, "draw site test"]] = {}
-    notes, known = [], known_types(states, parts)
+    given: Sequence[States], kind: Kind, seeds: int, controls: Sequence[str], read_again: Callable[[str, int], list[States]] | None, share: float,
+    seed: int, progress: bool, recipes: Sequence[Recipe],
+) -> list[ProbeSweep]:  # fmt: skip
+    """All probes, then those of the controls, draw by draw: a model that learnt nothing is read once for all, and only its scores are kept."""
+    divided = [three_parts(states.data.groups, share, seed) for states in given]
+    found = [
+        [judged(kind, states[site], states.y, parts, len(states.data.classes), seed) for site in states.sites]
+        for states, parts in track(list(zip(given, divided, strict=True)), "probing", shown=progress)
+    ]
+    drawn: list[dict[str, Tensor]] = [{} for _ in given]
+    notes: list[list[str]] = [[] for _ in given]
     for name in controls:
-        if name == CONTROL_TASK and not bool(known.any()):
-            notes.append("no control task: no word of the test occurs in the training, so there is nothing to remember")
-            continue
-        draws = []
-        try:
-            for draw in track(range(seeds), name, shown=progress):
-                there, labels = states, y
-                if name == SHUFFLED:
-                    labels = shuffled(y, seed + draw)
-                elif name == CONTROL_TASK:
-                    labels = control_labels(states.data, seed + draw)
-                elif read_again is not None:
-                    there = read_again(name, draw)
-                rows = [judged(kind, there[site], labels, parts, n_classes, seed + draw).right for site in states.sites]
-                draws.append(torch.stack(rows))
-        except InputError as error:
-            notes.append(f"no control by the {name}: {error}")
-            continue
-        drawn[name] = torch.stack(draws)
-        if name == CONTROL_TASK:
-            drawn[name][:, :, ~known] = torch.nan
-            notes.append("the control task gives the first, the last or the nearest candidate, by word type" if has_candidates(states.data) else "")
-    learnt = y[torch.cat([parts.train, parts.dev])]
+        rows: list[list[Tensor]] = [[] for _ in given]
+        for draw in track(range(seeds), name, shown=progress):
+            try:
+                there = read_again(name, draw) if name in BROKEN and read_again is not None else given
+            except InputError as error:
+                for own in notes:
+                    own.append(f"no control by the {name}: {error}")
+                break
+            for i, (states, parts) in enumerate(zip(there, divided, strict=True)):
+                if isinstance(made := _drawn(name, states, parts, kind, seed + draw), str):
+                    notes[i].append(made)
+                else:
+                    rows[i].append(made)
+        for i, own in enumerate(rows):
+            if len(own) < seeds:
+                continue
+            drawn[i][name] = torch.stack(own)
+            if name == CONTROL_TASK:
+                drawn[i][name][:, :, ~known_types(given[i], divided[i])] = torch.nan
+                notes[i].append(
+                    "the control task gives the first, the last or the nearest candidate, by word type" if has_candidates(given[i].data) else ""
+                )
+    return [_result(kind, *one) for one in zip(given, divided, found, drawn, notes, recipes, strict=True)]
+
+
+def _drawn(name: str, states: States, parts: Parts, kind: Kind, seed: int) -> Float[Tensor, "site test"] | str:
+    """How right the probes of one draw of a control are, or why there are none."""
+    labels = states.y
+    if name == CONTROL_TASK and not bool(known_types(states, parts).any()):
+        return "no control task: no word of the test occurs in the training, so there is nothing to remember"
+    try:
+        if name == SHUFFLED:
+            labels = shuffled(labels, seed)
+        elif name == CONTROL_TASK:
+            labels = control_labels(states.data, seed)
+        return torch.stack([judged(kind, states[site], labels, parts, len(states.data.classes), seed).right for site in states.sites])
+    except InputError as error:
+        return f"no control by the {name}: {error}"
+
+
+def _result(
+    kind: Kind, states: States, parts: Parts, found: Sequence[Judged], drawn: dict[str, Tensor], notes: Sequence[str], recipe: Recipe
+) -> ProbeSweep:  # fmt: skip
+    """The findings on one property, with the baselines that need no model."""
+    n_classes, held = len(states.data.classes), states.y[parts.test]
+    learnt = states.y[torch.cat([parts.train, parts.dev])]
     for name, said in baselines(states, parts).items():
         drawn[name] = rightness(said, held, learnt).expand(1, len(states.sites), -1).clone()
     unsure = [site for site, one in zip(states.sites, found, strict=True) if not getattr(one.probe, "converged", True)]
-    notes.append(f"the search for the probes at {', '.join(unsure)} ended before the gradient vanished" if unsure else "")
+    ended = f"the search for the probes at {', '.join(unsure)} ended before the gradient vanished" if unsure else ""
     return ProbeSweep(
         name=states.data.name, classes=states.data.classes, probe=type(kind).__name__.lower(), sites=states.sites,
         width=[states[site].shape[1] for site in states.sites],
@@ -147,12 +189,21 @@ def _swept(
         macro_f1=[macro_f1(one.said, held) if n_classes else float("nan") for one in found],
         auc=[auc(one.margin, held) if n_classes == 2 else float("nan") for one in found], dev=[one.dev for one in found],
         groups=states.data.groups[parts.test], controls=drawn, trained_on=len(parts.train), types=len(set(states.data.types)),
-        probes=[one.probe for one in found], notes=[note for note in (*states.notes, *notes) if note], recipe=recipe,
+        probes=[one.probe for one in found], notes=list(dict.fromkeys(note for note in (*states.notes, *notes, ended) if note)), recipe=recipe,
     )  # fmt: skip
 
 
-def _refuse_unknown(controls: Sequence[str], seeds: int) -> None:
+def refuse_unknown(probe: str | Kind, controls: Sequence[str], seeds: int) -> Kind:
+    """The kind of probe that is meant.
+
+    Arguments:
+        probe, controls, seeds: as for `sweep`.
+
+    Raises:
+        InputError: an unknown probe or control, or no draw.
+    """
     if strange := [name for name in controls if name not in KNOWN]:
         raise InputError(f"there is no control {shown(strange[0], 40)}: take some of {', '.join(KNOWN)}")
     if seeds < 1:
         raise InputError(f"seeds={seeds}: a random control is drawn at least once")
+    return kind_of(probe)

@@ -150,7 +150,7 @@ class ProbeSweep(Result):
         if model is not None:
             self.refuse_other(model)
         wanted = [self._place(site) for site in sites] if sites is not None else range(len(self.sites))
-        found = corrected([self._readable(i) for i in wanted])
+        found = corrected([self.readable_at(self.sites[i]) for i in wanted])
         best = self._place(self.best)
         if self.sites[0] == "embed" and best != 0 and sites is None:
             claim = f"{self.name} is better readable at {self.best} than in the embedding."
@@ -159,7 +159,16 @@ class ProbeSweep(Result):
             found.append(self._selective(best))
         return found
 
-    def _readable(self, i: int) -> Verdict:
+    def readable_at(self, site: str) -> Verdict:
+        """Is the property readable at a site, better than by the best control? A claim among others: they are `corrected` together.
+
+        Arguments:
+            site: one of `sites`.
+
+        Raises:
+            InputError: it was not probed.
+        """
+        i = self._place(site)
         rivals = {name: draws[:, i] for name, draws in self.controls.items() if name != CONTROL_TASK}
         hardest = max(rivals, key=lambda name: float(rivals[name].mean()))
         how = "linearly readable" if self.probe in ("logistic", "ridge") else f"readable by an {self.probe} probe"

@@ -59,3 +59,15 @@ def test_mistakes(capsys, table):
     assert "can't be read" in run(capsys, "amnesic", *asked, "--texts", "none.txt", code=2).err
     assert "needs two at least" in run(capsys, "amnesic", *asked, "--draws", 1, code=2).err
     assert "no column" in run(capsys, "remove", *asked, "--main", "colour", code=2).err
+
+
+def test_table(capsys, table, tmp_path):
+    asked = ["table", "--model", "specimen:words-small", "--labels", table, "--label", "number", "--also", "lives", "--sites", "blocks.*.resid_post"]
+    small = ["--draws", 2, "--seeds", 1, "--examples", 8]
+    found = follows(json.loads(run(capsys, *asked, *small, "--check", "--json").out))
+    assert [row["property"] for row in found["properties"]] == ["number in nouns.csv", "lives in nouns.csv"]
+    assert len(found["entries"]) == 2 * 3 and len(found["verdicts"]) == 2 * 3 * 4
+    page = tmp_path / "page.html"
+    said = run(capsys, *asked, *small, "--task", "agreement", "--out", page).out
+    assert "How is each property encoded and used?" in said and "Is it true?" not in said
+    assert "best control" in page.read_text(encoding="utf-8")

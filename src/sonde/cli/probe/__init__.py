@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.probe import amnesic, control, data, illusion, mdl, pipeline, remove, structure, subspace, sweep, transfer
+from sonde.cli.probe import amnesic, control, data, illusion, mdl, pipeline, remove, structure, subspace, sweep, table, transfer
 
-ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure, remove, amnesic)
+ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure, remove, amnesic, table)
 
 
 def add(commands: Any) -> None:

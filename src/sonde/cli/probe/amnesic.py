@@ -2,18 +2,12 @@
 
 import argparse
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sonde.cli.asking import count, opened_task
 from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.probe.asked import add_data_options, add_output_options, add_reading_options, opened_data, relabelled
+from sonde.cli.probe.behaving import add_behaviour_options, behaviour
 from sonde.cli.probe.remove import add_eraser_options
-from sonde.results import InputError
-
-if TYPE_CHECKING:
-    from sonde.access import Model
-    from sonde.tasks import Task
 
 
 def add(actions: Any) -> None:
@@ -27,13 +21,7 @@ def add(actions: Any) -> None:
     add_data_options(action)
     add_reading_options(action)
     add_eraser_options(action, draws=20)
-    action.add_argument("--also", nargs="+", default=[], metavar="NAME", help="further properties, fields or columns of the same source")
-    what = action.add_mutually_exclusive_group()
-    what.add_argument(
-        "--task", metavar="NAME|FILE", help="what the model does: a shipped task, a template (.yaml, .py: is run), or a file of examples"
-    )
-    what.add_argument("--texts", metavar="FILE", help="or predicts: texts, one a line (default: other documents of the small world)")
-    action.add_argument("--examples", type=count, default=64, metavar="N", help="of the task, or documents (default: %(default)s)")
+    add_behaviour_options(action)
     action.add_argument("--together", action="store_true", help="take it out at all of the sites together, layer after layer, not at each alone")
     add_output_options(action)
     action.set_defaults(run=run)
@@ -51,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     sites = [str(site) for site in model.sites(arguments.sites or "blocks.*.resid_post")]
     found = amnesic(
-        model, {data.name: data for data in properties}, _done(arguments, model), [sites] if arguments.together else sites, arguments.eraser,
+        model, {data.name: data for data in properties}, behaviour(arguments, model), [sites] if arguments.together else sites, arguments.eraser,
         arguments.draws, arguments.pooling, arguments.seed, progress=not arguments.json,
     )  # fmt: skip
     title = "Does the model use what it encodes?"
@@ -59,20 +47,3 @@ def run(arguments: argparse.Namespace) -> int:
         arguments, start, model, title, [found.summary(), found.drawing()], found.check(model), found.notes, eraser=found.kind,
         measures=found.measures, intact=[float(one.mean()) for one in found.intact], entries=json_ready(found.to_frame().to_dicts()),
     )  # fmt: skip
-
-
-def _done(arguments: argparse.Namespace, model: "Model") -> "Task | list[str]":
-    """What the model does: a task, or texts that it predicts."""
-    if arguments.task:
-        asked = {"task": arguments.task, "n": arguments.examples, "seed": arguments.seed, "bos": None, "format": None, "kind": None}
-        return opened_task(argparse.Namespace(**asked), model)
-    if arguments.texts:
-        try:
-            lines = Path(arguments.texts).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the texts in {arguments.texts} can't be read: {error}") from None
-        return [line for line in lines if line.strip()][: arguments.examples]
-    from sonde.specimens.words import documents
-
-    # not those that the erasers were fitted on
-    return [document.text for document in documents(n=arguments.examples, seed=arguments.seed + 1)]

@@ -51,7 +51,9 @@ def _as_much(found: Eraser, sums: LeaceSums, draws: int, seed: int) -> Float[Ten
     concept, _ = torch.linalg.qr(found.decoder.T)
     aside = torch.eye(found.width, dtype=torch.float64) - concept @ concept.T
     covariance = aside @ sums.covariance @ aside
-    free = found.width - found.rank
-    each = float(covariance.trace()) / max(free, 1)
+    values = torch.linalg.eigvalsh(covariance)
+    # directions in which the states do not vary at all can't be removed
+    free = max(1, int((values > values[-1] * len(values) * torch.finfo(torch.float64).eps).sum()))
+    each = float(values.sum()) / free
     needed = max(found.rank, round(found.change / each)) if each else found.rank
     return matched_subspaces(found.change, min(needed, free), covariance, draws, seed)
