@@ -1,5 +1,6 @@
 """What a table of properties holds: of each, where it can be read, beside its controls, and whether the model is worse off without it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,19 +109,14 @@ class PropertyTable(Result):
 
     def drawing(self) -> Drawing:
         """What probes tell, site by site, beside the best of their controls; and the verdict on each property, hatched where it is not settled."""
-        columns, readable, n = short(self.sites), self.readable, len(self.sites)
-        values, details = [], []
-        for i, (sweep, says) in enumerate(zip(self.sweeps, self.conclusions, strict=True)):
-            best = {name: float(sweep.controls[name].nanmean(2).mean(0).max()) for name in self.controls if name in sweep.controls}
-            hardest = max(best, key=best.__getitem__)
-            values.append([*sweep.accuracy.tolist(), best[hardest], *VERDICTS[says]])
-            details.append([*(_read(verdict) for verdict in readable[n * i : n * (i + 1)]), f"{hardest}, at its best site", says, says])
-        return matrix(
-            "Which properties are encoded, and which are used?", "accuracy on held-out examples", values, row_name="property", rows=self.names,
-            col_name="site, then control and verdict", cols=[*columns, "best control", "encoded", "used"], details=details, scale="sequential",
-            limit=1.0, zero="none is told",
-            note="The last two columns: 1 is yes, 0 is no, hatched is not settled. Used is what the model misses more than random directions.",
-        )  # fmt: skip
+        readable, n = self.readable, len(self.sites)
+        best, details = [], []
+        for i, sweep in enumerate(self.sweeps):
+            known = {name: float(sweep.controls[name].nanmean(2).mean(0).max()) for name in self.controls if name in sweep.controls}
+            hardest = max(known, key=known.__getitem__)
+            best.append(known[hardest])
+            details.append([*(_read(verdict) for verdict in readable[n * i : n * (i + 1)]), f"{hardest}, at its best site"])
+        return encoded_matrix(self.names, self.sites, self.accuracy.tolist(), best, self.conclusions, details)
 
     def losses(self) -> Drawing:
         """What the model loses without each property at each site."""
@@ -146,6 +142,29 @@ class PropertyTable(Result):
     def _controls(self, i: int, j: int) -> dict[str, float]:
         """What each control tells of a property at a site."""
         return {name: float(draws[:, j].nanmean()) for name, draws in self.sweeps[i].controls.items()}
+
+
+def encoded_matrix(
+    names: Sequence[str], sites: Sequence[str], accuracy: Sequence[Sequence[float]], control: Sequence[float], says: Sequence[Conclusion],
+    details: Sequence[Sequence[str]],
+) -> Drawing:  # fmt: skip
+    """What probes tell by property and site, beside the best control of each property and the verdict on it.
+
+    Arguments:
+        names: the properties.
+        sites: where they were probed.
+        accuracy: of the probes, a row for each property.
+        control: the accuracy of each property's best control.
+        says: the verdict on each.
+        details: what is told of each accuracy, and of the control.
+    """
+    values = [[*row, best, *VERDICTS[one]] for row, best, one in zip(accuracy, control, says, strict=True)]
+    return matrix(
+        "Which properties are encoded, and which are used?", "accuracy on held-out examples", values, row_name="property", rows=names,
+        col_name="site, then control and verdict", cols=[*short(sites), "best control", "encoded", "used"],
+        details=[[*row, one, one] for row, one in zip(details, says, strict=True)], scale="sequential", limit=1.0, zero="none is told",
+        note="The last two columns: 1 is yes, 0 is no, hatched is not settled. Used is what the model misses more than random directions.",
+    )  # fmt: skip
 
 
 def _read(verdict: Verdict) -> str:

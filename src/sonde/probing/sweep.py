@@ -145,10 +145,10 @@ def _swept(
                     notes[i].append(made)
                 else:
                     rows[i].append(made)
-        for i, own in enumerate(rows):
-            if len(own) < seeds:
+        for i, draws in enumerate(rows):
+            if len(draws) < seeds:
                 continue
-            drawn[i][name] = torch.stack(own)
+            drawn[i][name] = torch.stack(draws)
             if name == CONTROL_TASK:
                 drawn[i][name][:, :, ~known_types(given[i], divided[i])] = torch.nan
                 notes[i].append(

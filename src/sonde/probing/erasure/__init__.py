@@ -1,6 +1,6 @@
 """Maps that take a concept out of activations, and the random ones that they are held against."""
 
-from sonde.probing.erasure.controls import RANDOM, random_erasers
+from sonde.probing.erasure.controls import RANDOM, By, random_erasers, random_rows
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.fitting import NAMES, Kind, erase, fitted, summed
 from sonde.probing.erasure.inlp import inlp
@@ -10,6 +10,7 @@ from sonde.probing.erasure.sums import LeaceSums
 __all__ = [
     "NAMES",
     "RANDOM",
+    "By",
     "Eraser",
     "Fit",
     "Kind",
@@ -22,6 +23,7 @@ __all__ = [
     "placed_sites",
     "random_fits",
     "random_erasers",
+    "random_rows",
     "scrub",
     "scrubbed",
     "summed",

@@ -36,24 +36,36 @@ def random_erasers(found: Eraser, sums: LeaceSums, draws: int, seed: int = 0, by
     >>> [round(one.change / found.change, 6) for one in random_erasers(found, sums, draws=3, by="variance")]
     [1.0, 1.0, 1.0]
     """
+    return [sums.eraser("random", one, one) for one in random_rows(found, sums.covariance, draws, seed, by)]
+
+
+def random_rows(
+    found: Eraser, covariance: Float[Tensor, "width width"], draws: int, seed: int = 0, by: By = "rank"
+) -> list[Float[Tensor, "_ width"]]:  # fmt: skip
+    """The directions that random erasers take out: orthonormal rows of each draw.
+
+    Arguments:
+        found: what they are a control for.
+        covariance: of the states that it was fitted on.
+        draws, seed, by: as for `random_erasers`.
+    """
     if not found.rank:
-        return [sums.eraser("random", found.encoder, found.decoder)] * draws
+        return [found.encoder] * draws
     if by == "variance":
-        columns = list(_as_much(found, sums, draws, seed))
+        columns = list(_as_much(found, covariance, draws, seed))
     else:
         columns = [Subspace.random(found.width, found.rank, seed + i).directions.double() for i in range(draws)]
-    rows = [torch.linalg.qr(one)[0].T.contiguous() for one in columns]  # orthonormal in float64
-    return [sums.eraser("random", one, one) for one in rows]
+    return [torch.linalg.qr(one)[0].T.contiguous() for one in columns]  # orthonormal in float64
 
 
-def _as_much(found: Eraser, sums: LeaceSums, draws: int, seed: int) -> Float[Tensor, "draw width directions"]:
+def _as_much(found: Eraser, covariance: Float[Tensor, "width width"], draws: int, seed: int) -> Float[Tensor, "draw width directions"]:
     """Random directions that hold as much variance, none of it along the concept's: as many as uniform ones would need, but no fewer than it has."""
     concept, _ = torch.linalg.qr(found.decoder.T)
     aside = torch.eye(found.width, dtype=torch.float64) - concept @ concept.T
-    covariance = aside @ sums.covariance @ aside
-    values = torch.linalg.eigvalsh(covariance)
+    left = aside @ covariance @ aside
+    values = torch.linalg.eigvalsh(left)
     # directions in which the states do not vary at all can't be removed
     free = max(1, int((values > values[-1] * len(values) * torch.finfo(torch.float64).eps).sum()))
     each = float(values.sum()) / free
     needed = max(found.rank, round(found.change / each)) if each else found.rank
-    return matched_subspaces(found.change, min(needed, free), covariance, draws, seed)
+    return matched_subspaces(found.change, min(needed, free), left, draws, seed)
