@@ -1,6 +1,8 @@
 """What can be told of a model's parts from their weights and from text that means nothing."""
 
 from sonde.weights.bigrams import bigrams
+from sonde.weights.effects import head_effects
+from sonde.weights.effects_results import HeadEffects
 from sonde.weights.heads import head_scores
 from sonde.weights.labelling import label_heads
 from sonde.weights.labels import HeadLabels, Label
@@ -8,4 +10,16 @@ from sonde.weights.repeating import repeats_by
 from sonde.weights.results import HeadScores, Role
 from sonde.weights.tables import Bigrams
 
-__all__ = ["Bigrams", "HeadLabels", "HeadScores", "Label", "Role", "bigrams", "head_scores", "label_heads", "repeats_by"]
+__all__ = [
+    "Bigrams",
+    "HeadEffects",
+    "HeadLabels",
+    "HeadScores",
+    "Label",
+    "Role",
+    "bigrams",
+    "head_effects",
+    "head_scores",
+    "label_heads",
+    "repeats_by",
+]

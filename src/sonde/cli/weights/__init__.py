@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.weights import bigrams, heads
+from sonde.cli.weights import bigrams, effects, heads
 
-ACTIONS: tuple[ModuleType, ...] = (bigrams, heads)
+ACTIONS: tuple[ModuleType, ...] = (bigrams, effects, heads)
 
 
 def add(commands: Any) -> None:
