@@ -88,15 +88,22 @@ class MultiTopK:
 
 @dataclass(frozen=True)
 class Resample:
-    """Dead latents begin again at badly explained inputs (Bricken et al. 2023).
+    """Latents that explain nothing begin again at badly explained activations (Bricken et al. 2023; of weak ones Aharon et al. 2006).
 
     Arguments:
-        every: tokens between two looks; a tenth of the training by default, and not in its second half.
-        scale: length of the new encoder rows, in mean lengths of the living.
+        every: tokens between two looks; a twentieth of the training by default.
+        until: share of the training after which nobody looks any more.
+        scale: length of the new encoder rows, in mean lengths of the others.
+        weak: beside dead latents those begin again that since the last look wrote less than this share of what the mean latent did, as the sum of
+            squares; a look waits until the mean latent was active 10/weak times. 0: dead ones only.
+        at: new directions are `inputs`, or the `errors` that are left of them.
     """
 
     every: int | None = None
+    until: float = 0.5
     scale: float = 0.2
+    weak: float = 0.0
+    at: Literal["inputs", "errors"] = "inputs"
 
 
 @dataclass(frozen=True)
@@ -260,11 +267,12 @@ class JumpReLU(Architecture):
 
 @dataclass(frozen=True, kw_only=True)
 class TopK(Architecture):
-    """The k largest of each row, dead latents revived by AuxK (Gao et al. 2024)."""
+    """The k largest of each row, dead latents revived by AuxK (Gao et al. 2024), weak ones begun again at errors (Aharon et al. 2006)."""
 
     activation: Activation = "topk"
     k: int | None = 32
     auxk: AuxK | None = AuxK()
+    resample: Resample | None = Resample(until=0.75, scale=1.0, weak=0.1, at="errors")
     normalise: Kind = "unit_variance"
     centred: bool = True
     unit: bool = True
@@ -281,4 +289,5 @@ class BatchTopK(TopK):
 class Matryoshka(BatchTopK):
     """BatchTopK whose first latents must explain the activation by themselves, at several sizes (Bussmann et al. 2025)."""
 
+    resample: Resample | None = None  # an error of the whole says little about the place of a latent in the nested prefixes
     prefixes: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)

@@ -55,22 +55,22 @@ class Gradients:
         losses: by name.
         by: the gradient, by the name of the weight.
         fired: which latents were active.
+        squares: of each latent's values, summed; `None` where nobody asks.
         active: the mean number of active latents.
         unexplained: the share of the batch's variance that is not explained (FVU of the batch).
         kept_from: the smallest value that was kept, where k counts over the batch.
         rebuilt: what was written.
-        by_row: the squared error of each row, where it is needed.
         rescaled: what the penalty's weight was multiplied by because its power changed.
     """
 
     losses: dict[str, Tensor] = field(default_factory=dict)
     by: dict[str, Tensor] = field(default_factory=dict)
     fired: Tensor | None = None
+    squares: Tensor | None = None
     active: float = 0.0
     unexplained: Tensor | None = None
     kept_from: float | None = None
     rebuilt: Tensor | None = None
-    by_row: Tensor | None = None
     rescaled: float = 1.0
 
     def add(self, name: str, gradient: Tensor) -> None:
@@ -139,9 +139,8 @@ class Step:
         else:
             self._sparse(out, weights, x, y, read, active, moment, error, scale)
         assert out.rebuilt is not None
-        if not plain or a.resample is not None:
-            out.by_row = (out.rebuilt - y).pow_(2).sum(1)
-        out.unexplained = (out.losses["error"] / scale if out.by_row is None else out.by_row.mean()) / variance
+        squares = out.losses["error"] / scale if plain else (out.rebuilt - y).square_().sum() / len(y)
+        out.unexplained = squares / variance
         total = out.by.pop("z")
         if a.centred:
             out.add("decoder_bias", -(total @ weights["encoder"]))
@@ -158,9 +157,8 @@ class Step:
     ) -> None:  # fmt: skip
         a, entries, decoder = self.architecture, active.entries, weights["decoder"]
         f = self._values(weights, active)
-        live = f != 0
-        out.fired = torch.zeros(entries.size, dtype=torch.bool, device=x.device).index_fill_(0, entries.latents[live], True)
-        out.active = float(live.sum()) / len(x)
+        out.squares = entries.summed(f * f)
+        out.fired, out.active = out.squares > 0, float(f.count_nonzero()) / len(x)
         base = weights["decoder_bias"].expand_as(y)
         if a.skip:
             base = torch.addmm(weights["decoder_bias"], x, weights["skip"].T)
@@ -332,6 +330,8 @@ class Step:
         positive = f > 0
         f = f.relu_()
         out.fired, out.active = positive.any(0), float(positive.sum()) / n
+        if a.resample is not None and a.resample.weak:
+            out.squares = f.square().sum(0)
         base = torch.addmm(weights["decoder_bias"], x, weights["skip"].T) if a.skip else weights["decoder_bias"]
         out.rebuilt = (f @ decoder).add_(base)
         out.losses["error"], g = error(out.rebuilt, y)

@@ -43,7 +43,8 @@ def make(model: Model, folder: Path, activations: int = ACTIVATIONS) -> dict[str
         folder: where they go; a training that was interrupted goes on from `folder/training`.
         activations: how many rows each learns from.
     """
-    jobs = [Job(TopK(k=K, size=size, lr=LR), seed=seed, name=f"words-{size}-{seed}") for size in SIZES for seed in SEEDS]
+    # what is shipped was made before TopK began weak latents again
+    jobs = [Job(TopK(k=K, size=size, lr=LR, resample=None), seed=seed, name=f"words-{size}-{seed}") for size in SIZES for seed in SEEDS]
     source = Live(model, text(), SITE, rows=activations, seed=0)
     results = fit(jobs, source, activations=activations, batch=BATCH, folder=folder / "training")
     held = torch.cat(list(Live(model, text(2000, HELD_SEED), SITE, buffer=4096).batches(4096)))

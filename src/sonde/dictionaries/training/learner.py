@@ -14,6 +14,7 @@ from sonde.dictionaries.architectures import L1, Architecture
 from sonde.dictionaries.dictionary import Dictionary, Gate, Part
 from sonde.dictionaries.normalising import Normaliser
 from sonde.dictionaries.step import Error, Gradients, Moment, Step
+from sonde.dictionaries.training.resampling import due, restart, unused
 from sonde.dictionaries.training.starting import begin
 from sonde.results import InputError, SondeError
 from sonde.results.codec import Packed, pack, unpack
@@ -76,14 +77,14 @@ class Learner:
     target: Normaliser | None = field(default=None, init=False, repr=False)
     silent: Tensor | None = field(default=None, init=False, repr=False)
     threshold: float | None = field(default=None, init=False, repr=False)
-    firings: Tensor | None = field(default=None, init=False, repr=False)
+    squares: Tensor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.total < 1:
             raise InputError(f"{self.total} activations: a training needs some")
         self._step = Step(self.architecture, tuple(part.width for part in self.writes))
         self._losses: deque[float] = deque(maxlen=REMEMBERED)
-        self._resampled = 0
+        self._looked = 0
         self._power, self._rescaled = 1.0, 1.0
         self._adam: torch.optim.Adam | None = None
 
@@ -107,7 +108,7 @@ class Learner:
         read, written = self._normalised(x, y)
         self.weights = begin(a, read, written, self.same, self.seed)
         size = len(self.weights["encoder"])
-        self.silent, self.firings = torch.zeros(size, dtype=torch.long, device=x.device), torch.zeros(size, dtype=torch.long, device=x.device)
+        self.silent, self.squares = torch.zeros(size, dtype=torch.long, device=x.device), torch.zeros(size, dtype=torch.double, device=x.device)
         self._optimise()
 
     def update(self, x: Float[Tensor, "rows width"], y: Float[Tensor, "rows out"], error: Error | None = None) -> Gradients:
@@ -124,9 +125,9 @@ class Learner:
         Raises:
             Diverged: the loss is no number, or many times what it was; the weights stay as they were.
         """
-        if self._adam is None or self.silent is None or self.firings is None:
+        if self._adam is None or self.silent is None or self.squares is None:
             self.begin(x, y)
-        assert self._adam is not None and self.silent is not None and self.firings is not None
+        assert self._adam is not None and self.silent is not None and self.squares is not None
         a = self.architecture
         read, written = self._normalised(x, y)
         found = self._step(self.weights, read, written, self._moment(), error)
@@ -152,7 +153,8 @@ class Learner:
         assert found.fired is not None
         self.silent += len(x)
         self.silent[found.fired] = 0
-        self.firings += found.fired
+        if found.squares is not None:
+            self.squares += found.squares
         self._power, self._rescaled = self._moment().p, self._rescaled * found.rescaled
         self.seen += len(x)
         self._resample(read, written, found)
@@ -214,8 +216,8 @@ class Learner:
             {
                 "architecture": self.architecture, "reads": self.reads, "writes": self.writes, "seed": self.seed, "total": self.total,
                 "seen": self.seen, "weights": self.weights, "moments": moments, "normaliser": self.normaliser, "target": self.target,
-                "silent": self.silent, "firings": self.firings, "threshold": self.threshold, "losses": list(self._losses),
-                "resampled": self._resampled, "power": self._power, "rescaled": self._rescaled,
+                "silent": self.silent, "squares": self.squares, "threshold": self.threshold, "losses": list(self._losses),
+                "looked": self._looked, "power": self._power, "rescaled": self._rescaled,
             }
         )  # fmt: skip
 
@@ -233,10 +235,10 @@ class Learner:
         for name in ("architecture", "reads", "writes", "seed", "total"):
             if kept[name] != getattr(self, name):
                 raise InputError(f"the checkpoint was made with {name}={kept[name]!r}, not {getattr(self, name)!r}: use another folder")
-        for name in ("seen", "weights", "normaliser", "target", "silent", "firings", "threshold"):
+        for name in ("seen", "weights", "normaliser", "target", "silent", "squares", "threshold"):
             setattr(self, name, kept[name])
         self._losses.extend(kept["losses"])
-        self._resampled, self._power, self._rescaled = kept["resampled"], kept["power"], kept["rescaled"]
+        self._looked, self._power, self._rescaled = kept["looked"], kept["power"], kept["rescaled"]
         self._optimise()
         assert self._adam is not None
         for name, moments in kept["moments"].items():
@@ -275,33 +277,23 @@ class Learner:
         self._losses.append(loss)
 
     def _resample(self, read: Tensor, written: Tensor, found: Gradients) -> None:
-        """Dead latents begin again at inputs drawn by their squared error (Bricken et al. 2023)."""
+        """Now and then, what explains nothing begins again."""
         policy = self.architecture.resample
-        if policy is None or found.by_row is None or self.seen > self.total / 2:
+        assert self._adam is not None and self.silent is not None and self.squares is not None and found.rebuilt is not None
+        decoder = self.weights["decoder"]
+        if policy is None or not due(policy, self._looked, self.seen, self.total, found.active / len(decoder)):
             return
-        every = policy.every or max(1, self.total // 10)
-        if self.seen // every == self._resampled:
-            return
-        self._resampled = self.seen // every
-        dead = self.dead
-        dead = dead[: len(read)]
-        if not len(dead):
-            return
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.seen)
-        chosen = torch.multinomial(found.by_row.pow(2).double().cpu(), len(dead), generator=generator).to(read.device)
-        inputs = (read[chosen] - self.weights["decoder_bias"]) if self.architecture.centred else read[chosen]
-        outputs = written[chosen] - self.weights["decoder_bias"]
-        living = torch.ones(len(self.weights["encoder"]), dtype=torch.bool, device=read.device).index_fill_(0, dead, False)
-        length = self.weights["encoder"][living].norm(dim=1).mean() if bool(living.any()) else torch.ones((), device=read.device)
-        reach = self.weights["decoder"][living].norm(dim=1).mean() if bool(living.any()) else torch.ones((), device=read.device)
-        self.weights["encoder"][dead] = inputs / inputs.norm(dim=1, keepdim=True).clamp(min=1e-12) * length * policy.scale
-        self.weights["decoder"][dead] = outputs / outputs.norm(dim=1, keepdim=True).clamp(min=1e-12) * reach
-        self.weights["encoder_bias"][dead] = 0
-        assert self._adam is not None and self.silent is not None
-        for name in ("encoder", "decoder", "encoder_bias"):
-            for moment in ("exp_avg", "exp_avg_sq"):
-                self._adam.state[self.weights[name]][moment][dead] = 0
-        self.silent[dead] = 0
+        squares = (self.squares * decoder.square().sum(1)).index_fill_(0, self.dead, -1.0)
+        which, worth = unused(policy, squares), squares / (self.seen - self._looked)
+        self._looked = self.seen
+        self.squares.zero_()
+        center = self.weights["decoder_bias"]
+        restarted = restart(
+            policy, which, worth[which], self.weights, {name: self._adam.state[weight] for name, weight in self.weights.items()},
+            read - center if self.architecture.centred else read, written - center, written - found.rebuilt, self.same,
+            self.seed * 1_000_003 + self.seen,
+        )  # fmt: skip
+        self.silent[restarted] = 0
 
 
 def learner(job: Job, parts: tuple[Part, ...], total: int) -> Learner:
