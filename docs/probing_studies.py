@@ -3,6 +3,7 @@
     python docs/probing_studies.py words                 properties of the small world by layer, in specimen:words
     python docs/probing_studies.py treebank DATA [MODEL] part of speech and relation by layer, in the models of the folder DATA (stories260k,
                                                          char_lstm, ud_ewt); MODEL is a folder with one more, such as an encoder
+    python docs/probing_studies.py pud DATA [MODEL]      news or encyclopedia, learnt in English and told in other languages (pud_parallel)
 
 prints each table with the commonest class, the word by itself, and an untrained model beside it.
 """
@@ -20,6 +21,7 @@ from bench.stories260k import convert
 from sonde import probing
 from sonde.behaviour.scorers import CharacterScorer, char_lstm
 from sonde.probing import Labelled
+from sonde.probing.untrained import broken
 
 PROPERTIES = (
     "a country", "a plural noun", "a woman's name", "the subject", "the giver", "the receiver", "the gift", "after a plural subject",
@@ -27,7 +29,8 @@ PROPERTIES = (
 )  # fmt: skip
 DOCUMENTS, SENTENCES = 2000, 400
 FIELDS = ("upos", "deprel")
-UNTRAINED = "untrained model"
+UNTRAINED, TRAINED = "untrained model", "trained"
+HOME, LANGUAGES, EVERY = "en", ("en", "de", "fr", "zh"), 4  # one sentence in so many is read
 
 
 def row(found: probing.ProbeSweep) -> list[str]:
@@ -103,6 +106,34 @@ def of_treebank(folder: Path, more: Sequence[str]) -> None:
             print(f"{name}: expected layer of {data.name} {layer:.2f} {interval}, centre of gravity {centre:.2f}", flush=True)
 
 
+def of_parallel(folder: Path, more: Sequence[str]) -> None:
+    """The domain of a sentence: a probe that learnt in English, in other languages; beside one that learnt there, and an untrained model."""
+    file = folder / "pud_parallel" / "pud.tsv"
+    whole = {language: probing.parallel(file, [language], "domain") for language in LANGUAGES}
+    asked = {language: data.select(data.groups % EVERY == 0) for language, data in whole.items()}
+    for name, model, sites, _ in subjects(folder, more):
+        if name == "char_lstm":  # knows the characters of English alone
+            continue
+        print(f"\n{name}", flush=True)
+        states = {way: _of_languages(one, asked, sites) for way, one in ((TRAINED, model), (UNTRAINED, broken(model, UNTRAINED, 0)))}
+        found = {way: probing.transfer_of(read[HOME], {one: read[one] for one in LANGUAGES}, HOME) for way, read in states.items()}
+        best = int(found[TRAINED].at_home.mean(1).argmax())
+        print(f"at {found[TRAINED].sites[best]}, {found[TRAINED].at_home.shape[1]} sentences of each language to be judged on")
+        table(["judged on", "learnt in English", "learnt there", "commonest", "untrained, learnt in English", "holds"], _transferred(found, best))
+
+
+def _of_languages(model: sonde.Model, asked: dict[str, Labelled], sites: list[str] | None) -> dict[str, probing.States]:
+    return {language: probing.read_states(model, data, sites, "mean", progress=True) for language, data in asked.items()}
+
+
+def _transferred(found: dict[str, probing.Transfer], best: int) -> Iterator[list[str]]:
+    """A row for each language, at one site."""
+    trained, untrained = found[TRAINED], found[UNTRAINED]
+    for i, (language, verdict) in enumerate(zip(trained.targets, trained.check(), strict=True)):
+        figures = trained.abroad[i][best], trained.natives[i][best], trained.commonest[i], untrained.abroad[i][best]
+        yield [language, *(f"{float(one.mean()):.2f}" for one in figures), str(verdict.holds)]
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     match sys.argv[1:]:
@@ -110,5 +141,7 @@ if __name__ == "__main__":
             of_words()
         case ["treebank", folder, *more]:
             of_treebank(Path(folder), more)
+        case ["pud", folder, *more]:
+            of_parallel(Path(folder), more)
         case _:
             sys.exit(__doc__)

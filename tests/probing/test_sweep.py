@@ -1,5 +1,6 @@
 """A planted layer is found, and each control says what it is there for: shuffled labels, word types, places, a model that learnt nothing."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 
 import sonde
 from sonde.probing import MLP, Labelled, ProbeSweep, States, sweep, sweep_states
-from sonde.probing.judging import auc, macro_f1
-from sonde.results import CheckRefused, InputError, Result
+from sonde.probing.judging import auc, judged, macro_f1
+from sonde.results import CheckRefused, InputError, Result, SondeError
 
 LAYERS, PLANTED = 6, 3
 
@@ -158,3 +159,36 @@ def test_bad_input_is_refused() -> None:
         sweep_states(states, seeds=0)
     with pytest.raises(InputError, match="'layer 9' was not probed"):
         sweep_states(states, seeds=1, controls=[]).probe_at("layer 9")
+
+
+def test_a_sweep_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    """Probes that are finished are not trained again; the result is that of a sweep without a break, and of no other job."""
+    module = sys.modules["sonde.probing.sweep"]
+    model = sonde.load("specimen:words-small")
+    texts = [f"{article} {noun}" for article in ("The", "A", "My") for noun in ("key", "keys", "cat", "cats", "dog", "dogs", "cup", "cups")]
+    data = Labelled.of(texts, ["one", "many"] * 12, name="number", types=[text.split()[1] for text in texts])
+    asked = {"sites": ["embed", "blocks.1.resid_post"], "probe": MLP(hidden=4), "seeds": 1, "controls": ["shuffled labels", "untrained model"]}
+    expected = sweep(model, data, **asked)
+    trained = []
+
+    def counted(stop):
+        def train(*arguments):
+            if len(trained) == stop:
+                raise KeyboardInterrupt
+            trained.append(arguments[1].shape)
+            return judged(*arguments)
+
+        return train
+
+    monkeypatch.setattr(module, "judged", counted(3))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(model, data, **asked, folder=tmp_path / "kept")
+    monkeypatch.setattr(module, "judged", counted(99))
+    found = sweep(model, data, **asked, folder=tmp_path / "kept")
+    assert len(trained) == 7  # two sites and two of each control; the first of a draw that was not finished twice
+    assert torch.equal(found.right, expected.right) and found.to_frame().equals(expected.to_frame())
+    again = Result.load(found.save(tmp_path / "result"))
+    assert all(torch.equal(one.probes[1].hidden, expected.probes[1].hidden) for one in (found, again))
+    assert sweep(model, data, **asked, folder=tmp_path / "kept").dev == expected.dev and len(trained) == 7
+    with pytest.raises(SondeError, match="pieces of another job"):
+        sweep(model, data, **(asked | {"seeds": 2}), folder=tmp_path / "kept")

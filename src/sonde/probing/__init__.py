@@ -6,12 +6,15 @@ from sonde.probing.commonest import accuracy_of, commonest, known_without
 from sonde.probing.data import Sentence, Word, parallel, sentences, table, treebank, words
 from sonde.probing.description_length import DescriptionLength, description_length, description_length_of
 from sonde.probing.division import divide
-from sonde.probing.erasure import Eraser, LeaceSums, erase, random_erasers, scrub
+from sonde.probing.erasure import Eraser, LeaceSums, OracleEraser, erase, oracle_leace, random_erasers, scrub
+from sonde.probing.judging import Judged
 from sonde.probing.labelled import Labelled, shared_texts
 from sonde.probing.pipeline import Pipeline, pipeline, pipeline_of
-from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, fit_logistic, fit_mlp, fit_ridge
+from sonde.probing.probes import MLP, LinearProbe, Logistic, MLPProbe, Ridge, Standard, fit_logistic, fit_mlp, fit_ridge
 from sonde.probing.property_table import property_table
 from sonde.probing.property_table_results import PropertyTable
+from sonde.probing.rank_curve import rank_curve
+from sonde.probing.rank_results import RankCurve
 from sonde.probing.reading import read_states, read_together
 from sonde.probing.removal import remove
 from sonde.probing.removal_results import Removal
@@ -44,6 +47,7 @@ __all__ = [
     "DescriptionLength",
     "Eraser",
     "IllusionTest",
+    "Judged",
     "Labelled",
     "LeaceSums",
     "Line",
@@ -51,17 +55,20 @@ __all__ = [
     "Logistic",
     "MLP",
     "MLPProbe",
+    "OracleEraser",
     "Pairs",
     "Parsed",
     "Pipeline",
     "ProbeSweep",
     "PropertyTable",
+    "RankCurve",
     "Removal",
     "Ridge",
     "SearchConfig",
     "Selectivity",
     "Sentence",
     "Shown",
+    "Standard",
     "States",
     "StructuralConfig",
     "StructuralProbes",
@@ -82,6 +89,7 @@ __all__ = [
     "fit_ridge",
     "illusion",
     "known_without",
+    "oracle_leace",
     "parallel",
     "parse",
     "pipeline",
@@ -89,6 +97,7 @@ __all__ = [
     "probe_direction",
     "random_erasers",
     "property_table",
+    "rank_curve",
     "read_states",
     "read_together",
     "read_trees",

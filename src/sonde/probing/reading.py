@@ -10,8 +10,9 @@ from torch import Tensor
 from sonde.access import Edit, Model, Run
 from sonde.access.placed import PLACES, by_place
 from sonde.jobs import available, track
-from sonde.probing.commonest import accuracy_of
+from sonde.probing.baselines import told
 from sonde.probing.division import divide
+from sonde.probing.judging import rightness
 from sonde.probing.labelled import Labelled
 from sonde.probing.passes import TO_THE_END, Pass, of_items, of_texts
 from sonde.probing.pooling import Pooling, pooled, refuse_unknown
@@ -160,15 +161,18 @@ def _refuse_large(numbers: int) -> None:
 
 
 def _told_by_position(data: Labelled, positions: Int[Tensor, " example"]) -> list[str]:
-    """A warning where the position alone tells most of what the commonest class does not."""
-    if not data.classes or len(data.groups.unique()) < 2:
+    """A warning where the position alone tells most of what is to be told: of classes beyond the commonest one, of numbers beyond their mean."""
+    if any(len(one.unique()) < 2 for one in (data.groups, positions, data.targets)):
         return []
     train, test = divide(data.groups, share=0.5)
-    by_position = accuracy_of(positions.tolist(), data.targets, train, test)
-    by_nothing = accuracy_of([0] * len(data), data.targets, train, test)
+    shares = []
+    for keys in (positions.tolist(), [0] * len(data)):
+        said = told(keys, data.targets, train, test)
+        shares.append(float(rightness(said, data.targets[test], data.targets[train]).mean()))
+    by_position, by_nothing = shares if data.classes else (shares[0], 0.0)
     if 1 - by_position >= (1 - by_nothing) / 2:
         return []
-    return [
-        f"the position alone tells {by_position:.0%} of {data.name!r} (the commonest class {by_nothing:.0%}): a probe may read where a word stands, "
-        "not what it is; compare with the position's own accuracy"
-    ]
+    beside = (
+        f"{by_position:.0%} of {data.name!r} (the commonest class {by_nothing:.0%})" if data.classes else f"{data.name!r} with R^2 {by_position:.2f}"
+    )
+    return [f"the position alone tells {beside}: a probe may read where a word stands, not what it is; compare with the position's own accuracy"]

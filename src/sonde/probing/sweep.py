@@ -5,6 +5,8 @@ control here, learnt and judged on the same examples; no sentence is divided bet
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.evidence import shuffled
-from sonde.jobs import track
+from sonde.jobs import Pieces, track
 from sonde.probing.baselines import baselines, known_types
 from sonde.probing.held_out import Parts, three_parts
 from sonde.probing.judging import Judged, auc, judged, macro_f1, rightness
@@ -25,7 +27,7 @@ from sonde.probing.reading import read_states, read_together
 from sonde.probing.states import States
 from sonde.probing.sweep_results import CONTROL_TASK, ProbeSweep
 from sonde.probing.untrained import BROKEN, broken
-from sonde.results import InputError, Recipe, shown
+from sonde.results import InputError, Recipe, content_hash, shown
 
 SHUFFLED = "shuffled labels"
 CONTROLS = (SHUFFLED, CONTROL_TASK, "untrained model")
@@ -35,7 +37,7 @@ KNOWN = (SHUFFLED, CONTROL_TASK, *BROKEN)
 def sweep(
     model: Model, data: Labelled, sites: str | Sequence[str] | None = None, probe: str | Kind = "logistic", pooling: Pooling = "last",
     seeds: int = 5, controls: Sequence[str] = CONTROLS, share: float = 0.2, seed: int = 0, batch_size: int | Literal["auto"] = "auto",
-    progress: bool = False,
+    progress: bool = False, folder: str | Path | None = None,
 ) -> ProbeSweep:  # fmt: skip
     """Probe a property at every site.
 
@@ -51,12 +53,13 @@ def sweep(
         seed: of the division and of the draws.
         batch_size: texts per pass.
         progress: show bars.
+        folder: keep what is finished there; a sweep that was interrupted reads the model again, and trains what is missing only.
 
     Returns:
         How right the probes are on examples that they never saw, beside the controls.
 
     Raises:
-        InputError: an unknown control or probe, or what `read_states` refuses.
+        InputError: an unknown control or probe, or what `read_states` refuses. SondeError: the folder holds pieces of another sweep.
 
     >>> import sonde
     >>> model = sonde.load("specimen:words-small")
@@ -67,17 +70,17 @@ def sweep(
     """
     refuse_unknown(probe, controls, seeds)
     states = read_states(model, data, sites, pooling, batch_size, progress)
-    return sweep_together(model, [states], probe, seeds, controls, share, seed, batch_size, progress)[0]
+    return sweep_together(model, [states], probe, seeds, controls, share, seed, batch_size, progress, folder)[0]
 
 
 def sweep_together(
     model: Model, given: Sequence[States], probe: str | Kind = "logistic", seeds: int = 5, controls: Sequence[str] = CONTROLS, share: float = 0.2,
-    seed: int = 0, batch_size: int | Literal["auto"] = "auto", progress: bool = False,
+    seed: int = 0, batch_size: int | Literal["auto"] = "auto", progress: bool = False, folder: str | Path | None = None,
 ) -> list[ProbeSweep]:  # fmt: skip
     """What `sweep` finds for each of several properties that were read already; a model that learnt nothing is read once for all of them.
 
     Arguments:
-        model, probe, seeds, controls, share, seed, batch_size, progress: as for `sweep`.
+        model, probe, seeds, controls, share, seed, batch_size, progress, folder: as for `sweep`.
         given: the states of each property, at the same sites.
     """
     kind = refuse_unknown(probe, controls, seeds)
@@ -90,7 +93,8 @@ def sweep_together(
     for states in given:
         arguments = {"sites": states.sites, "probe": probe, "pooling": states.pooling, "seeds": seeds, "controls": list(controls), "share": share}
         recipes.append(Recipe.of("sonde.probing.sweep", arguments, model_hash=model.hash, inputs=states.data.hash, seed=seed))
-    return _swept(given, kind, seeds, controls, read_again, share, seed, progress, recipes)
+    pieces = Pieces(folder, content_hash([[one.arguments, one.model_hash, one.inputs_hash, one.seed] for one in recipes]))
+    return _swept(given, kind, seeds, controls, read_again, share, seed, progress, recipes, pieces)
 
 
 def sweep_states(
@@ -116,35 +120,44 @@ def sweep_states(
         raise InputError(f"the control {needing[0]!r} runs the model: use sweep(model, data), or leave it out")
     arguments = {"sites": states.sites, "probe": probe, "seeds": seeds, "controls": list(controls), "share": share}
     recipe = Recipe.of("sonde.probing.sweep_states", arguments, model_hash=states.model_hash, inputs=states.data.hash, seed=seed)
-    return _swept([states], kind, seeds, controls, None, share, seed, progress, [recipe])[0]
+    return _swept([states], kind, seeds, controls, None, share, seed, progress, [recipe], Pieces())[0]
 
 
 def _swept(
     given: Sequence[States], kind: Kind, seeds: int, controls: Sequence[str], read_again: Callable[[str, int], list[States]] | None, share: float,
-    seed: int, progress: bool, recipes: Sequence[Recipe],
+    seed: int, progress: bool, recipes: Sequence[Recipe], piece: Pieces,
 ) -> list[ProbeSweep]:  # fmt: skip
     """All probes, then those of the controls, draw by draw: a model that learnt nothing is read once for all, and only its scores are kept."""
     divided = [three_parts(states.data.groups, share, seed) for states in given]
-    found = [
-        [judged(kind, states[site], states.y, parts, len(states.data.classes), seed) for site in states.sites]
-        for states, parts in track(list(zip(given, divided, strict=True)), "probing", shown=progress)
-    ]
+    found: list[list[Judged]] = [[] for _ in given]
+    for site in track(given[0].sites, "probing", shown=progress):
+        for i, (states, parts) in enumerate(zip(given, divided, strict=True)):
+            fit = partial(judged, kind, states[site], states.y, parts, len(states.data.classes), seed)
+            found[i].append(piece(f"probe {i} {site}", fit))
+
+    @lru_cache(maxsize=1)
+    def there(name: str, draw: int) -> Sequence[States]:
+        return read_again(name, draw) if name in BROKEN and read_again is not None else given
+
+    def control(name: str, draw: int, i: int) -> Tensor | str:
+        return _drawn(name, there(name, draw)[i], divided[i], kind, seed + draw)
+
     drawn: list[dict[str, Tensor]] = [{} for _ in given]
     notes: list[list[str]] = [[] for _ in given]
     for name in controls:
         rows: list[list[Tensor]] = [[] for _ in given]
         for draw in track(range(seeds), name, shown=progress):
             try:
-                there = read_again(name, draw) if name in BROKEN and read_again is not None else given
+                made = [piece(f"{name} {draw} {i}", partial(control, name, draw, i)) for i in range(len(given))]
             except InputError as error:
                 for own in notes:
                     own.append(f"no control by the {name}: {error}")
                 break
-            for i, (states, parts) in enumerate(zip(there, divided, strict=True)):
-                if isinstance(made := _drawn(name, states, parts, kind, seed + draw), str):
-                    notes[i].append(made)
+            for i, one in enumerate(made):
+                if isinstance(one, str):
+                    notes[i].append(one)
                 else:
-                    rows[i].append(made)
+                    rows[i].append(one)
         for i, draws in enumerate(rows):
             if len(draws) < seeds:
                 continue

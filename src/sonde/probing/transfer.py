@@ -161,9 +161,10 @@ def transfer_of(
     Raises:
         InputError: as for `transfer`; other sites.
     """
-    kind, n_classes, parts = kind_of(probe), len(home.data.classes), three_parts(home.data.groups, share, seed)
+    kind, n_classes = kind_of(probe), len(home.data.classes)
+    parts, *rest = _divided([home.data.groups, *(one.data.groups for one in others.values())], share, seed)
     labels = {name: _renumbered(home, name, one) for name, one in others.items()}
-    divided = {name: three_parts(one.data.groups, share, seed) for name, one in others.items()}
+    divided = dict(zip(others, rest, strict=True))
     at_home, abroad, natives = [], {name: [] for name in others}, {name: [] for name in others}  # type: ignore[var-annotated]
     for site in track(home.sites, "probing", shown=progress):
         own = judged(kind, home[site], home.y, parts, n_classes, seed)
@@ -183,6 +184,18 @@ def transfer_of(
         commonest=[_floor(labels[name], divided[name]) for name in others], home_groups=home.data.groups[parts.test],
         groups=[one.data.groups[divided[name].test] for name, one in others.items()], notes=notes, recipe=recipe,
     )  # fmt: skip
+
+
+def _divided(groups: Sequence[Int[Tensor, " _"]], share: float, seed: int) -> list[Parts]:
+    """The parts of each source. A number stands on one side in all of them, so that no translation of a sentence of the training is judged on;
+    where that leaves a part of a small source empty, it is divided by itself."""
+    joint = three_parts(torch.cat(list(groups)), share, seed)
+    found, start = [], 0
+    for own in groups:
+        parts = Parts(*(part[(part >= start) & (part < start + len(own))] - start for part in joint))
+        found.append(parts if all(map(len, parts)) else three_parts(own, share, seed))
+        start += len(own)
+    return found
 
 
 def _renumbered(home: States, name: str, one: States) -> Tensor:

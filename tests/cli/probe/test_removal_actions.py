@@ -54,6 +54,16 @@ def test_amnesic(capsys, table, tmp_path):
     assert "Which properties are encoded" in run(capsys, *asked, "--sites", "blocks.2.resid_post").out
 
 
+def test_ranks(capsys, table, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("The keys are here.\n\nThe cat sleeps.\n", encoding="utf-8")
+    asked = ["ranks", "--model", "specimen:words-small", "--labels", table, "--label", "number", "--texts", texts, "--draws", 2, "--ranks", 0, 1]
+    found = follows(json.loads(run(capsys, *asked, "--sites", "blocks.1.resid_post", "--json").out))
+    assert [row["rank"] for row in found["entries"]] == [0, 1] and found["entries"][0]["loss, nats per token"] == 0
+    assert "give one site with --sites" in run(capsys, *asked, code=2).err
+    assert "directions were found" in run(capsys, *asked, 999, "--sites", "blocks.1.resid_post", code=2).err
+
+
 def test_mistakes(capsys, table):
     asked = ["--labels", table, "--label", "number", "--model", "specimen:words-small"]
     assert "can't be read" in run(capsys, "amnesic", *asked, "--texts", "none.txt", code=2).err

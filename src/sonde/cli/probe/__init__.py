@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.probe import amnesic, control, data, illusion, mdl, pipeline, remove, structure, subspace, sweep, table, transfer
+from sonde.cli.probe import amnesic, control, data, illusion, mdl, pipeline, ranks, remove, structure, subspace, sweep, table, transfer
 
-ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure, remove, amnesic, table)
+ACTIONS: tuple[ModuleType, ...] = (data, sweep, control, mdl, pipeline, transfer, subspace, illusion, structure, remove, amnesic, ranks, table)
 
 
 def add(commands: Any) -> None:

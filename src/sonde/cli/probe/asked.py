@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sonde.cli.asking import count
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.probing import Labelled
@@ -59,6 +60,14 @@ def opened_data(arguments: argparse.Namespace) -> "Labelled":
     else:
         found = parallel(arguments.parallel, arguments.languages, arguments.field or "language", arguments.n)
     return found.balanced(arguments.seed) if arguments.balanced else found
+
+
+def one_site(arguments: argparse.Namespace) -> str:
+    """The site of an action that looks at a single one; raises `InputError` for none or several."""
+    sites: list[str] = arguments.sites or []
+    if len(sites) != 1:
+        raise InputError("give one site with --sites, such as blocks.1.resid_post")
+    return sites[0]
 
 
 def relabelled(arguments: argparse.Namespace, name: str) -> "Labelled":

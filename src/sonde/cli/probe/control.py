@@ -5,9 +5,8 @@ import time
 from typing import Any
 
 from sonde.cli.printing import refuse_unwritable
-from sonde.cli.probe.asked import opened_data
+from sonde.cli.probe.asked import one_site, opened_data
 from sonde.cli.probe.probed import add_probe_options, tell
-from sonde.results import InputError
 
 
 def add(actions: Any) -> None:
@@ -26,14 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe, then print or write what was asked for."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    if not arguments.sites or len(arguments.sites) > 1:
-        raise InputError("give one site with --sites, such as blocks.1.resid_post")
+    site = one_site(arguments)
     from sonde.loading import load
     from sonde.probing import selectivity
 
     model, data = load(arguments.model), opened_data(arguments)
     found = selectivity(
-        model, data, arguments.sites[0], pooling=arguments.pooling, seeds=arguments.seeds, seed=arguments.seed, progress=not arguments.json
+        model, data, site, pooling=arguments.pooling, seeds=arguments.seeds, seed=arguments.seed, progress=not arguments.json
     )  # fmt: skip
     title = f"Is {data.name} read, or remembered?"
     return tell(arguments, start, model, title, found, name=data.name, site=found.site, width=found.width, types=found.types)

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 from sonde.cli.printing import refuse_unwritable
@@ -21,6 +22,7 @@ def add(actions: Any) -> None:
     )
     add_probe_options(action, seeds=5)
     action.add_argument("--controls", nargs="*", choices=CONTROLS, default=list(CONTROLS[:3]), help="random controls (default: the first three)")
+    action.add_argument("--folder", type=Path, metavar="FOLDER", help="keep every finished probe here, and go on from there")
     action.set_defaults(run=run)
 
 
@@ -34,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, data = load(arguments.model), opened_data(arguments)
     found = sweep(
         model, data, arguments.sites, arguments.probe, arguments.pooling, arguments.seeds, arguments.controls, seed=arguments.seed,
-        progress=not arguments.json,
+        progress=not arguments.json, folder=arguments.folder,
     )  # fmt: skip
     title = f"Where can {data.name} be read?"
     return tell(arguments, start, model, title, found, name=data.name, sites=found.sites, best=found.best, trained_on=found.trained_on)

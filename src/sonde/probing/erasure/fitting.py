@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sonde.probing.erasure.eraser import Eraser
 from sonde.probing.erasure.inlp import inlp
+from sonde.probing.erasure.oracle import OracleEraser
 from sonde.probing.erasure.sums import LeaceSums
 from sonde.results import InputError, shown
 
@@ -37,6 +38,25 @@ def erase(
     return fitted(x, targets, summed(x, targets), kind, groups, seed)
 
 
+def oracle_leace(x: Float[Tensor, "n width"], targets: Shaped[Tensor, " n"]) -> OracleEraser:
+    """Fit the eraser of a concept whose labels are known wherever it is used: beside it stands what LEACE changes for want of them.
+
+    Arguments:
+        x: activations.
+        targets: the number of each one's class; or numbers.
+
+    Raises:
+        InputError: activations that are not finite; one class only.
+
+    >>> import torch
+    >>> x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+    >>> y = (x[:, 2] > 0).long()
+    >>> oracle_leace(x, y).change < erase(x, y).change
+    True
+    """
+    return summed(x, targets).oracle()
+
+
 def summed(x: Float[Tensor, "n width"], targets: Shaped[Tensor, " n"]) -> LeaceSums:
     """The sums of activations with their targets, which every eraser and its controls are made of.
 
@@ -63,6 +83,8 @@ def fitted(
         x, targets, kind, groups, seed: as for `erase`.
         sums: over these activations and targets.
     """
+    if str(kind) == "oracle":
+        raise InputError("kind='oracle' needs each example's own label wherever it is used: call oracle_leace(x, y), or take kind='leace'")
     if kind not in get_args(Kind):
         raise InputError(f"kind={shown(kind, 40)}: choose {', '.join(map(repr, get_args(Kind)))}")
     if kind == "inlp":

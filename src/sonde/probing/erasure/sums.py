@@ -23,6 +23,8 @@ from torch import Tensor
 from sonde.bases import Moments
 from sonde.bases.pca import BLOCK, finite
 from sonde.probing.erasure.eraser import Eraser
+from sonde.probing.erasure.oracle import OracleEraser
+from sonde.probing.erasure.targets import columns_of
 from sonde.results import InputError
 
 ROUNDING = 1e-12  # of a correlation: below it float64 sums know nothing
@@ -82,7 +84,7 @@ class LeaceSums:
         Raises:
             InputError: as many targets as activations are needed, with as many columns as were said, all of them finite.
         """
-        columns = self._columns(z)
+        columns = columns_of(z, self.targets)
         if x.shape[1:] != (self.width,) or len(columns) != len(x) or not finite(x):
             raise InputError(
                 f"activations of shape {tuple(x.shape)} with {len(columns)} targets: give finite ones of {self.width} entries, a target each"
@@ -135,6 +137,21 @@ class LeaceSums:
         q, _ = torch.linalg.qr(self._concept(scale) * scale[:, None])
         return self.eraser("mean", q.T, q.T)
 
+    def oracle(self) -> OracleEraser:
+        """The eraser for those who know each example's label: the least change of all that leaves no cross-covariance.
+
+        Raises:
+            InputError: fewer than two activations.
+        """
+        if self.n < 2:
+            raise InputError(f"an eraser can't be fitted on {self.n} activations: give at least two")
+        own, cross = self.moments.covariance[self.width :, self.width :], self.cross
+        scale, correlation = _standardised(own)
+        weights = cross / scale @ torch.linalg.pinv(correlation, rtol=RELATIVE, hermitian=True) / scale  # of classes one column is told by the others
+        left = cross - weights @ own
+        change = float((weights @ own * weights).sum())
+        return OracleEraser(self.moments.mean[self.width :].clone(), weights, change, float(cross.abs().max()), float(left.abs().max()), self.n)
+
     def eraser(self, kind: str, encoder: Float[Tensor, "rank width"], decoder: Float[Tensor, "rank width"]) -> Eraser:
         """A projection about the mean of these activations, with what it leaves and costs on them.
 
@@ -156,18 +173,6 @@ class LeaceSums:
         correlations = self.cross / scale[:, None] / torch.where(z_std > 0, z_std, 1)
         u, s, _ = torch.linalg.svd(correlations, full_matrices=False)
         return u[:, s > max(ROUNDING, RELATIVE * float(s[0]))]
-
-    def _columns(self, z: Tensor) -> Float[Tensor, "n targets"]:
-        """Targets as columns of numbers: one for each class, or as they are."""
-        z = z.detach().cpu()
-        if not z.is_floating_point():
-            if len(z) and not 0 <= int(z.min()) <= int(z.max()) < self.targets:
-                raise InputError(f"classes from {int(z.min())} to {int(z.max())} among {self.targets}: number them from 0")
-            return torch.nn.functional.one_hot(z.long(), self.targets).double()
-        columns = z.double().reshape(len(z), -1)
-        if columns.shape[1] != self.targets or not columns.isfinite().all():
-            raise InputError(f"targets of shape {tuple(z.shape)}: give {self.targets} finite numbers for each activation")
-        return columns
 
 
 def _standardised(covariance: Float[Tensor, "width width"]) -> tuple[Float[Tensor, " width"], Float[Tensor, "width width"]]:

@@ -4,6 +4,7 @@ from sonde.probing.probes.kinds import KINDS, MLP, Examples, Kind, Logistic, Pro
 from sonde.probing.probes.linear import LinearProbe
 from sonde.probing.probes.logistic import fit_logistic, logistic_path
 from sonde.probing.probes.mlp import MLPProbe, fit_mlp
+from sonde.probing.probes.moments import Standard
 from sonde.probing.probes.ridge import fit_ridge, ridge_path
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MLPProbe",
     "Probe",
     "Ridge",
+    "Standard",
     "bits",
     "fit_logistic",
     "fit_mlp",
