@@ -1,28 +1,32 @@
-"""The pictures in the docs on probes and on taking concepts out: a property of the small world by layer, and what is lost without three of them.
+"""The pictures in the docs on probes and on taking concepts out: a property of the small world by layer, and what is lost or
+left without it.
 
-    python docs/probe_pictures.py
+    python docs/probe_pictures.py [probes|amnesic|removal|ranks ...]
 
 Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import sonde
 from sonde import views
-from sonde.probing import Labelled, amnesic, sweep, words
+from sonde.probing import Labelled, amnesic, rank_curve, remove, sweep, words
 from sonde.results.document import Document, Section
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
 
 HERE = Path(__file__).parent / "images"
 PROPERTY, DOCUMENTS = "after a plural subject", 1000
+SITE = "blocks.3.resid_post"
 
 
-def removed(model: sonde.Model) -> Drawing:
-    """What agreement costs without the number of the subject, and without two other properties of the prompts."""
+def prompts() -> dict[str, Labelled]:
+    """Prompts of agreement, by the number of the subject and by two other properties."""
     known = [document for document in documents("agreement", n=300, seed=5) if document.truth.number]
     texts = [document.prompt for document in known]
     properties = {
@@ -30,17 +34,41 @@ def removed(model: sonde.Model) -> Drawing:
         "article": ["the" if text.startswith("The ") else "another" for text in texts],
         "length of the prompt": ["long" if len(text.split()) > 4 else "short" for text in texts],
     }
-    task = sonde.tasks.load("agreement", model, n=48, seed=3)
-    labelled = {name: Labelled.of(texts, labels, name) for name, labels in properties.items()}
-    return amnesic(model, labelled, task, "blocks.3.resid_post", progress=True).drawing()
+    return {name: Labelled.of(texts, labels, name) for name, labels in properties.items()}
 
 
-def main() -> None:
-    """Write `docs/images/drawing-probes.png` and `drawing-amnesic.png`."""
+def agreement(model: sonde.Model) -> sonde.tasks.Task:
+    """What is lost."""
+    return sonde.tasks.load("agreement", model, n=48, seed=3)
+
+
+def removed(model: sonde.Model) -> Drawing:
+    """What agreement costs without the number of the subject, and without two other properties of the prompts."""
+    return amnesic(model, prompts(), agreement(model), SITE, progress=True).drawing()
+
+
+def left(model: sonde.Model) -> Drawing:
+    """What probes find of the number of the subject before and after it is taken out."""
+    number, article, _ = prompts().values()
+    return remove(model, number, SITE, main=article, progress=True).drawing()
+
+
+def by_rank(model: sonde.Model) -> Drawing:
+    """What agreement costs without more and more directions of the number of the subject."""
+    return rank_curve(model, prompts()["number of the subject"], agreement(model), SITE, ranks=[0, 1, 2, 4, 8, 16], draws=6, progress=True).drawing()
+
+
+KINDS: dict[str, Callable[[sonde.Model], Drawing]] = {
+    "probes": lambda model: sweep(model, words(PROPERTY, n=DOCUMENTS), progress=True).drawing(), "amnesic": removed, "removal": left, "ranks": by_rank,
+}  # fmt: skip
+
+
+def main(*chosen: str) -> None:
+    """Write `docs/images/drawing-probes.png` and the others."""
     from playwright.sync_api import sync_playwright
 
     model = sonde.load("specimen:words")
-    kinds = {"probes": sweep(model, words(PROPERTY, n=DOCUMENTS), progress=True).drawing(), "amnesic": removed(model)}
+    kinds = {key: KINDS[key](model) for key in chosen or KINDS}
     document = Document("Probes", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
     chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -57,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
