@@ -59,8 +59,11 @@ def by_rank(model: sonde.Model) -> Drawing:
 
 
 KINDS: dict[str, Callable[[sonde.Model], Drawing]] = {
-    "probes": lambda model: sweep(model, words(PROPERTY, n=DOCUMENTS), progress=True).drawing(), "amnesic": removed, "removal": left, "ranks": by_rank,
-}  # fmt: skip
+    "probes": lambda model: sweep(model, words(PROPERTY, n=DOCUMENTS), progress=True).drawing(),
+    "amnesic": removed,
+    "removal": left,
+    "ranks": by_rank,
+}
 
 
 def main(*chosen: str) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.evidence import block_means, bootstrap, compare, corrected
+from sonde.probing.checked import Checked
 from sonde.probing.erasure import NAMES, RANDOM, Kind
-from sonde.results import Drawing, InputError, Result, Verdict, shown
+from sonde.results import Drawing, InputError, Verdict, shown
 from sonde.results.drawing import Series, bars, table
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class AmnesicCase:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Amnesic(Result):
+class Amnesic(Checked):
     """What a model loses when properties are taken out of its states, beside what probes tell of them.
 
     Arguments:
@@ -102,18 +103,6 @@ class Amnesic(Result):
     def conclusions(self) -> list[Conclusion]:
         """What the verdicts of each case come to; "not settled" where examples are too few, or something is missed that no probe finds."""
         return [concluded([three]) for three in self.threes]
-
-    def check(self, model: Any) -> list[Verdict]:
-        """The verdicts.
-
-        Arguments:
-            model: the one that was asked.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        self.refuse_other(model)
-        return self.verdicts
 
     def to_frame(self) -> "DataFrame":
         """One row per case."""

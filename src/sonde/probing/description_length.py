@@ -8,7 +8,7 @@ be equal where a probe reads and where it remembers; to remember takes examples,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +17,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.evidence import compare, corrected, shuffled
 from sonde.jobs import track
+from sonde.probing.checked import Checked
 from sonde.probing.division import divide
 from sonde.probing.labelled import Labelled
 from sonde.probing.pooling import Pooling
@@ -25,7 +26,7 @@ from sonde.probing.random_labels import control_labels
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
 from sonde.probing.sweep_results import short
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.results import Drawing, InputError, Recipe, Verdict
 from sonde.results.drawing import Series, lines
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ CONTROL_TASK, SHUFFLED = "control task", "shuffled labels"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DescriptionLength(Result):
+class DescriptionLength(Checked):
     """The online code of labels, given activations.
 
     Arguments:
@@ -106,18 +107,9 @@ class DescriptionLength(Result):
             f"How much shorter is {self.name} with the activations?", "compression", "site", short(self.sites), series, control=control, note=note
         )
 
-    def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
-        """Are the labels cheaper than random labels of the same words, at each site?
-
-        Arguments:
-            model: that was probed; none where activations were given.
-            args, kwargs: none.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        if model is not None:
-            self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Are the labels cheaper than random labels of the same words, at each site?"""
         found = []
         for name, draws in self.controls.items():
             what = "random labels of the same words" if name == CONTROL_TASK else "the same labels in random order"

@@ -7,7 +7,7 @@ by sum_l D_l, is where the score is gained. Layers that carry a property on are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.evidence import bootstrap, compare, corrected
 from sonde.jobs import track
+from sonde.probing.checked import Checked
 from sonde.probing.held_out import three_parts
 from sonde.probing.labelled import Labelled
 from sonde.probing.mixing import fit_mix
@@ -23,7 +24,7 @@ from sonde.probing.pooling import Pooling
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
 from sonde.probing.sweep_results import short
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.results import Drawing, InputError, Recipe, Verdict
 from sonde.results.drawing import Series, bars, beside, lines
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ BLOCKS = 1000  # groups that the interval draws at most: more are drawn together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pipeline(Result):
+class Pipeline(Checked):
     """Where some properties arise.
 
     Arguments:
@@ -125,18 +126,9 @@ class Pipeline(Result):
         )  # fmt: skip
         return beside("Where do they arise?", [("expected layer", layers), ("cumulative scores", curves)])
 
-    def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
-        """Do the layers above the first add to what can be read of each property?
-
-        Arguments:
-            model: that was probed; none where activations were given.
-            args, kwargs: none.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        if model is not None:
-            self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Do the layers above the first add to what can be read of each property?"""
         return corrected(
             [
                 compare(

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from sonde.evidence import block_means, bootstrap, compare, corrected, necessity
 from sonde.probing.amnesic_results import ANY, LOST, LOST_SOURCE
+from sonde.probing.checked import Checked
 from sonde.probing.held_out import interval
 from sonde.probing.removal_results import HALF_SOURCE
-from sonde.results import Drawing, Result, Verdict
+from sonde.results import Drawing, Verdict
 from sonde.results.drawing import Series, beside, lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ LIKE = "random directions of equal rank"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RankCurve(Result):
+class RankCurve(Checked):
     """What a probe tells of a concept, and what the model loses, after more and more directions are taken out.
 
     Arguments:
@@ -76,18 +77,6 @@ class RankCurve(Result):
         claim = f"The {self.ranks[-1]} directions hold what a linear probe tells of {self.concept} at {self.site}, and {LIKE} do not."
         measure = f"share of what a probe tells beyond the commonest class that is lost; control: {LIKE}"
         return [necessity(claim, before, majority, after, random, measure=measure, threshold_source=HALF_SOURCE)]
-
-    def check(self, model: Any) -> list[Verdict]:
-        """The verdicts.
-
-        Arguments:
-            model: the one that was asked.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        self.refuse_other(model)
-        return self.verdicts
 
     def to_frame(self) -> "DataFrame":
         """One row per rank."""

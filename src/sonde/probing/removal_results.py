@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.evidence import block_means, bootstrap, necessity
+from sonde.probing.checked import Checked
 from sonde.probing.erasure import NAMES, RANDOM, Kind
-from sonde.results import Drawing, Result, Verdict
+from sonde.results import Drawing, Verdict
 from sonde.results.drawing import table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ HALF_SOURCE = "half of what a linear probe tells beyond the commonest class: a c
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Removal(Result):
+class Removal(Checked):
     """What probes find before and after a concept is taken out of a model's states, site by site.
 
     Arguments:
@@ -75,18 +76,6 @@ class Removal(Result):
                 measure = f"share of what a probe tells beyond the commonest class that is lost; control: {like}"
                 found.append(necessity(claim, before, majority, after, random, measure=measure, threshold_source=HALF_SOURCE))
         return found
-
-    def check(self, model: Any) -> list[Verdict]:
-        """The verdicts, all on held-out examples.
-
-        Arguments:
-            model: the one that was asked.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        self.refuse_other(model)
-        return self.verdicts
 
     def to_frame(self) -> "DataFrame":
         """One row per site and state of things: intact, erased, and the two random controls."""

@@ -6,7 +6,7 @@ labels of the same words. Of two probes equally good at the task, the more selec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from sonde.access import Model
 from sonde.evidence import compare, corrected
 from sonde.jobs import track
 from sonde.probing.baselines import known_types
+from sonde.probing.checked import Checked
 from sonde.probing.held_out import three_parts
 from sonde.probing.judging import judged
 from sonde.probing.labelled import Labelled
@@ -24,7 +25,7 @@ from sonde.probing.probes import MLP, Kind, Logistic
 from sonde.probing.random_labels import control_labels
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.results import Drawing, InputError, Recipe, Verdict
 from sonde.results.drawing import Series, lines
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ CAPACITIES: dict[str, Kind] = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Selectivity(Result):
+class Selectivity(Checked):
     """Probes on a task and on its control task.
 
     Arguments:
@@ -85,18 +86,9 @@ class Selectivity(Result):
             note=f"{self.site}, {self.width} entries, {self.types:,} word types; {self.task.shape[1]:,} examples whose word occurs in the training",
         )  # fmt: skip
 
-    def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
-        """Is each probe better at the task than at random labels of the same words?
-
-        Arguments:
-            model: that was probed; none where activations were given.
-            args, kwargs: none.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        if model is not None:
-            self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Is each probe better at the task than at random labels of the same words?"""
         return corrected(
             [
                 compare(

@@ -15,6 +15,7 @@ from sonde.access import Model
 from sonde.evidence import compare, corrected
 from sonde.jobs import track
 from sonde.probing.baselines import told
+from sonde.probing.checked import Checked
 from sonde.probing.held_out import Parts, interval, three_parts
 from sonde.probing.judging import judged, rightness
 from sonde.probing.labelled import Labelled, shared_texts
@@ -23,7 +24,7 @@ from sonde.probing.probes import Kind, kind_of
 from sonde.probing.reading import read_states
 from sonde.probing.states import States
 from sonde.probing.sweep_results import short
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
+from sonde.results import Drawing, InputError, Recipe, Verdict, shown
 from sonde.results.drawing import Series, lines
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Transfer(Result):
+class Transfer(Checked):
     """A probe of one source on others.
 
     Arguments:
@@ -92,18 +93,9 @@ class Transfer(Result):
             "Does the probe read elsewhere, too?", "accuracy (R^2 of numbers)", "site", short(self.sites), series, control=control, note=note
         )
 
-    def check(self, model: "Model | None" = None, *args: Any, **kwargs: Any) -> list[Verdict]:
-        """At the site that is best at home: does the probe tell more of each other source than its commonest class?
-
-        Arguments:
-            model: that was probed; none where activations were given.
-            args, kwargs: none.
-
-        Raises:
-            CheckRefused: another model.
-        """
-        if model is not None:
-            self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """At the site that is best at home: does the probe tell more of each other source than its commonest class?"""
         best = int(self.at_home.mean(1).argmax())
         found = []
         for name, there, common, groups in zip(self.targets, self.abroad, self.commonest, self.groups, strict=True):

@@ -70,14 +70,15 @@ def one_site(arguments: argparse.Namespace) -> str:
     return sites[0]
 
 
-def relabelled(arguments: argparse.Namespace, name: str) -> "Labelled":
+def relabelled(arguments: argparse.Namespace, name: str, whole: bool = False) -> "Labelled":
     """The same source with another property, field or column.
 
     Arguments:
         arguments: of the command.
         name: the other one.
+        whole: all of its examples, also where --balanced leaves some of the first one's out.
     """
-    other = argparse.Namespace(**{**vars(arguments), "balanced": False})
+    other = argparse.Namespace(**{**vars(arguments), "balanced": arguments.balanced and not whole})
     if other.words:
         other.words = name
     elif other.labels:

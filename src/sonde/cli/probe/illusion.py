@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sonde.cli.asking import opened_task
 from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.probe.asked import add_output_options
-from sonde.cli.probe.pairs import add_pair_options, search_config, swapped
+from sonde.cli.probe.pairs import add_pair_options, opened, searched, swapped
 from sonde.results import InputError
 from sonde.results.plain import number
 
@@ -33,16 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     refuse_unwritable(arguments)
     from sonde import bases
-    from sonde.loading import load
-    from sonde.probing import das, illusion
+    from sonde.probing import illusion
 
-    model = load(arguments.model)
-    task = opened_task(arguments, model)
+    model, task = opened(arguments)
     if arguments.directions is None:
         search, task = task.split(arguments.seed)
-        subspace = das(
-            model, search, arguments.site, arguments.size, search_config(arguments), seed=arguments.seed, progress=not arguments.json
-        ).subspace  # fmt: skip
+        subspace = searched(arguments, model, search).subspace
     else:
         kept = bases.load(arguments.directions)
         if not isinstance(kept, bases.Subspace):

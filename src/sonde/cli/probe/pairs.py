@@ -3,11 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from sonde.cli.asking import add_task_options, count
+from sonde.cli.asking import add_task_options, count, opened_task
 from sonde.results.plain import number
 
 if TYPE_CHECKING:
-    from sonde.probing import SearchConfig, Swaps
+    from sonde.access import Model
+    from sonde.probing import Alignment, Swaps
+    from sonde.tasks import Task
 
 
 def add_pair_options(action: argparse.ArgumentParser) -> None:
@@ -21,11 +23,20 @@ def add_pair_options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--draws", type=count, default=10, metavar="N", help="random subspaces of the same dimension (default: %(default)s)")
 
 
-def search_config(arguments: argparse.Namespace) -> "SearchConfig":
-    """How directions are searched for."""
-    from sonde.probing import SearchConfig
+def opened(arguments: argparse.Namespace) -> tuple["Model", "Task"]:
+    """The model and the pairs."""
+    from sonde.loading import load
 
-    return SearchConfig(steps=arguments.steps, starts=arguments.starts)
+    model = load(arguments.model)
+    return model, opened_task(arguments, model)
+
+
+def searched(arguments: argparse.Namespace, model: "Model", task: "Task") -> "Alignment":
+    """What a search for directions finds on some pairs."""
+    from sonde.probing import SearchConfig, das
+
+    config = SearchConfig(steps=arguments.steps, starts=arguments.starts)
+    return das(model, task, arguments.site, arguments.size, config, arguments.draws, arguments.seed, progress=not arguments.json)
 
 
 def swapped(swaps: "Swaps") -> list[dict[str, Any]]:

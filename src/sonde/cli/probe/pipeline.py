@@ -2,15 +2,11 @@
 
 import argparse
 import time
-from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sonde.cli.printing import refuse_unwritable
-from sonde.cli.probe.asked import opened_data
+from sonde.cli.probe.asked import opened_data, relabelled
 from sonde.cli.probe.probed import add_probe_options, tell
-
-if TYPE_CHECKING:
-    from sonde.probing import Labelled
 
 
 def add(actions: Any) -> None:
@@ -37,17 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.probing import pipeline
     from sonde.results.plain import json_ready
 
-    model, data = load(arguments.model), [opened_data(arguments), *(_another(arguments, name) for name in arguments.also)]
+    model, data = load(arguments.model), [opened_data(arguments), *(relabelled(arguments, name) for name in arguments.also)]
     found = pipeline(model, data, arguments.sites, arguments.pooling, seed=arguments.seed, progress=not arguments.json)
     layers = {
         name: {"expected": expected, "gravity": gravity}
         for name, expected, gravity in zip(found.names, found.expected_layer.tolist(), found.centre_of_gravity.tolist(), strict=True)
     }
     return tell(arguments, start, model, "Where does it arise?", found, sites=found.sites, layers=json_ready(layers))
-
-
-def _another(arguments: argparse.Namespace, name: str) -> "Labelled":
-    """Examples of another property of the same source."""
-    asked = copy(arguments)
-    setattr(asked, "words" if arguments.words else "label" if arguments.labels else "field", name)
-    return opened_data(asked)

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.results.plain import json_ready
 
     data = opened_data(arguments)
-    main = relabelled(arguments, arguments.main) if arguments.main else None
+    main = relabelled(arguments, arguments.main, whole=True) if arguments.main else None
     model = load(arguments.model)
     found = remove(
         model, data, arguments.sites, arguments.eraser, main, arguments.pooling, arguments.draws, arguments.seed, progress=not arguments.json

@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sonde.cli.asking import opened_task
 from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.probe.asked import add_output_options
-from sonde.cli.probe.pairs import add_pair_options, search_config, swapped
+from sonde.cli.probe.pairs import add_pair_options, opened, searched, swapped
 from sonde.results.plain import number
 
 
@@ -31,14 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     refuse_unwritable(arguments)
     from sonde import bases
-    from sonde.loading import load
-    from sonde.probing import das
 
-    model = load(arguments.model)
-    task = opened_task(arguments, model)
-    found = das(
-        model, task, arguments.site, arguments.size, search_config(arguments), arguments.draws, arguments.seed, progress=not arguments.json
-    )  # fmt: skip
+    model, task = opened(arguments)
+    found = searched(arguments, model, task)
     if arguments.save is not None:
         bases.save(found.subspace, arguments.save)
     return report(

@@ -1,8 +1,11 @@
 """Sentences in several languages, the same ones: which language is it, or which kind of text, and does a probe of one language read another?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from sonde.probing.labelled import Labelled
 from sonde.results import InputError, shown
@@ -41,7 +44,7 @@ def parallel(
     strange = [name for name in chosen if name not in head[1:]]
     if strange or not chosen:
         raise InputError(f"{file} has no language {shown(strange[0] if strange else '', 40)}; it has {', '.join(head[1:])}")
-    texts, targets, groups, notes = [], [], [], []
+    texts, targets, rows_of, notes = [], [], [], []
     for number, row in enumerate(rows[1 : None if n is None else n + 1], 2):
         if len(row) != len(head):
             notes.append(f"{file}, line {number} has {len(row)} columns and the first line {len(head)}: left out")
@@ -52,5 +55,7 @@ def parallel(
             if sentence := row[head.index(language)].strip():
                 texts.append(sentence)
                 targets.append(language if field == "language" else DOMAINS[row[0][0]])
-                groups.append(row[0])
-    return Labelled.of(texts, targets, f"{field} in {file.name}", groups=groups, notes=notes)
+                rows_of.append(number - 2)
+    found = Labelled.of(texts, targets, f"{field} in {file.name}", groups=rows_of, notes=notes)
+    # the number of its row, so that a sentence has the same one where another language is read alone
+    return replace(found, groups=torch.tensor(rows_of))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sonde.access import Model
 from sonde.evidence import compare, t_interval
+from sonde.probing.checked import Checked
 from sonde.probing.structure.shown import Shown
-from sonde.results import Drawing, InputError, Result, Verdict
+from sonde.results import Drawing, InputError, Verdict
 from sonde.results.drawing import Series, lines
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MEASURE = "share of a sentence's arcs that are found, without punctuation; contr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StructuralProbes(Result):
+class StructuralProbes(Checked):
     """What a structural probe tells of held-out sentences, at each site.
 
     Arguments:
@@ -165,13 +165,9 @@ class StructuralProbes(Result):
             raise InputError(f"sentence {number}: {len(self.shown)} were kept to be drawn, counted from 0")
         return self.shown[number]
 
-    def check(self, model: Model) -> list[Verdict]:
-        """Whether the best site's probe finds more arcs than the chain, than random trees, and than in an untrained model.
-
-        Arguments:
-            model: the model.
-        """
-        self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether the best site's probe finds more arcs than the chain, than random trees, and than in an untrained model."""
         place = self.sites.index(self.best)
         mine = (self.found[place] / self.arcs).double()
         return [

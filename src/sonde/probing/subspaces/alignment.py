@@ -16,13 +16,14 @@ from sonde.access import Model, Site
 from sonde.bases import Subspace
 from sonde.evidence import compare
 from sonde.evidence.parts import HALF
+from sonde.probing.checked import Checked
 from sonde.probing.subspaces.pairs import Pairs
 from sonde.probing.subspaces.placed import Placed, placed
 from sonde.probing.subspaces.rivals import gradient, mean_difference
 from sonde.probing.subspaces.search import SearchConfig, search
 from sonde.probing.subspaces.swaps import Swaps
 from sonde.probing.untrained import broken
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.results import Drawing, InputError, Recipe, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
 
@@ -35,7 +36,7 @@ MEASURE = "share of held-out pairs whose answer becomes the source's; control: "
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Alignment(Result):
+class Alignment(Checked):
     """Directions that were found, and what becomes of the answers of other pairs when they are swapped.
 
     Arguments:
@@ -82,13 +83,9 @@ class Alignment(Result):
         band = self.held.band(self.subspace.size)
         return bars("Does the answer become the source's?", "share of pairs", names, shares, control=band, zero="no answer does", note=note)
 
-    def check(self, model: Model) -> list[Verdict]:
-        """Whether most held-out answers become the source's, more than with random subspaces, and more than the search reaches in a permuted model.
-
-        Arguments:
-            model: the model.
-        """
-        self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether most held-out answers become the source's, more than with random ones, and more than the search reaches in a permuted model."""
         what, both = f"{self.subspace.size} of the {self.width} dimensions of {self.site}", self.could_flip
         return [
             compare(

@@ -25,13 +25,14 @@ from sonde.bases import Subspace
 from sonde.bases.subspace import Columns
 from sonde.evidence import compare, untestable
 from sonde.evidence.parts import HALF
+from sonde.probing.checked import Checked
 from sonde.probing.subspaces.alignment import DIFFERENCE, GRADIENT, MEASURE, MOST, WHOLE
 from sonde.probing.subspaces.pairs import Pairs
 from sonde.probing.subspaces.placed import placed
 from sonde.probing.subspaces.readers import Reading, reading
 from sonde.probing.subspaces.rivals import gradient, mean_difference, signs_of
 from sonde.probing.subspaces.swaps import Swaps
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict
+from sonde.results import Drawing, InputError, Recipe, Verdict
 from sonde.results.drawing import bars
 from sonde.tasks import Task
 
@@ -49,7 +50,7 @@ Outcome = Literal["illusory", "not illusory", "undecided"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class IllusionTest(Result):
+class IllusionTest(Checked):
     """What patches along directions, their parts and the whole place do.
 
     Arguments:
@@ -123,13 +124,9 @@ class IllusionTest(Result):
             control=self.swaps.band(self.subspace.size), zero="no answer becomes the source's", note=note,
         )  # fmt: skip
 
-    def check(self, model: Model) -> list[Verdict]:
-        """Whether what is read of the directions does what they do, whether the whole site does it too, and whether what is not read does nothing.
-
-        Arguments:
-            model: the model.
-        """
-        self.refuse_other(model)
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether what is read of the directions does what they do, whether the whole site does it too, and whether what is not read does nothing."""
         swaps, blocks = self.swaps, self.swaps.groups[self.swaps.differs]
         random = f"{MEASURE}random subspaces of that dimension"
         claims = {
