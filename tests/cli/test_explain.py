@@ -8,6 +8,7 @@ import sonde
 from sonde import bases
 from sonde.bases import Subspace
 from sonde.cli import main
+from sonde.features.shipped import DATABASE
 from sonde.report import chapters
 
 KEYS = "The keys on the cabinet"
@@ -19,12 +20,12 @@ def test_the_bases_that_are_named_are_attached_and_told(tmp_path, capsys, monkey
     monkeypatch.setattr(sys.modules["sonde.report.explain"], "CHAPTERS", {key: chapters.CHAPTERS[key] for key in ("features", "verification")})
     place = tmp_path / "my plane"
     bases.save(Subspace.random(sonde.load("specimen:words").d_model, 4, seed=1), place)
-    assert main(["explain", KEYS, "--basis", f"{SITE}=shipped", "--basis", f"blocks.2.resid_post={place}"]) == 0
+    assert main(["explain", KEYS, "--basis", f"{SITE}=shipped", "--basis", f"blocks.2.resid_post={place}", "--features", str(DATABASE)]) == 0
     said = capsys.readouterr().out
     assert f"chosen features of {SITE}.features" in said and "described as" in said
     assert "blocks.2.resid_post.features" in said
     # it can be made again
-    assert said.rstrip().endswith(f"--basis {SITE}=shipped --basis 'blocks.2.resid_post={place}' --out report.html")
+    assert said.rstrip().endswith(f"--basis {SITE}=shipped --basis 'blocks.2.resid_post={place}' --features {DATABASE} --out report.html")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,8 @@ def test_the_bases_that_are_named_are_attached_and_told(tmp_path, capsys, monkey
         (["--basis", "blocks.9.resid_post=shipped"], "is no site of this model"),
         (["--basis", "blocks.1.mlp.post=shipped"], "the basis reads 128"),
         (["--basis", f"{SITE}=/nowhere"], "does not exist"),
+        (["--features", "/nowhere"], "/nowhere"),
+        (["--basis", f"{SITE}=neurons", "--features", str(DATABASE)], "holds features of"),
         (["--basis", f"{SITE}=shipped", "--beside-model", "specimen:words-small"], "sites of one model"),
     ],
 )

@@ -1,5 +1,7 @@
 """The section on features: which of an attached basis carried the prediction, judged on other prompts against features like them."""
 
+import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,9 +14,10 @@ from sonde.evidence import permuted
 from sonde.features import Features
 from sonde.features.shipped import DATABASE
 from sonde.report.chapters.features import features
-from sonde.report.described import described
+from sonde.report.described import described, refuse_others
 from sonde.report.featured import featured
 from sonde.report.material import gather
+from sonde.results import InputError
 
 PROMPT = "The keys on the cabinet"
 SITE = "blocks.3.resid_post"
@@ -81,6 +84,25 @@ def test_descriptions_are_of_one_dictionary_at_one_site_of_one_model(words):
     assert described(words.attach(site, shipped(512, 1), "sae"), f"{site}.sae", [3]) == {}
     broken = sonde.Model(permuted(words.module, 0), words.tokenizer)
     assert described(broken.attach(site, sae, "sae"), f"{site}.sae", [3]) == {}
+
+
+def test_a_database_of_ones_own_is_asked_first(words, tmp_path):
+    """What a person added to a copy comes first; in another model, at another site or of another dictionary it is refused."""
+    site, sae = "blocks.1.resid_post", shipped()
+    mine = Features.load(shutil.copytree(DATABASE, tmp_path / "mine"))
+    mine.describe({3: [{"text": "said by hand", "author": "human", "scores": {}, "controls": {}, "note": ""}]})
+    model = words.attach(site, sae, "sae")
+    refuse_others(model, [mine])
+    assert described(model, f"{site}.sae", [3], [mine])[3]["text"] == "said by hand" != described(model, f"{site}.sae", [3])[3]["text"]
+    broken = sonde.Model(permuted(words.module, 0), words.tokenizer)
+    for wrong, said in (
+        (broken.attach(site, sae, "sae"), "in another model"),
+        (words.attach(SITE, sae, "sae"), f"attached is {sae.hash} at {SITE}"),
+        (words.attach(site, shipped(512, 1), "sae"), f"holds features of {sae.hash} at {site}"),
+        (words, "attached is nothing"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            refuse_others(wrong, [mine])
 
 
 def test_random_directions_carry_nothing(words):

@@ -42,6 +42,10 @@ def add(commands: Any) -> None:
         "--basis", dest="bases", action="append", default=[], metavar="SITE=B",
         help=f"divide what this site holds into features, and tell which carry the prediction: {BASES}; again for several sites",
     )  # fmt: skip
+    parser.add_argument(
+        "--features", dest="databases", action="append", default=[], metavar="FOLDER",
+        help="what `sonde features collect` and `describe` found out about the features of such a basis; again for several",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random draw (default: %(default)s)")
     parser.add_argument(
         "--for",
@@ -60,6 +64,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain, then print or write what was asked for."""
     refuse_unwritable(arguments)
+    from sonde.features import Features
     from sonde.loading import load
     from sonde.report import explain, side_by_side
     from sonde.report.reproduce import with_places
@@ -78,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             foil_sentence=arguments.foil_sentence,
             profile=arguments.profile,
             progress=not arguments.json,
+            databases=[Features.load(folder) for folder in arguments.databases],
         )
         return replace(found, command=with_places(found.command, places))
 

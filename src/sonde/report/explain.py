@@ -7,10 +7,13 @@ the behaviour itself is tested: where the model does not prefer the target over 
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sonde.access import Model
+from sonde.features import Features
 from sonde.jobs import track
 from sonde.report.chapters import CHAPTERS
+from sonde.report.described import refuse_others
 from sonde.report.explanation import Explanation
 from sonde.report.featured import featured
 from sonde.report.material import gather
@@ -32,6 +35,7 @@ def explain(
     foil_sentence: str = "",
     profile: str = "researcher",
     progress: bool = False,
+    databases: Sequence[Features] = (),
 ) -> Explanation:
     """Explain what a language model says after a prompt, with the evidence for each sentence.
 
@@ -48,12 +52,13 @@ def explain(
         foil_sentence: a sentence that the prompt, as a sentence, is compared with; then the report has a section on this minimal pair.
         profile: who reads it, which decides what comes first: "researcher", "auditor", "expert" (of the field) or "affected".
         progress: show a progress bar in a terminal.
+        databases: what was collected and described of the features of attached bases; of the shipped dictionary it is known.
 
     Returns:
         The explanation: `document()`, `to_html(path)`, `to_json()`, `verdicts`, `summary`.
 
     Raises:
-        InputError: a prompt, target, foil or counterfactual that does not fit the model.
+        InputError: a prompt, target, foil or counterfactual that does not fit the model; a database of another model, basis or site.
 
     >>> import sonde
     >>> explanation = explain(sonde.load("specimen:words"), "The keys on the cabinet")
@@ -65,7 +70,8 @@ def explain(
     profile_of(profile)
     started = time.perf_counter()
     foils = [] if foil is None else [foil] if isinstance(foil, str) else list(foil)
-    material = gather(model, prompt, target, foils, corrupt, bos, seed, foil_sentence)
+    refuse_others(featured(model) or model, databases)
+    material = replace(gather(model, prompt, target, foils, corrupt, bos, seed, foil_sentence), databases=tuple(databases))
     sections: dict[str, Section] = {}
     claims: dict[str, list[Verdict]] = {}
     results: dict[str, Result] = {}
@@ -96,7 +102,17 @@ def explain(
         claims=claims,
         examples=material.examples(),
         command=command_line(
-            prompt, model.name, target, foils, corrupt, bos, seed, profile, foil_sentence, [site.rpartition(".")[0] for site in model.bases]
+            prompt,
+            model.name,
+            target,
+            foils,
+            corrupt,
+            bos,
+            seed,
+            profile,
+            foil_sentence,
+            [site.rpartition(".")[0] for site in model.bases],
+            [str(one.folder) for one in databases],
         ),
         profile=profile,
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sonde import weights
 from sonde.access import Model
+from sonde.features import Features
 from sonde.lens import Contributions, direct_contributions
 from sonde.patching import Components, find_components
 from sonde.report.prediction import Prediction, predict
@@ -53,6 +54,7 @@ class Material:
         untested: why claims can't be tested on siblings; empty where they can.
         warnings: what a reader should know before trusting the report.
         foil_sentence: what the prompt is compared with as a sentence; empty where that is not asked.
+        databases: of features of attached bases, beside the one that is shipped.
     """
 
     model: Model
@@ -68,6 +70,7 @@ class Material:
     untested: str
     warnings: list[str]
     foil_sentence: str = ""
+    databases: tuple[Features, ...] = ()
     _apart: dict[int, Contributions] = field(default_factory=dict)
 
     @functools.cached_property

@@ -9,9 +9,9 @@ PLACE = "FOLDER"
 
 def command_line(
     prompt: str, model: str, target: str | None, foils: Sequence[str], corrupt: str | None, bos: bool | None, seed: int, profile: str = "researcher",
-    foil_sentence: str = "", sites: Sequence[str] = (),
+    foil_sentence: str = "", sites: Sequence[str] = (), databases: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """The command that makes an explanation again; what is as by default is left out, and `sites` are those at which bases are attached."""
+    """The command that makes an explanation again; what is as by default is left out, `sites` are those at which bases are attached."""
     options = [
         ("--model", model if model != "specimen:words" else None),
         ("--target", target),
@@ -21,6 +21,7 @@ def command_line(
         ("--seed", str(seed) if seed else None),
         ("--for", profile if profile != "researcher" else None),
         *(("--basis", f"{site}={PLACE}") for site in sites),
+        *(("--features", folder) for folder in databases),
     ]
     words = ["sonde", "explain", prompt, *(word for name, value in options if value is not None for word in (name, value))]
     return shlex.join(words) + ("" if bos is None else " --bos" if bos else " --no-bos") + " --out report.html"

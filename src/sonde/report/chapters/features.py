@@ -68,7 +68,7 @@ def _of_site(material: Material, model: Model, site: str) -> tuple[Result, Resul
     if not chosen:
         raise InputError("without each of its features the answer stays, or rises")
     who = f"feature{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
-    told = _told(site, _tokens(material, model, site, chosen), described(model, site, chosen))
+    told = _told(site, _tokens(material, model, site, chosen), described(model, site, chosen, material.databases))
     return found, analysed, used(model, site, chosen, judged, measured, judged.metric, DRAWS, material.seed, name=who), told
 
 
