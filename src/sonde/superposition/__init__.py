@@ -1,6 +1,8 @@
 """Why neurons stand for several things: toy models of superposition, and bases that are privileged."""
 
 from sonde.superposition.packing import Packing, packing
+from sonde.superposition.privileged import MEASURES, PrivilegedBasis, privileged_basis, privileged_basis_of
+from sonde.superposition.split import SplitPreference, split_costs, split_preference
 from sonde.superposition.toy import (
     PHASES,
     Features,
@@ -23,12 +25,15 @@ from sonde.superposition.toy import (
 )
 
 __all__ = [
+    "MEASURES",
     "PHASES",
     "Features",
     "Packing",
     "PhaseDiagram",
+    "PrivilegedBasis",
     "Setting",
     "Solid",
+    "SplitPreference",
     "ToyModel",
     "ToyModels",
     "ToyTraining",
@@ -39,8 +44,12 @@ __all__ = [
     "packing",
     "phase_diagram",
     "phases",
+    "privileged_basis",
+    "privileged_basis_of",
     "represented",
     "solids",
+    "split_costs",
+    "split_preference",
     "told",
     "toy_models",
 ]

@@ -42,3 +42,33 @@ def test_phase(capsys):
 def test_mistakes_are_one_line(capsys, arguments, said):
     told = run(capsys, *arguments, code=2).err
     assert said in told and told.count("\n") == 1
+
+
+def test_basis(capsys, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("The keys on the cabinet are here.\nThe dog near the trees is old.\n" * 6, encoding="utf-8")
+    asked = ["basis", "--model", "specimen:words-small", "--sites", "blocks.0.mlp.post", "--rotations", 4, "--texts", texts]
+    found = follows(json.loads(run(capsys, *asked, "--json").out))
+    assert [row["measure"] for row in found["sites"]] == ["excess kurtosis", "largest share", "sparseness"]
+    assert found["model_hash"] and len(found["verdicts"]) == 3 and "tokens left out" in found["warnings"][0]
+    assert "Is the basis privileged?" in run(capsys, *asked).out
+
+
+def test_split(capsys):
+    found = follows(json.loads(run(capsys, "split", "--p", 0.3, 0.5, "--json").out))
+    assert [row["found"] for row in found["cases"]][1] == "A" and found["switch"] == pytest.approx(0.4)
+    assert "When does one neuron stand for two things?" in run(capsys, "split", "--steps", 20, "--seeds", 2).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["basis", "--texts", "nowhere.txt"], "can't be read"),
+        (["basis", "--model", "specimen:words-small", "--sites", "blocks.9.mlp.post"], "blocks.9.mlp.post"),
+        (["basis", "--model", "specimen:words-small", "--sites", "blocks.0.attn.pattern"], "vector for each token"),
+        (["split", "--p", "0.5", "0.3"], "increasing numbers"),
+    ],
+)
+def test_mistakes_about_bases_and_splits_are_one_line(capsys, arguments, said):
+    told = run(capsys, *arguments, code=2).err
+    assert said in told and told.count("\n") == 1

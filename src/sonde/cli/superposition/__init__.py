@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.superposition import phase, toy
+from sonde.cli.superposition import basis, phase, split, toy
 
-ACTIONS: tuple[ModuleType, ...] = (toy, phase)
+ACTIONS: tuple[ModuleType, ...] = (toy, phase, basis, split)
 
 
 def add(commands: Any) -> None:
