@@ -2,6 +2,7 @@
 
 from sonde.nn.broken import permuted, reinitialised
 from sonde.nn.convnet import ConvBlock, ConvNet, ConvNetConfig
+from sonde.nn.solu import NormedSoLU, SoLU
 from sonde.nn.transformer import MLP, Attention, Block, Transformer, TransformerConfig, eager_attention_forward, sdpa_attention_forward
 
 NETWORKS: dict[str, type[Transformer] | type[ConvNet]] = {TransformerConfig.model_type: Transformer, ConvNetConfig.model_type: ConvNet}
@@ -15,6 +16,8 @@ __all__ = [
     "ConvBlock",
     "ConvNet",
     "ConvNetConfig",
+    "NormedSoLU",
+    "SoLU",
     "Transformer",
     "TransformerConfig",
     "eager_attention_forward",

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.nn import storage
+from sonde.nn.solu import NormedSoLU, SoLU
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 MODEL_TYPE = "sonde-transformer"
 
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "gelu_new": lambda: nn.GELU(approximate="tanh"),
-    "gelu": nn.GELU,
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
+_ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "gelu_new": lambda width: nn.GELU(approximate="tanh"),
+    "gelu": lambda width: nn.GELU(),
+    "relu": lambda width: nn.ReLU(),
+    "silu": lambda width: nn.SiLU(),
+    "solu": lambda width: SoLU(),
+    "ln_solu": NormedSoLU,
 }
 
 
@@ -55,8 +58,8 @@ class TransformerConfig:
     """Key and value heads, each shared by n_heads / n_kv_heads query heads; None: one for each query head."""
     d_head: int | None = None
     """Width of one head; None: d_model / n_heads."""
-    activation: Literal["gelu_new", "gelu", "relu", "silu"] = "gelu_new"
-    """Nonlinearity of the MLP; gelu_new is the tanh approximation that GPT-2 uses."""
+    activation: Literal["gelu_new", "gelu", "relu", "silu", "solu", "ln_solu"] = "gelu_new"
+    """Nonlinearity of the MLP; gelu_new is the tanh approximation that GPT-2 uses, ln_solu is SoLU with a LayerNorm of the neurons after it."""
     gated: bool = False
     """Multiply the MLP's activations by a second linear map of its input (SwiGLU when the activation is silu)."""
     norm: Literal["layer", "rms"] | None = "layer"
@@ -259,7 +262,7 @@ class MLP(nn.Module):
         if config.gated:
             self.gate = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
         self.gated = config.gated
-        self.act = _ACTIVATIONS[config.activation]()
+        self.act = _ACTIVATIONS[config.activation](config.d_mlp)
         self.down = nn.Linear(config.d_mlp, config.d_model, bias=config.bias)
 
     def forward(self, hidden: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:

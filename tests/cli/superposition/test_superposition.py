@@ -72,3 +72,34 @@ def test_split(capsys):
 def test_mistakes_about_bases_and_splits_are_one_line(capsys, arguments, said):
     told = run(capsys, *arguments, code=2).err
     assert said in told and told.count("\n") == 1
+
+
+def test_solu(capsys, tmp_path):
+    asked = ["solu", "--sizes", "1x16", "--activations", "gelu", "solu", "--steps", 2, "--rows", 2, "--texts", 40, "--folder", tmp_path / "runs"]
+    found = follows(json.loads(run(capsys, *asked, "--json").out))
+    assert [row["activation"] for row in found["models"]] == ["gelu", "solu"] and len(found["neurons"]) == 128
+    assert (tmp_path / "runs" / "solu-1-16" / "config.json").exists()
+
+
+def test_quiz(capsys, monkeypatch):
+    asked = ["quiz", "--model", "specimen:words-small", "--neuron", 5, "-n", 30, "--examples", 2]
+    found = follows(json.loads(run(capsys, *asked, "--hypothesis", "*s", "--json").out))
+    assert found["neuron"] == 5 and found["hypothesis"] == "*s" and 0 < found["chance"] < 1
+    answers = iter(["the", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    told = run(capsys, *asked).out
+    assert "What does it fire on?" in told and "the: of its strong firings" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["solu", "--sizes", "big"], "layers x width"),
+        (["solu", "--sizes", "1x6"], "four heads"),
+        (["quiz", "--json"], "nobody is asked"),
+        (["quiz", "--model", "specimen:words-small", "--neuron", "999", "-n", "30", "--hypothesis", "a"], "neuron 999"),
+    ],
+)
+def test_mistakes_about_neurons_are_one_line(capsys, arguments, said):
+    told = run(capsys, *arguments, code=2).err
+    assert said in told and told.count("\n") == 1
