@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from sonde.access.linearising import linearising
 from sonde.nn import SoLU, Transformer, TransformerConfig
+from sonde.results import InputError
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,5 @@ def test_a_transformer_has_it_where_any_activation_is(activation, tmp_path):
         assert torch.allclose(inner, wanted, atol=1e-6)
         wanted = net.blocks[0].mlp.act.norm(wanted)
     assert torch.allclose(run["blocks.0.mlp.post"], wanted, atol=1e-6)
+    with pytest.raises(InputError, match="inhibit one another"):  # a plain slope would look like relevance
+        list(linearising(model, "frozen"))

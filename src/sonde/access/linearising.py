@@ -49,6 +49,8 @@ def linearising(
         inside = path.startswith(within) if stacks else bool(path)
         if not stacks and isinstance(module, _REFUSED):
             raise InputError(f"{path or 'the module'!r} is a {type(module).__name__}, for which LRP has no rule here: use integrated gradients")
+        if type(module).__name__ == "SoLU":
+            raise InputError(f"the neurons of {path!r} inhibit one another (SoLU), for which LRP has no rule here: use integrated gradients")
         if is_norm(module) and (inside or path in _norms(stacks)):
             yield FrozenNorm(f"{path}:out")
         elif inside and is_layer(module) and not (stacks and rule == "epsilon"):  # without epsilon the rule is the plain gradient
