@@ -126,7 +126,7 @@ def quiz(
     chosen = numbers[torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))[: len(numbers) // 2]]
     mine = torch.isin(document, chosen)
     seen: set[int] = set()
-    shown = []
+    shown: list[int] = []
     for place in activation.masked_fill(~mine, -torch.inf).argsort(descending=True).tolist():
         if len(shown) == examples or not mine[place] or activation[place] <= 0:
             break

@@ -77,7 +77,8 @@ def solu_study(
                     shutil.copy(registry.path("words-small") / name, place / name)
             examiner = Examiner(net, raw)
             asked = {skill.name: skill for skill in SKILLS}
-            skills = tuple(asked[name].measure(examiner, ASKED, seed) for name in DOWNSTREAM)
+            measured = [asked[name].measure(examiner, ASKED, seed) for name in DOWNSTREAM]
+            skills = {one.name: (one.value, one.low, one.high) for one in measured}
             model = load(net)
             sites = [f"blocks.{layer}.mlp.post" for layer in range(size.n_layers)]
             inner = [f"blocks.{layer}.mlp.act.solu:out" for layer in range(size.n_layers)] if activation == "ln_solu" else []

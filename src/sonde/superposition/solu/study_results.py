@@ -10,7 +10,6 @@ from torch import Tensor
 from sonde.evidence import compare, corrected, newcombe, wilson
 from sonde.results import Drawing, Result, Verdict
 from sonde.results.drawing import Series, lines, table, tabs
-from sonde.specimens.measures import Measure
 from sonde.superposition.solu.inconsistency import Inconsistency
 from sonde.superposition.solu.rater import SHARE, NeuronRatings
 from sonde.superposition.solu.training import Size
@@ -29,14 +28,14 @@ class Trained:
         activation: of its neurons.
         size: its shape.
         losses: on each held-out row, in nats a token.
-        skills: downstream measures.
+        skills: by name the share of right answers, and the ends of its interval.
         ratings: of the neurons of each layer.
     """
 
     activation: str
     size: Size
     losses: Float[Tensor, " row"]
-    skills: tuple[Measure, ...]
+    skills: dict[str, tuple[float, float, float]]
     ratings: tuple[NeuronRatings, ...]
 
     @property
@@ -70,7 +69,7 @@ class SoluStudy(Result):
         for one in self.models:
             passing, rated = one.passing
             row = {"activation": one.activation, "size": str(one.size), "loss": float(one.losses.mean()), "rated": rated, "passing": passing}
-            rows.append(row | {"random": one.chance} | {skill.name: skill.value for skill in one.skills})
+            rows.append(row | {"random": one.chance} | {name: share for name, (share, _, _) in one.skills.items()})
         return pl.DataFrame(rows)
 
     def neurons(self) -> "DataFrame":
@@ -86,7 +85,7 @@ class SoluStudy(Result):
     def drawing(self) -> Drawing:
         """The share of neurons that pass, loss and skills by size, each activation; the neurons of the last model; and what the norm does."""
         drawn = [("80 % test", self._passing()), ("loss", self._loss())]
-        drawn += [(skill.name, self._skill(i)) for i, skill in enumerate(self.models[0].skills)]
+        drawn += [(name, self._skill(name)) for name in self.models[0].skills]
         last = self.models[-1]
         drawn += [(f"neurons, layer {i}", rated.drawing()) for i, rated in enumerate(last.ratings)]
         if self.weak is not None:
@@ -159,11 +158,10 @@ class SoluStudy(Result):
         series = [Series(name, [float(one.losses.mean()) for one in models]) for name, models in groups.items()]
         return lines("What does it cost?", "loss, nats a token", "layers x width", sizes, series)
 
-    def _skill(self, i: int) -> Drawing:
+    def _skill(self, skill: str) -> Drawing:
         sizes, groups = self._by_size()
-        series = [
-            Series(name, [m.skills[i].value for m in models], [m.skills[i].low for m in models], [m.skills[i].high for m in models])
-            for name, models in groups.items()
-        ]
-        skill = self.models[0].skills[i]
-        return lines(skill.name, skill.unit, "layers x width", sizes, series)
+        series = []
+        for name, models in groups.items():
+            shares, lows, highs = zip(*(one.skills[skill] for one in models), strict=True)
+            series.append(Series(name, list(shares), list(lows), list(highs)))
+        return lines(skill, "share of right answers", "layers x width", sizes, series)
