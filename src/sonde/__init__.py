@@ -46,6 +46,7 @@ _PACKAGES = (
     "dictionaries",
     "evidence",
     "features",
+    "influence",
     "jobs",
     "lens",
     "nn",

@@ -17,6 +17,7 @@ from sonde.cli import (
     dictionary,
     explain,
     features,
+    influence,
     lens,
     models,
     patch,
@@ -28,7 +29,23 @@ from sonde.cli import (
 )
 from sonde.results import SondeError
 
-COMMANDS = (explain, attribute, behaviour, probe, lens, weights, patch, circuit, dictionary, features, superposition, models, specimens, tasks)
+COMMANDS = (
+    explain,
+    attribute,
+    behaviour,
+    probe,
+    lens,
+    weights,
+    patch,
+    circuit,
+    dictionary,
+    features,
+    superposition,
+    influence,
+    models,
+    specimens,
+    tasks,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,78 @@
+"""What the actions are told: the model, its training texts, the curvature, and the query."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sonde.cli.asking import count
+from sonde.cli.dictionary.corpus import add_corpus_options
+from sonde.cli.weights.asked import opened_rows
+from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.access import Model
+    from sonde.influence import Influence
+
+KINDS = ("ekfac", "kfac", "diagonal", "identity")
+LABELS = ("auto", "exact", "sampled", "empirical")
+
+
+def add_fit_options(action: argparse.ArgumentParser) -> None:
+    """Register the model, what it was trained on, and the curvature."""
+    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    add_corpus_options(action)
+    action.add_argument("--contexts", type=count, default=200, metavar="N", help="rows of training text at most (default: %(default)s)")
+    action.add_argument("--kind", choices=KINDS, default="ekfac", help="of curvature (default: %(default)s)")
+    action.add_argument("--labels", choices=LABELS, default="auto", help="whose gradients make the curvature (default: %(default)s)")
+    action.add_argument("--draws", type=count, default=1, metavar="N", help="sampled labels for each place (default: %(default)s)")
+    action.add_argument("--damping", type=float, metavar="X", help="absolute damping (default: a tenth of each block's mean eigenvalue)")
+    action.add_argument("--modules", nargs="+", metavar="PATH", help="paths or globs of modules (default: those inside the blocks)")
+    action.add_argument("--batch-size", type=count, metavar="N", help="texts in a pass (default: what the memory holds)")
+    action.add_argument("--folder", metavar="FOLDER", help="keep the curvature and finished pieces here, and use what is there")
+    action.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
+    action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_query_options(action: argparse.ArgumentParser) -> None:
+    """Register what is asked about."""
+    action.add_argument("prompt", help="a text, or the beginning of one that --completion goes on")
+    action.add_argument("--completion", metavar="TEXT", help="ask about the loss on this text after the prompt only, leading space included")
+    action.add_argument("-k", type=count, default=10, metavar="N", help="how many of the most helpful and most harmful texts (default: %(default)s)")
+    action.add_argument("--out", metavar="FILE", help="write the drawings as one HTML page")
+
+
+def opened(arguments: argparse.Namespace) -> "tuple[Model, Influence, list[str]]":
+    """The model, its fitted curvature, and what is to be said of it."""
+    from pathlib import Path
+
+    from sonde.influence import Absolute, Relative, fit
+    from sonde.loading import load
+    from sonde.results.artifact import MANIFEST
+
+    model = load(arguments.model)
+    rows, notes = opened_rows(arguments, model)
+    rows = [row for row in rows if len(row) > 1]
+    if not rows:
+        raise InputError("the corpus holds no text of two tokens: give one with --corpus")
+    folder = Path(arguments.folder) if arguments.folder else None
+    kept = folder / "curvature" if folder else None
+    asked: dict[str, Any] = {"kind": arguments.kind, "labels": arguments.labels, "draws": arguments.draws, "seed": arguments.seed}
+    damping = Relative() if arguments.damping is None else Absolute(arguments.damping)
+    fitted = kept if kept is not None and (kept / MANIFEST).is_file() else None
+    found = fit(
+        model, rows, **asked, damping=damping, modules=arguments.modules, batch_size=arguments.batch_size, folder=folder and folder / "pieces",
+        fitted=fitted,
+    )  # fmt: skip
+    if fitted is not None and (found.curvature.kind, found.curvature.examples) != (arguments.kind, len(rows)):
+        raise InputError(
+            f"{folder} keeps a curvature of the kind {found.curvature.kind} of {found.curvature.examples} texts, "
+            f"not {arguments.kind} of {len(rows)}: give another --folder"
+        )
+    if kept is not None and fitted is None:
+        found.save(kept)
+    used = ["the curvature in the folder was used"] if fitted else []
+    return model, found, [*notes, *found.coverage.notes, found.method, *used]
+
+
+def query(arguments: argparse.Namespace) -> Any:
+    """What is asked about."""
+    return [(arguments.prompt, arguments.completion)] if arguments.completion else [arguments.prompt]

@@ -1,0 +1,233 @@
+"""What is known of the influence of training examples: scores of pairs, the strongest of a long list, and each example's influence on itself.
+
+One sign everywhere: tau(q, i) > 0 means that keeping example i lowers the query's value (its loss, unless another metric was asked for), so to
+first order leaving example i out of the training set changes the value by tau / n. Where sums of several examples are meant, their tau add.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sonde.influence.drawings import heat_map, list_of_examples, own_influence
+from sonde.results import Drawing, InputError, Result, shown
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+SIGN = "tau > 0: keeping the example lowers the query's value; leaving it out changes the value by about tau / n"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Result):
+    """The influence of every training example on every query.
+
+    Arguments:
+        values: tau, in units of the query's value.
+        queries, examples: what they are, in a few words.
+        query_values: what was asked about each query: its loss, or the metric.
+        n: how many training examples there are.
+        method: how the scores were estimated.
+        of: what was asked about.
+        modules: the blocks of weights, where the scores were taken apart by them.
+        by_module: what each block adds; these sum to `values`.
+        tokens: the tokens of each example, where the scores were taken apart by them.
+        by_token: what each place's activations add; these sum to `values`.
+    """
+
+    values: Float[Tensor, "query example"]
+    queries: list[str]
+    examples: list[str]
+    query_values: Float[Tensor, " query"]
+    n: int
+    method: str
+    of: str
+    modules: list[str] | None = None
+    by_module: Float[Tensor, "query example module"] | None = None
+    tokens: list[list[str]] | None = None
+    by_token: Float[Tensor, "query example pos"] | None = None
+
+    sign = SIGN
+
+    @property
+    def removal(self) -> Float[Tensor, "query example"]:
+        """By how much each query's value would change if the example had not been trained on, to first order: tau / n."""
+        return self.values / self.n
+
+    def helpful(self, query: int = 0, k: int = 10) -> list[tuple[int, float]]:
+        """The examples that lower a query's value most, each with its tau.
+
+        Arguments:
+            query: its number.
+            k: how many at most; only tau above zero count.
+        """
+        return [(i, tau) for i, tau in self._ranked(query)[:k] if tau > 0]
+
+    def harmful(self, query: int = 0, k: int = 10) -> list[tuple[int, float]]:
+        """The examples that raise a query's value most, each with its tau.
+
+        Arguments:
+            query: its number.
+            k: how many at most; only tau below zero count.
+        """
+        return [(i, tau) for i, tau in self._ranked(query)[::-1][:k] if tau < 0]
+
+    def grouped(self, groups: Mapping[str, Sequence[int]]) -> "Scores":
+        """The influence of groups of examples: the sum over their members, which is what leaving all of them out does to first order.
+
+        Arguments:
+            groups: a name to the numbers of its examples.
+
+        Raises:
+            InputError: a number that is no example, or twice in one group.
+        """
+        columns = []
+        for name, members in groups.items():
+            if wrong := [i for i in members if not 0 <= i < self.values.shape[1]]:
+                raise InputError(
+                    f"group {name!r} holds example {shown(wrong[0])}, and there are {self.values.shape[1]} (0 to {self.values.shape[1] - 1})"
+                )
+            if len(set(members)) < len(members):
+                raise InputError(f"group {name!r} holds an example twice: name each once")
+            columns.append(self.values[:, list(members)].sum(1))
+        empty = self.values.new_zeros(len(self.values), 0)
+        return replace(
+            self, values=torch.stack(columns, 1) if columns else empty, examples=list(groups), modules=None, by_module=None, tokens=None,
+        by_token=None )  # fmt: skip
+
+    def to_frame(self) -> "DataFrame":
+        """One row per query and example."""
+        import polars as pl
+
+        q, n = self.values.shape
+        numbers = {"query": torch.arange(q).repeat_interleave(n), "example": torch.arange(n).repeat(q)}
+        columns = {**numbers, "tau": self.values.flatten(), "removal": self.removal.flatten()}
+        frame = pl.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+        return frame.with_columns(text=pl.Series(self.examples * q, dtype=pl.String))
+
+    def drawing(self, k: int = 10) -> Drawing:
+        """The most helpful and most harmful examples of every query; by module a heat map, by token with coloured texts.
+
+        Arguments:
+            k: how many of either kind.
+        """
+        from sonde.results.drawing import tabs
+
+        views = [(f"{q}: {text}"[:60], self._view(q, k)) for q, text in enumerate(self.queries)]
+        return views[0][1] if len(views) == 1 else tabs(f"Which training examples bear on {self.of}?", views)
+
+    def _view(self, query: int, k: int) -> Drawing:
+        ranked = [*self.helpful(query, k), *self.harmful(query, k)[::-1]]
+        places = [i for i, _ in ranked]
+        title = f"Which training examples bear on {self.of} of {self.queries[query][:60]!r}?"
+        if self.by_module is not None and self.modules is not None:
+            return heat_map(title, self.by_module[query, places], self.modules, [self.examples[i] for i in places], places, SIGN)
+        colours = None if self.by_token is None else [self.by_token[query, i].tolist() for i in places]
+        tokens = None if self.tokens is None else [self.tokens[i] for i in places]
+        return list_of_examples(title, [(i, self.examples[i], tau) for i, tau in ranked], tokens, colours, SIGN)
+
+    def _ranked(self, query: int) -> list[tuple[int, float]]:
+        if not 0 <= query < len(self.values):
+            raise InputError(f"query={shown(query)}: there are {len(self.values)} queries, counted from 0")
+        values, order = self.values[query].sort(descending=True, stable=True)
+        return list(zip(order.tolist(), values.tolist(), strict=True))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Top(Result):
+    """The training examples that bear most on each query, found in one pass without keeping the others' scores.
+
+    Arguments:
+        helpful, harmful: the numbers of the examples with the highest and the lowest tau, the strongest first.
+        helpful_values, harmful_values: their tau.
+        queries: what they are, in a few words.
+        texts: for each example that is named what it is.
+        n: how many training examples there are.
+        method: how the scores were estimated.
+        of: what was asked about.
+    """
+
+    helpful: Int[Tensor, "query k"]
+    harmful: Int[Tensor, "query k"]
+    helpful_values: Float[Tensor, "query k"]
+    harmful_values: Float[Tensor, "query k"]
+    queries: list[str]
+    texts: dict[int, str]
+    n: int
+    method: str
+    of: str
+
+    sign = SIGN
+
+    def to_frame(self) -> "DataFrame":
+        """One row per query and named example."""
+        import polars as pl
+
+        rows = [
+            (q, kind, rank, i, tau, tau / self.n, self.texts[i])
+            for kind, indices, values in (("helpful", self.helpful, self.helpful_values), ("harmful", self.harmful, self.harmful_values))
+            for q in range(len(indices))
+            for rank, (i, tau) in enumerate(zip(indices[q].tolist(), values[q].tolist(), strict=True))
+        ]
+        return pl.DataFrame(rows, ["query", "kind", "rank", "example", "tau", "removal", "text"], orient="row")
+
+    def drawing(self) -> Drawing:
+        """The named examples of every query as bars."""
+        from sonde.results.drawing import tabs
+
+        views = []
+        for q, text in enumerate(self.queries):
+            found = dict(zip(self.helpful[q].tolist(), self.helpful_values[q].tolist(), strict=True))
+            found |= dict(zip(self.harmful[q].tolist(), self.harmful_values[q].tolist(), strict=True))
+            ranked = sorted(found.items(), key=lambda one: -one[1])
+            title = f"Which training examples bear on {self.of} of {text[:60]!r}?"
+            views.append((f"{q}: {text}"[:60], list_of_examples(title, [(i, self.texts[i], tau) for i, tau in ranked], None, None, SIGN)))
+        return views[0][1] if len(views) == 1 else tabs(f"Which training examples bear on {self.of}?", views)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SelfInfluence(Result):
+    """The influence of every training example on its own loss: how much of it the model learned from this example alone.
+
+    Arguments:
+        values: g^T H^-1 g, in units of the loss; never below zero.
+        losses: of the examples.
+        examples: what they are, in a few words.
+        n: how many there are.
+        method: how it was estimated.
+    """
+
+    values: Float[Tensor, " example"]
+    losses: Float[Tensor, " example"]
+    examples: list[str]
+    n: int
+    method: str
+
+    def most(self, k: int = 20) -> list[tuple[int, float]]:
+        """The examples with the most influence on themselves: outliers, and examples with a wrong label.
+
+        Arguments:
+            k: how many at most.
+        """
+        values, order = self.values.sort(descending=True, stable=True)
+        return list(zip(order.tolist(), values.tolist(), strict=True))[:k]
+
+    def to_frame(self) -> "DataFrame":
+        """One row per example."""
+        import polars as pl
+
+        columns = {"example": torch.arange(len(self.values)), "self_influence": self.values, "loss": self.losses}
+        frame = pl.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+        return frame.with_columns(text=pl.Series(self.examples, dtype=pl.String)).sort("self_influence", descending=True)
+
+    def drawing(self, k: int = 30) -> Drawing:
+        """The examples with the most influence on themselves, to be looked through for wrong labels.
+
+        Arguments:
+            k: how many at most.
+        """
+        rows = [(i, self.examples[i], tau, float(self.losses[i])) for i, tau in self.most(k)]
+        return own_influence(rows, len(self.values))

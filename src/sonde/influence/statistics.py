@@ -1,0 +1,150 @@
+"""What is summed over the training examples for a curvature: the second moments of activations and gradients, and squared gradients.
+
+K-FAC (Martens and Grosse 2015) takes the curvature of a linear map for the Kronecker product A x S. Here A is the mean of a a^T over places, and S
+the mean over examples of the sum of delta delta^T over places, so that A x S speaks of an example's whole gradient, as everything else here does: for
+one place an example both are the textbook's. EK-FAC (George et al. 2018, "Fast Approximate Natural Gradient Descent in a Kronecker-factored
+Eigenbasis") keeps the eigenvectors and measures Lambda_jk = E[(Q_S^T G Q_A)_jk^2] anew. Sums are kept in float64, so parts can be computed anywhere
+and added.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sonde.influence.blocks import Outer
+from sonde.influence.labels import Labels
+from sonde.influence.losses import name_of
+from sonde.influence.subject import Subject, Told
+from sonde.jobs import shards
+from sonde.results import content_hash
+
+PIECES = 16  # of a pass over the training set, each of which is done or not done
+
+Sums = dict[str, Tensor]
+Receive = Callable[[Sums, Told], None]
+
+
+def moments(subject: Subject, labels: Labels, folder: Path | None = None) -> Sums:
+    """The sums of a a^T, of delta delta^T and of squared gradients (of blocks that are no linear maps), with the numbers of places and examples.
+
+    Arguments:
+        subject: what is asked.
+        labels: whose gradients.
+        folder: keep finished pieces here.
+    """
+    return _summed(subject, labels, "moments", _add_moments, folder)
+
+
+def squares(subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, Tensor]], folder: Path | None = None) -> Sums:
+    """The sums of squared gradients in their eigenbases, for the blocks that have one.
+
+    Arguments:
+        subject: what is asked.
+        labels: whose gradients.
+        bases: for each linear map the eigenvectors of activations and gradients.
+        folder: keep finished pieces here.
+    """
+    turned: dict[str, Tensor] = {}
+
+    def add(sums: Sums, told: Told) -> None:
+        block, seen = told.block, told.trace
+        if block.name not in bases or not isinstance(seen, Outer):
+            return
+        QA, QS = bases[block.name]
+        if block.source == block.name:  # it comes first of those that read the same activations, which are turned once
+            turned[block.name] = seen.a @ QA.to(seen.a)
+        G = seen.turned(QA, QS, turned.get(block.source))
+        _into(sums, f"{block.name}/squares", G.square().sum(0))
+
+    key = content_hash({name: list(pair) for name, pair in bases.items()})
+    return _summed(subject, labels, f"squares {key}", add, folder)
+
+
+def diagonal(subject: Subject, labels: Labels, folder: Path | None = None) -> Sums:
+    """The sums of squared gradients, weight by weight.
+
+    Arguments:
+        subject: what is asked.
+        labels: whose gradients.
+        folder: keep finished pieces here.
+    """
+
+    def add(sums: Sums, told: Told) -> None:
+        _into(sums, f"{told.block.name}/squares", told.trace.squares())
+
+    return _summed(subject, labels, "diagonal", add, folder)
+
+
+def merged(parts: Sequence[Sums]) -> Sums:
+    """The sums of several parts together.
+
+    Arguments:
+        parts: with the same names.
+
+    >>> merged([{"n": torch.tensor(2.0)}, {"n": torch.tensor(3.0)}])
+    {'n': tensor(5.)}
+    """
+    found: Sums = {}
+    for part in parts:
+        for name, value in part.items():
+            _into(found, name, value)
+    return found
+
+
+def _summed(subject: Subject, labels: Labels, what: str, add: Receive, folder: Path | None) -> Sums:
+    """A pass over the training set, in pieces."""
+    n = len(subject.examples)
+    each = -(-n // PIECES)
+    pieces = [range(i, min(n, i + each)) for i in range(0, n, each)]
+
+    def work(piece: range) -> Sums:
+        sums: Sums = {}
+        for indices in subject.batches(piece):
+            subject.back_from_labels(indices, labels, lambda told: add(sums, told))
+            _into(sums, "examples", torch.tensor(float(len(indices)), dtype=torch.float64))
+        return sums
+
+    key = "" if folder is None else job_key(subject, labels, what)
+    place = None if folder is None else folder / what.split()[0]
+    found: Sums = {}
+    for _, part in shards(work, pieces, place, key, description=what.split()[0]):
+        for name, value in part.items():
+            _into(found, name, value)
+    return found
+
+
+def job_key(subject: Subject, labels: Labels, what: str) -> str:
+    """A hash of everything that decides the sums.
+
+    Arguments:
+        subject: what is asked.
+        labels: whose gradients.
+        what: is summed.
+    """
+    blocks = [[block.name, *block.paths, block.rows, block.cols] for block in subject.blocks]
+    return content_hash([subject.model.hash, subject.examples.fingerprint, name_of(subject.loss), labels, blocks, what])
+
+
+def _add_moments(sums: Sums, told: Told) -> None:
+    block, seen = told.block, told.trace
+    if not isinstance(seen, Outer):
+        _into(sums, f"{block.name}/squares", seen.squares())
+        return
+    delta = seen.delta.flatten(0, 1)
+    _into(sums, f"{block.name}/S", delta.T @ delta)
+    if told.again or block.source != block.name:  # the activations are the same in every way back, and in blocks that read the same
+        return
+    a = seen.a if told.real is None else seen.a * told.real[..., None].to(seen.a)
+    a = a.flatten(0, 1)
+    _into(sums, f"{block.name}/A", a.T @ a)
+    places = a.shape[0] if told.real is None else int(told.real.sum())
+    _into(sums, f"{block.name}/places", torch.tensor(float(places), dtype=torch.float64))
+
+
+def _into(sums: Sums, name: str, value: Tensor) -> None:
+    if name in sums:
+        sums[name] += value.to(sums[name])
+    else:
+        sums[name] = value.detach().to(torch.float64, copy=True)
