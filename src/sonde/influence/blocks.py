@@ -341,7 +341,7 @@ def trace(module: nn.Module, uses: Sequence[Use], examples: int) -> Trace:
                 "axis is not that of the examples, so their gradients "
                 "can't be told apart"
             )
-    if kind_of(module) == "lookup":
+    if isinstance(module, nn.Embedding):
         return _lookup(module, uses, examples)
     if kind_of(module) == "scaling":
         return Scaling(torch.cat([_scaling(module, use, examples) for use in uses], 1))
@@ -361,13 +361,12 @@ def _linear(module: nn.Module, use: Use, examples: int) -> tuple[Tensor, Tensor]
     return a, delta
 
 
-def _lookup(module: nn.Module, uses: Sequence[Use], examples: int) -> Lookup:
+def _lookup(module: nn.Embedding, uses: Sequence[Use], examples: int) -> Lookup:
     ids = torch.cat([use.entered.reshape(examples, -1) for use in uses], 1)
     delta = torch.cat([use.delta.reshape(examples, ids.shape[1] // len(uses), -1) for use in uses], 1)
-    padding = module.padding_idx
-    if padding is not None:  # torch gives this entry no gradient
-        delta = delta * (ids != padding)[..., None]
-    return Lookup(ids, delta, module.num_embeddings)  # type: ignore[arg-type]
+    if module.padding_idx is not None:  # torch gives this entry no gradient
+        delta = delta * ids.ne(module.padding_idx)[..., None]
+    return Lookup(ids, delta, module.num_embeddings)
 
 
 def _scaling(module: nn.Module, use: Use, examples: int) -> Tensor:

@@ -196,7 +196,8 @@ def _proved(model: Model, examples: Examples, loss: Loss, groups: dict[str, list
         reads = (*(use.source for use in uses), -1 - int(len(weights[name]) > 1))
         of = _unfolding(module)
         source = sources.setdefault((*reads, *of), name) if kind_of(module) == "linear" else name
-        blocks[name] = Block(name, tuple(groups[name]), *found.shape[1:], source, seen.places)
+        _, rows, cols = found.shape
+        blocks[name] = Block(name, tuple(groups[name]), rows, cols, source, seen.places)
 
     flat = [p for ps in weights.values() for p in ps]
     with watching(model.module, groups, receive, weights=flat) as watch:

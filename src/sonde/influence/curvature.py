@@ -146,7 +146,7 @@ class Curvature:
         Arguments:
             folder: where.
         """
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for name, spectrum in self.spectra.items():
             parts = {"values": spectrum.values, "QA": spectrum.QA, "QS": spectrum.QS}
             parts |= {"la": spectrum.pair[0], "ls": spectrum.pair[1]} if spectrum.pair else {}
