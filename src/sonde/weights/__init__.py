@@ -1,6 +1,9 @@
 """What can be told of a model's parts from their weights and from text that means nothing."""
 
 from sonde.weights.bigrams import bigrams
+from sonde.weights.composition import composition
+from sonde.weights.composition_results import Composition
+from sonde.weights.copying import CopyingScores, copying_scores
 from sonde.weights.effects import head_effects
 from sonde.weights.effects_results import HeadEffects
 from sonde.weights.heads import head_scores
@@ -8,26 +11,40 @@ from sonde.weights.labelling import label_heads
 from sonde.weights.labels import HeadLabels, Label
 from sonde.weights.linear import LinearMap
 from sonde.weights.maps import embedding, mlp, ov, qk, unembedding
+from sonde.weights.path_results import PathImportance, Paths
+from sonde.weights.paths import path_importance, paths
 from sonde.weights.repeating import repeats_by
 from sonde.weights.results import HeadScores, Role
 from sonde.weights.tables import Bigrams
+from sonde.weights.trigram_results import SkipTrigrams
+from sonde.weights.trigrams import skip_trigrams
 
 __all__ = [
     "Bigrams",
+    "Composition",
+    "CopyingScores",
     "HeadEffects",
     "HeadLabels",
     "HeadScores",
     "Label",
     "LinearMap",
+    "PathImportance",
+    "Paths",
     "Role",
+    "SkipTrigrams",
     "bigrams",
+    "composition",
+    "copying_scores",
     "embedding",
     "head_effects",
     "head_scores",
     "label_heads",
     "mlp",
     "ov",
+    "path_importance",
+    "paths",
     "qk",
     "repeats_by",
+    "skip_trigrams",
     "unembedding",
 ]

@@ -1,0 +1,40 @@
+"""The actions on maps, pairs and paths, for people and as JSON of the published schema."""
+
+import json
+
+import pytest
+from published import follows
+
+from sonde.cli import main
+
+SMALL = ("--model", "specimen:words-small")
+TEXT = ("--contexts", "8", "--documents", "60", "--apart")
+
+
+def run(capsys, *arguments, code=0):
+    assert main(["weights", *map(str, arguments)]) == code
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("composition", *SMALL, *TEXT),
+        ("copying", *SMALL),
+        ("trigrams", *SMALL, *TEXT, "--layers", 0, "-k", 4),
+        ("importance", *SMALL, *TEXT),
+        ("paths", "The keys on the cabinet", "--target", " are", "--foil", " is", *SMALL),
+    ],
+    ids=lambda asked: asked[0],
+)
+def test_an_action(capsys, tmp_path, asked):
+    page = tmp_path / "page.html"
+    found = follows(json.loads(run(capsys, *asked, "--json", "--out", page).out))
+    assert found["entries"] and page.stat().st_size > 5000
+    if asked[0] == "paths":
+        assert found["total"] == pytest.approx(found["sum"], abs=1e-3)
+
+
+def test_mistakes(capsys):
+    assert "no block 7" in run(capsys, "trigrams", *SMALL, *TEXT, "--layers", 7, code=2).err
+    assert "no single token" in run(capsys, "paths", "The keys", "--target", " zzzzqq", *SMALL, code=2).err
