@@ -37,4 +37,4 @@ def test_an_action(capsys, tmp_path, asked):
 
 def test_mistakes(capsys):
     assert "no block 7" in run(capsys, "trigrams", *SMALL, *TEXT, "--layers", 7, code=2).err
-    assert "no single token" in run(capsys, "paths", "The keys", "--target", " zzzzqq", *SMALL, code=2).err
+    assert "is 7 tokens in this tokenizer" in run(capsys, "paths", "The keys", "--target", " zzzzqq", *SMALL, code=2).err
