@@ -113,6 +113,11 @@ def test_heads_are_described_by_their_scores_and_their_attention_is_drawn(gift):
         assert told.text == f"Head {head} {scores.describe(head)}."
     found = {name.removeprefix("head ") for name in gift.results["patching.components"].names if name.startswith("head")}
     assert found <= set(explorer.data["heads"])
+    # the sentence on what patching found calls each head by the role that tells most of it
+    told = gift.section("patching").sentences[0].text
+    for head in found:
+        role = next(iter(scores.roles(head)), None)
+        assert (f"head {head} ({role.name} head, {abs(role.value):.2f})" if role else f"head {head}") in told
 
 
 # sentences

@@ -86,6 +86,20 @@ class Material:
             known[key] = weights.head_scores(self.model, n=16, draws=20, seed=self.seed)
         return known[key]
 
+    def called(self, part: str) -> str:
+        """A part by its name; a head with the role that tells most of it: "head 1.3 (induction head, 0.87)".
+
+        Arguments:
+            part: such as "head 1.3" or "MLP 0".
+        """
+        if not part.startswith("head "):
+            return part
+        try:
+            roles = self.head_scores.roles(part[5:])
+        except (SiteUnavailable, InputError):
+            return part
+        return f"{part} ({roles[0].name} head, {abs(roles[0].value):.2f})" if roles else part
+
     @functools.cached_property
     def patterns(self) -> Float[Tensor, "layer head query key"] | None:
         """Where every head looks in the prompt; `None` in families that do not show it, and where `undrawn` says so."""

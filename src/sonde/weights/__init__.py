@@ -1,5 +1,6 @@
 """What can be told of a model's parts from their weights and from text that means nothing."""
 
+from sonde.weights.attention_only import AttentionOnly, SmallConfig, attention_only
 from sonde.weights.bigrams import bigrams
 from sonde.weights.composition import composition
 from sonde.weights.composition_results import Composition
@@ -20,6 +21,7 @@ from sonde.weights.trigram_results import SkipTrigrams
 from sonde.weights.trigrams import skip_trigrams
 
 __all__ = [
+    "AttentionOnly",
     "Bigrams",
     "Composition",
     "CopyingScores",
@@ -32,6 +34,8 @@ __all__ = [
     "Paths",
     "Role",
     "SkipTrigrams",
+    "SmallConfig",
+    "attention_only",
     "bigrams",
     "composition",
     "copying_scores",

@@ -83,8 +83,8 @@ def head_effects(model: Model, text: str | list[int], target: str | int | None =
         patterns.append(pattern.float().cpu())
         effects.append((pattern * (gradient @ value.mT)).float().cpu())
     return HeadEffects(
-        tokens=_texts(model, ids[0].tolist()),
-        wanted=_texts(model, wanted.tolist()),
+        tokens=list(run.tokens[0]) if model.tokenizer is not None else list(map(str, ids[0].tolist())),
+        wanted=[str(i) if model.tokenizer is None else model.tokenizer.decode([i]) for i in wanted.tolist()],
         patterns=torch.stack(patterns),
         effects=torch.stack(effects),
         recipe=Recipe.of("sonde.weights.head_effects", {"target": target, "bos": bos}, model_hash=model.hash, inputs=ids.tolist()),
@@ -102,10 +102,6 @@ def _token(model: Model, target: str | int | None, run: Run) -> int:
     if not 0 <= target < model.architecture.d_vocab:
         raise InputError(f"target={target} is no token: give an id below {model.architecture.d_vocab}")
     return target
-
-
-def _texts(model: Model, ids: list[int]) -> list[str]:
-    return [str(i) if model.tokenizer is None else model.tokenizer.decode([i]) for i in ids]
 
 
 def _prove(model: Model, layer: int, made: Tensor, z: Tensor) -> None:

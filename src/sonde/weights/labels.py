@@ -195,7 +195,7 @@ class HeadLabels(Result):
         names = list(map(str, self.labels(head=head))) or ["no name"]
         said = "; ".join([*names, *self.leanings(head)])
         raises = self._raises(head)
-        return f"head {head}: {said}" + (f". Looks at → raises: {raises}" if raises else "")
+        return said + (f". Looks at → raises: {raises}" if raises else "")
 
     def check(self, model: Model, seed: int = 1) -> list[Verdict]:
         """Whether the names hold on new rows and tokens, and beside new permutations.

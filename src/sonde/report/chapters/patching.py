@@ -38,7 +38,7 @@ def patching(material: Material) -> Chapter:
     tokens = material.prediction.tokens if material.patterns is not None else None
     drawings += [found.head_grid(model.n_layers, model.n_heads, material.patterns, tokens), found.drawing()]
     n = len(found.denoising.clean)
-    chosen = f"Chosen on {n} search prompts, to be tested on others: {', '.join(found.names)}."
+    chosen = f"Chosen on {n} search prompts, to be tested on others: {', '.join(map(material.called, found.names))}."
     none = f"On {n} search prompts no head or MLP moves a tenth of the gap."
     section = Section("patching", TITLE, LEAD, drawings, [Sentence(chosen if found.found else none), *misfits])
     return Chapter(section, results={**results, "patching.components": found})
