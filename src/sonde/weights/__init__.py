@@ -10,6 +10,7 @@ from sonde.weights.effects_results import HeadEffects
 from sonde.weights.heads import head_scores
 from sonde.weights.labelling import label_heads
 from sonde.weights.labels import HeadLabels, Label
+from sonde.weights.last_digits import LastDigits, last_digits
 from sonde.weights.linear import LinearMap
 from sonde.weights.maps import embedding, mlp, ov, qk, unembedding
 from sonde.weights.path_results import PathImportance, Paths
@@ -29,6 +30,7 @@ __all__ = [
     "HeadLabels",
     "HeadScores",
     "Label",
+    "LastDigits",
     "LinearMap",
     "PathImportance",
     "Paths",
@@ -43,6 +45,7 @@ __all__ = [
     "head_effects",
     "head_scores",
     "label_heads",
+    "last_digits",
     "mlp",
     "ov",
     "path_importance",
