@@ -1,11 +1,15 @@
 """A table of bases by measures on planted activations: the true dictionary beside the controls that must lose, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sonde.bases import PCA, Neurons
 from sonde.dictionaries import Dictionary, Part
 from sonde.dictionaries.evaluation import MEASURES, Evaluation, controls, evaluate
+from sonde.dictionaries.evaluation.pictures import plane
+from sonde.evidence import t_interval
 from sonde.results import InputError, Result
 from sonde.specimens.features import Stream, crossed, layer, orthogonal, superposed
 
@@ -60,6 +64,20 @@ def test_the_table_has_a_row_for_each(found):
     assert frame["control"].to_list() == [False, False, True, True, True]
     assert set(frame.columns) - {"basis", "control"} <= set(MEASURES)
     assert [part["label"] for part in found.drawing().data["parts"]] == ["measures", "explained", "densities"]
+
+
+def test_a_point_and_its_interval_count_tokens_alike(found):
+    """Short texts that go badly pull the mean over texts, not the FVU and not the middle of its interval."""
+    lengths, errors = torch.tensor([90.0, 110, 100, 10, 12, 8]), torch.tensor([0.1, 0.12, 0.08, 0.9, 0.8, 1.0])
+    fvu = float((lengths * errors).sum() / lengths.sum())
+    n = len(found.names)
+    several = replace(found, errors=errors.expand(n, -1), lengths=lengths, measures={**found.measures, "fvu": [fvu] * n})
+    even = replace(several, lengths=torch.full((6,), 55.0))
+    for series in plane(several, "fvu", "").data["series"]:
+        for y, low, high in zip(series["y"], series["low"], series["high"], strict=True):
+            assert (low + high) / 2 == pytest.approx(y) and low < y < errors.mean()
+    series = plane(even, "fvu", "").data["series"][0]
+    assert (series["low"][0], series["high"][0]) == pytest.approx(t_interval(errors))
 
 
 def test_kept_and_read_back(found, tmp_path):

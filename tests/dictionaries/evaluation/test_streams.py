@@ -66,7 +66,7 @@ def test_neither_batches_nor_scale_matter(size, scale, mean):
 def test_each_texts_error_adds_up_to_all():
     y = data(n=40)
     found = Reconstruction(5).update(y, 0.5 * y, torch.tensor([0] * 30 + [3] * 10))
-    assert len(found.errors) == 2
+    assert len(found.errors) == 2 and found.lengths.tolist() == [30, 10]
     assert float(0.75 * found.errors[0] + 0.25 * found.errors[1]) == pytest.approx(found.fvu)
 
 

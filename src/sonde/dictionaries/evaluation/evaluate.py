@@ -102,7 +102,7 @@ def evaluate(
     return Evaluation(
         tuple(subjects), beside, any_fit.rows, {column: [_number(values.get(column)) for values in measured.values()] for column in columns},
         tuple(subject.activity.density.float() for subject in subjects.values()),
-        torch.stack([subject.fit.errors for subject in subjects.values()]),
+        torch.stack([subject.fit.errors for subject in subjects.values()]), any_fit.lengths,
         {} if spliced is None else {place: (spliced.clean.ce, spliced.zero[place].ce, spliced.mean[place].ce) for place in spliced.zero},
         {} if spliced is None else {name: next(iter(at.values())).by_text() for name, at in spliced.spliced.items() if len(at) == 1},
         {name: mine.best for name, (mine, _) in found.items()},

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sonde.dictionaries.evaluation.results import Evaluation
 
 MOST_SERIES = 8
-INTERVALS = "a point counts all tokens alike; its interval is of the mean over texts, which counts texts alike and may lie to one side"
+INTERVALS = "intervals are over texts, as long as they are"
 
 
 def overview(evaluation: "Evaluation") -> Drawing:
@@ -99,5 +99,7 @@ def properties(evaluation: "Evaluation") -> Drawing:
 
 
 def _interval(evaluation: "Evaluation", place: int) -> tuple[float, float]:
-    errors = evaluation.errors[place]
-    return t_interval(errors) if len(errors) > 1 else (float("nan"), float("nan"))
+    """Of the FVU as a ratio of sums over texts, by its linear part (Cochran 1977, section 6.4): a point and its interval count tokens alike."""
+    errors, share = evaluation.errors[place], evaluation.lengths / evaluation.lengths.mean()
+    fvu = (share * errors).mean()
+    return t_interval(fvu + share * (errors - fvu)) if len(errors) > 1 else (float("nan"), float("nan"))

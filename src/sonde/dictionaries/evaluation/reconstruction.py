@@ -109,6 +109,11 @@ class Reconstruction:
         variance = float(self._spread(0, 2).sum()) / self.rows
         return torch.tensor([total / n / variance for _, (total, n) in sorted(self.blocks.items())], dtype=torch.float64)
 
+    @property
+    def lengths(self) -> Float[Tensor, " block"]:
+        """How many rows each block has."""
+        return torch.tensor([n for _, (_, n) in sorted(self.blocks.items())], dtype=torch.float64)
+
     def _spread(self, total: int, squares: int) -> Tensor:
         if not self.rows:
             raise InputError("no activations were taken in: give at least two")

@@ -58,6 +58,7 @@ class Evaluation(Result):
         measures: by name, a number for each basis; `None` where it has none.
         density: of each basis the share of the activations in which each latent is active.
         errors: each text's mean squared error over the variance of all texts, by basis.
+        lengths: of each text, in activations: with them as weights the mean of the errors is the FVU.
         ablated: loss of the model as it is, with zeros, and with means, by place.
         losses: each text's loss with a basis spliced in, by basis; empty where the loss was not asked for, or a basis writes several places.
         best: of each basis the best cosine of each true direction; empty without known directions.
@@ -72,6 +73,7 @@ class Evaluation(Result):
     measures: Mapping[str, list[float | None]]
     density: tuple[Float[Tensor, " _"], ...]
     errors: Float[Tensor, "basis text"]
+    lengths: Float[Tensor, " text"]
     ablated: Mapping[str, tuple[float, float, float]]
     losses: Mapping[str, Float[Tensor, " _"]]
     best: Mapping[str, Float[Tensor, " true"]]
