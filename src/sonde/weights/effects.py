@@ -55,7 +55,7 @@ def head_effects(model: Model, text: str | list[int], target: str | int | None =
     >>> import sonde
     >>> found = head_effects(sonde.load("specimen:words"), "The keys on the cabinet", target=" are")
     >>> found.effects.shape == found.patterns.shape, found.wanted
-    (True, [' keys', ' on', ' the', ' cabinet', ' are'])
+    (True, ['The', ' keys', ' on', ' the', ' cabinet', ' are'])
     """
     refuse_indirect(model)
     given = [text] if isinstance(text, str) else [list(text)]
