@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sonde.evidence import compare, corrected
 from sonde.results import Drawing, Result, Verdict
-from sonde.results.drawing import Series, lines, tabs, violins
+from sonde.results.drawing import Series, bars, tabs, violins
 from sonde.superposition.privileged.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -57,14 +57,13 @@ class PrivilegedBasis(Result):
         return pl.DataFrame(rows, ["site", "measure", "value", "rotated", "low", "high", "p"], orient="row")
 
     def drawing(self) -> Drawing:
-        """Each measure by site, with the band of the rotations; and the kurtosis of the coordinates."""
+        """Each measure by site, beside that of the rotations; and the kurtosis of the coordinates."""
         drawn = []
         for j, name in enumerate(MEASURES):
             turned = self.rotated[:, :, j]
-            control = Series("turned at random", turned.mean(1), turned.amin(1), turned.amax(1))
-            note = f"The band holds {turned.shape[1]} rotations."
-            series = [Series("coordinates", self.values[:, j])]
-            drawn.append((name, lines(f"Is the basis special: {name}", name, "site", self.sites, series, control=control, note=note)))
+            control = Series("turned at random", turned.mean(1))
+            note = f"Grey: the mean of {turned.shape[1]} rotations; their highest is {float(turned.max()):.3g}."
+            drawn.append((name, bars(f"Is the basis special: {name}", name, self.sites, self.values[:, j], bar_control=control, note=note)))
         spread = violins("Which coordinates are special?", "excess kurtosis", list(self.kurtosis), list(self.kurtosis.values()))
         return tabs("Is the basis privileged?", [*drawn, ("by coordinate", spread)])
 

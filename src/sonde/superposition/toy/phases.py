@@ -88,7 +88,7 @@ class PhaseDiagram(Result):
         found = [[f"{solid}; {loss}" for solid, loss in zip(*row, strict=True)] for row in zip(self.solids, losses, strict=True)]
         return beside(
             "What becomes of the last feature?",
-            [("found by training", self._map("Found by training", self.found, found)), ("theory", self._map("Theory", self.theory, losses))],
+            [("experiment", self._map("Found by training", self.found, found)), ("theory", self._map("Cheapest on paper", self.theory, losses))],
             note=f"Training and theory agree in {int(self.agrees.sum())} of {self.agrees.numel()} cells.",
         )
 
@@ -111,9 +111,9 @@ class PhaseDiagram(Result):
     def _map(self, title: str, phases: Tensor, details: list[list[str]]) -> Drawing:
         named = [[f"{PHASES[int(k)]}: {text}" for k, text in zip(*row, strict=True)] for row in zip(phases, details, strict=True)]
         return matrix(
-            title, "phase", COLOURS[phases].flip(0), row_name="importance of the last feature", rows=[f"{r:.3g}" for r in reversed(self.importance)],
+            title, "phase", COLOURS[phases].flip(0), row_name="importance", rows=[f"{r:.3g}" for r in reversed(self.importance)],
             col_name="sparsity S", cols=[f"{s:.3g}" for s in self.sparsity], details=named[::-1], limit=1.0, zero="left out",
-            note="1: a dimension of its own; -1: in superposition; 0: left out.",
+            note="1: a dimension of its own; -1: in superposition; 0: left out. Importance beside that of each other feature.",
         )  # fmt: skip
 
 
