@@ -6,7 +6,7 @@ is left out: earlier positions of the last block but for their keys and values, 
 
 from bench.subjects import dictionaries as d
 from bench.subjects import edges as e
-from bench.subjects import erasure
+from bench.subjects import erasure, lenses
 from bench.subjects import probing as p
 from bench.subjects.workload import D_HEAD, D_MLP, D_MODEL, GRAD_POSITIONS, HEADS, LAYERS, STEPS, SWEEP_POSITIONS, VOCAB
 
@@ -111,6 +111,13 @@ def pipeline() -> int:
 def probes() -> int:
     """For each layer the loss and its gradient once, two products: even who is told the weights must see that the gradient vanishes there."""
     return p.LAYERS * 4 * p.TOKENS * p.WIDTH * p.CLASSES
+
+
+def tuned_lens() -> int:
+    """For each step a forward; then for each token and layer two products with the unembedding, and two with the translator: the reading, and the
+    gradient, which neither the states nor the unembedding ask for."""
+    forward = lenses.ROWS * (LAYERS * blocks(lenses.POSITIONS) + lenses.POSITIONS * UNEMBEDDING)
+    return lenses.STEPS * (forward + lenses.ROWS * lenses.POSITIONS * LAYERS * (2 * UNEMBEDDING + 2 * OUT))
 
 
 def leace() -> int:

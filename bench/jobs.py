@@ -6,7 +6,7 @@ from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
 DICTIONARIES = ("sae-lens", "eai-sparsify", "dictionary-learning")  # trainers of sparse dictionaries
-PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn", "concept-erasure")
+PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn", "concept-erasure", "tuned-lens")
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
@@ -14,6 +14,7 @@ CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 SUBJECTS = {
     "plain": ("plain", "torch"),
     "plain hooks": ("plain_hooks", "torch"),
+    "projections": ("projections", "torch"),
     "sonde": ("sonde", "sonde"),
     "sonde --help": ("sonde_help", "sonde"),
     "sonde, first use": ("sonde_used", "sonde"),
@@ -151,6 +152,14 @@ JOBS = {
         Job(
             "leace", "fit LEACE on 100,000 activations of 768 entries in two classes; difference: the cross-covariance that is left",
             ("plain", "sonde", "concept-erasure"), "leace", 5, "plain", flops=arithmetic.leace(), ahead=1.0, closest=True,
+        ),
+        Job(
+            "logit-lens", "the 10 best tokens of every layer, 12 layers, 1 x 128 tokens",
+            ("plain", "projections", "sonde", "tuned-lens"), "logit_lens", 7, "plain", floor_of="projections", at_most_floors=1.15,
+        ),
+        Job(
+            "tuned-lens", "train a tuned lens of 12 layers with SGD, 2 steps of 256 tokens; difference: of the layers' losses at the second step",
+            ("plain", "sonde", "tuned-lens"), "tuned_lens", 3, "plain", flops=arithmetic.tuned_lens(), ahead=1.5,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

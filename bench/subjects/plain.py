@@ -13,6 +13,8 @@ from bench.subjects.plain_edges import eap as eap
 from bench.subjects.plain_edges import eap_ig as eap_ig
 from bench.subjects.plain_edges import exact_edges as exact_edges
 from bench.subjects.plain_erasure import leace as leace
+from bench.subjects.plain_lenses import logit_lens as logit_lens
+from bench.subjects.plain_lenses import tuned_lens as tuned_lens
 from bench.subjects.plain_probes import probes as probes
 from bench.subjects.processes import importing
 from bench.subjects.trial import Trial

@@ -17,6 +17,8 @@ from bench.subjects.sonde_edges import eap as eap
 from bench.subjects.sonde_edges import eap_ig as eap_ig
 from bench.subjects.sonde_edges import exact_edges as exact_edges
 from bench.subjects.sonde_erasure import leace as leace
+from bench.subjects.sonde_lenses import logit_lens as logit_lens
+from bench.subjects.sonde_lenses import tuned_lens as tuned_lens
 from bench.subjects.sonde_probes import probes as probes
 from bench.subjects.trial import Trial
 

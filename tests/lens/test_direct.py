@@ -1,5 +1,7 @@
 """Direct contributions: by hand where the sum can be written down, in every family, and right where the truth is planted."""
 
+import copy
+
 import pytest
 import torch
 from small_models import llama, planted, words
@@ -203,3 +205,62 @@ def test_another_model_is_refused():
     found = direct_contributions(words(), sonde.tasks.load("agreement", words(), n=4))
     with pytest.raises(CheckRefused):
         found.check(sonde.Model(permuted(words().module, 0), words().tokenizer), sonde.tasks.load("agreement", words(), n=4))
+
+
+# the ways of dealing with the final norm
+
+
+def test_removing_a_part_is_leaving_it_out_of_the_stream():
+    model = words()
+    task = sonde.tasks.load("agreement", model, n=3)
+    found, frozen = direct_contributions(model, task, norm="removed"), direct_contributions(model, task)
+    run = model.run(task.clean, read=["blocks.3.resid_post", "blocks.2.attn.result", "blocks.3.mlp.out"])
+    stream = run["blocks.3.resid_post[pos=-1]"]
+    for name, part in (("head 2.1", run["blocks.2.attn.result[pos=-1]"][:, 1]), ("MLP 3", run["blocks.3.mlp.out[pos=-1]"])):
+        logits = model.unembed(stream - part).detach()
+        rows = torch.arange(3)
+        without = logits[rows, task.targets] - logits[rows, task.foils]
+        assert torch.allclose(found.of([name])[0], found.metric - without, atol=1e-4)
+    assert found.norm == "removed" and found.names == frozen.names
+    assert not torch.allclose(found.values, frozen.values, atol=1e-2), "control: the norm matters"
+
+
+def test_slopes_of_the_norm_sum_to_nothing():
+    """A norm forgets length (Euler's theorem), so what a little more of everything changes is nothing; and each is a derivative."""
+    model = words()
+    task = sonde.tasks.load("agreement", model, n=2)
+    found = direct_contributions(model, task, norm="linear")
+    assert found.values.sum(0).abs().max() < 1e-2 * found.values.abs().sum(0).max()
+    run = model.run(task.clean, read=["blocks.3.resid_post", "blocks.3.mlp.out"])
+    stream, part = run["blocks.3.resid_post[pos=-1]"].double(), run["blocks.3.mlp.out[pos=-1]"].double()
+    rows, step = torch.arange(2), 1e-3
+    read = copy.deepcopy(model.module.final_norm).double(), copy.deepcopy(model.module.unembed).double()
+
+    def difference(x):
+        logits = read[1](read[0](x)).detach()
+        return logits[rows, task.targets] - logits[rows, task.foils]
+
+    slope = (difference(stream + step * part) - difference(stream - step * part)) / (2 * step)
+    assert torch.allclose(found.of(["MLP 3"])[0].double(), slope, atol=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["linear", "removed"])
+def test_without_a_norm_all_ways_are_one(norm):
+    model, _ = planted(0)
+    task = repeats(model, 2)
+    assert torch.allclose(direct_contributions(model, task, norm=norm).values, direct_contributions(model, task).values, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gptj", "gpt_neox", "opt", "bloom"])
+def test_every_way_in_other_families(name):
+    model = sonde.Model(build(name))
+    for norm in ("linear", "removed"):
+        found = direct_contributions(model, INPUTS, DIFFERENCE, norm=norm)
+        assert found.values.isfinite().all() and found.drawing().to_json()["note"].endswith("do not sum to the difference.")
+
+
+def test_ways_that_are_none_are_refused():
+    with pytest.raises(InputError, match="use 'frozen', 'linear', 'removed'"):
+        direct_contributions(words(), "The keys", DIFFERENCE, norm="none")
+    with pytest.raises(SiteUnavailable, match="norm='frozen'"):
+        direct_contributions(sonde.Model(build("gemma2")), INPUTS, DIFFERENCE, norm="removed")

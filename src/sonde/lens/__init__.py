@@ -5,6 +5,7 @@ from sonde.lens.checkpoints import read_checkpoint
 from sonde.lens.contributions import Contributions
 from sonde.lens.course import AnswerCourse, answer_course
 from sonde.lens.direct import direct_contributions
+from sonde.lens.discard import InputDiscard, input_discard
 from sonde.lens.judging import TunedQuality, judge
 from sonde.lens.logit import logit_lens
 from sonde.lens.questions import Question, asked, questions
@@ -20,7 +21,8 @@ from sonde.lens.values import ValueVectors, value_vectors
 from sonde.lens.writers import written_by
 
 __all__ = [
-    "AnswerCourse", "Contributions", "LensResult", "Question", "RelationVectors", "SubUpdates", "TunedLens", "TunedQuality", "TunedTraining",
-    "ValueVectors", "answer_course", "asked", "direct_contributions", "judge", "logit_lens", "questions", "read_checkpoint", "read_out",
-    "readable_from", "relation_vectors", "sub_updates", "train", "tuned_lens", "value_sheet", "value_vectors", "written_by",
+    "AnswerCourse", "Contributions", "InputDiscard", "LensResult", "Question", "RelationVectors", "SubUpdates", "TunedLens", "TunedQuality",
+    "TunedTraining", "ValueVectors", "answer_course", "asked", "direct_contributions", "input_discard", "judge", "logit_lens", "questions",
+    "read_checkpoint", "read_out", "readable_from", "relation_vectors", "sub_updates", "train", "tuned_lens", "value_sheet", "value_vectors",
+    "written_by",
 ]  # fmt: skip

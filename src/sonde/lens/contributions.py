@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 
 REMAINDER = 1e-3  # of the difference: less than can be seen
 
+Norm = Literal["frozen", "linear", "removed"]
+"""What is made of the final norm's scale, which all parts have together."""
+NOTES: dict[Norm, str] = {
+    "frozen": "the final norm's scale is held at its value",
+    "linear": "the final norm's slope is taken too: what a little more of the part would change",
+    "removed": "the part is taken out of the stream and the final norm formed anew",
+}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Contributions(Result):
-    """A logit difference as the sum of what each part of the model wrote, the final norm's scale held at its value.
+    """A logit difference by what each part of the model wrote straight into it.
 
     Arguments:
         names: the parts in the order of the stream: `embed`, `pos_embed`, `head 0.1`, `MLP 0`, ..., `attention biases`.
@@ -32,6 +40,7 @@ class Contributions(Result):
         constant: what the biases of the final norm and of the unembedding contribute, whatever the prompt.
         counterfactual: the values under the task's counterfactuals; `None` for plain inputs.
         before_cap: whether the logits are those before the model's cap, which no sum of parts can pass.
+        norm: what was made of the final norm's scale: see `direct_contributions`. With "frozen" the parts sum to the difference.
     """
 
     names: list[str]
@@ -40,10 +49,11 @@ class Contributions(Result):
     constant: Float[Tensor, " example"]
     counterfactual: Float[Tensor, "part example"] | None
     before_cap: bool
+    norm: Norm = "frozen"
 
     @property
     def remainder(self) -> Float[Tensor, " example"]:
-        """The logit difference without the parts and the constant: rounding."""
+        """The logit difference without the parts and the constant: rounding with the frozen norm, else what no part alone accounts for."""
         return self.metric - self.constant - self.values.sum(0)
 
     @property
@@ -89,8 +99,10 @@ class Contributions(Result):
         n, against = self.values.shape[1], self.counterfactual
         values, labels = torch.cat([self.values, self.constant[None]]), [*self.names, "constant"]
         marks = None if against is None else torch.cat([against, self.constant[None]]).mean(1)
-        note = f"{'One prompt' if n == 1 else f'Mean over {n} prompts'}; the final norm's scale is held at its value."
-        if float(self.remainder.abs().max()) > REMAINDER * float(self.metric.abs().max()):
+        note = f"{'One prompt' if n == 1 else f'Mean over {n} prompts'}; {NOTES[self.norm]}."
+        if self.norm != "frozen":
+            note += " The parts do not sum to the difference."
+        elif float(self.remainder.abs().max()) > REMAINDER * float(self.metric.abs().max()):
             note += f" Rounding leaves {float(self.remainder.mean()):+.2g}."
         return waterfall(
             "What does each part write into the answer?",
@@ -98,6 +110,7 @@ class Contributions(Result):
             labels,
             values.mean(1),
             intervals=[t_interval(row) for row in values] if n > 1 else None,
+            total="sum" if self.norm == "frozen" else float(self.metric.mean()),
             bar_control=None if marks is None else Series("the same part under the counterfactual", marks),
             note=note,
         )

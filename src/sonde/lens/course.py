@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.evidence import t_interval
+from sonde.lens.bands import banded
 from sonde.lens.questions import Question, columns, reciprocal_rank
 from sonde.lens.reading import Read, layer_sites, prove_last, read_out, readable
 from sonde.results import Drawing, Recipe, Result
-from sonde.results.drawing import Series, lens, lines, tabs
+from sonde.results.drawing import lens, lines, tabs
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -89,7 +89,7 @@ class AnswerCourse(Result):
         told = ", ".join(f"{name} from {where}" for name, where in self.phases.items() if where) or "no phase is seen"
         courses = lines(
             "When does the argument give way to the answer?", "reciprocal rank", "layer", self.layers,
-            [_course("argument", self.argument), _course("answer", self.answer)], note=f"By the means over {len(self.tokens)} questions: {told}.",
+            [banded("argument", self.argument), banded("answer", self.answer)], note=f"By the means over {len(self.tokens)} questions: {told}.",
         )  # fmt: skip
         return tabs("How does the answer arise?", [("courses", courses), ("table", table)])
 
@@ -131,10 +131,3 @@ def answer_course(model: Model, asked_about: Sequence[Question], k: int = 5) -> 
 
 def _strings(model: Model, ids: list[int]) -> list[str]:
     return model.tokenizer.strings(ids) if model.tokenizer else [str(i) for i in ids]
-
-
-def _course(name: str, values: Float[Tensor, "layer question"]) -> Series:
-    if values.shape[1] < 2:
-        return Series(name, values.mean(1))
-    ends = [t_interval(row) for row in values]
-    return Series(name, values.mean(1), [low for low, _ in ends], [high for _, high in ends])

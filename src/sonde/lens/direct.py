@@ -8,19 +8,26 @@ the final norm's scale held at its value s, the way from the stream to a logit d
 (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; "direct logit attribution".) g is taken as a gradient: with every norm's
 scale frozen and what later parts read of the stream detached, only the direct paths are left, in whatever way a family adds to its stream. The
 constant, what the biases of the final norm and the unembedding give, is the reading of an empty stream.
+
+The scale depends on all parts, and what is made of that is a choice, stated in the result as `norm`:
+
+    frozen    s is held: the parts sum to the difference; what a part does by changing s is nobody's
+    linear    the norm's own slope: what the difference changes by when a part grows a little; a norm forgets length, so these sum to about zero
+    removed   the difference less that of the stream without the part, s formed anew: true of each part alone, and no sum of anything
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.access import Gradients, Model
+from sonde.access import Detach, Gradients, Model
 from sonde.access.direct import direct_only, refuse_indirect
 from sonde.access.inputs import Given
-from sonde.lens.contributions import Contributions
-from sonde.results import InputError, Recipe, SiteUnavailable
+from sonde.lens.contributions import Contributions, Norm
+from sonde.lens.removing import differences_without
+from sonde.results import InputError, Recipe, SiteUnavailable, shown
 from sonde.tasks import LogitDifference, Task
 from sonde.tasks.metrics import BeforeCap
 
@@ -31,7 +38,9 @@ TOKENS_PER_PASS = 4096
 BOUND, BOUND_HALF = 1e-3, 5e-2  # of the sizes of all parts together: what rounding explains, many times over
 
 
-def direct_contributions(model: Model, task: Task | Given, of: LogitDifference | None = None, bos: bool | None = None) -> Contributions:
+def direct_contributions(
+    model: Model, task: Task | Given, of: LogitDifference | None = None, bos: bool | None = None, norm: Norm = "frozen"
+) -> Contributions:
     """What the embeddings, each head and each MLP write straight into the logit difference of target and foil.
 
     Arguments:
@@ -39,9 +48,11 @@ def direct_contributions(model: Model, task: Task | Given, of: LogitDifference |
         task: a task, whose counterfactuals are taken apart too; or inputs (then with `of`).
         of: the targets and foils, and the position; by default the task's representative target and foil.
         bos: for inputs, as for `Model.run`.
+        norm: what is made of the final norm's scale: it is "frozen"; its slope is taken too, "linear"; or each part is "removed" from the stream.
 
     Returns:
-        One value per part and example; with the constant and the remainder, which is rounding, they sum to the logit difference.
+        One value per part and example; with the constant and the remainder they sum to the logit difference. With the frozen norm the remainder is
+        rounding; with the others it is what no part alone accounts for.
 
     Raises:
         InputError: no targets and foils, or no examples. SiteUnavailable: a family in which parts do not add up.
@@ -58,12 +69,14 @@ def direct_contributions(model: Model, task: Task | Given, of: LogitDifference |
         raise InputError(
             "direct contributions add up to a logit difference and to nothing else: give a task, or of=LogitDifference(target, foils=foil)"
         )
+    if norm not in get_args(Norm):
+        raise InputError(f"norm={shown(norm)}: use {', '.join(map(repr, get_args(Norm)))}")
     refuse_indirect(model)
     rows = [ids[real].tolist() for ids, real in _rows(model, task.clean if isinstance(task, Task) else task, bos)]
     if not rows:
         raise InputError("there are no examples to take apart")
-    clean = _Apart(model, of, rows)
-    against = _Apart(model, of, task.corrupt) if isinstance(task, Task) else None
+    clean = _Apart(model, of, rows, norm)
+    against = _Apart(model, of, task.corrupt, norm) if isinstance(task, Task) else None
     return Contributions(
         names=clean.names,
         values=clean.values,
@@ -71,10 +84,12 @@ def direct_contributions(model: Model, task: Task | Given, of: LogitDifference |
         constant=clean.constant,
         counterfactual=None if against is None else against.values,
         before_cap=bool(model.architecture.softcap),
+        norm=norm,
         recipe=Recipe.of(
-            "sonde.lens.direct_contributions", {"pos": of.pos}, model_hash=model.hash, inputs=task.content if isinstance(task, Task) else rows
+            "sonde.lens.direct_contributions", {"pos": of.pos, "norm": norm}, model_hash=model.hash,
+            inputs=task.content if isinstance(task, Task) else rows,
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(model: Model, inputs: Given, bos: bool | None) -> "Iterator[tuple[Tensor, Tensor]]":
@@ -85,26 +100,33 @@ def _rows(model: Model, inputs: Given, bos: bool | None) -> "Iterator[tuple[Tens
 
 
 class _Apart:
-    """The logit differences of some rows, taken apart."""
+    """The logit differences of some rows, taken apart; in whatever way, it is proved first that the parts make up the stream."""
 
-    def __init__(self, model: Model, of: LogitDifference, rows: "list[list[int]] | tuple[tuple[int, ...], ...]"):
+    def __init__(self, model: Model, of: LogitDifference, rows: "list[list[int]] | tuple[tuple[int, ...], ...]", norm: Norm):
         self.model, self.of, self.sites = model, of, model.architecture.sites
         per_pass = max(1, TOKENS_PER_PASS // max(len(row) for row in rows))
         passes = [range(start, min(start + per_pass, len(rows))) for start in range(0, len(rows), per_pass)]
-        made = [self._pass([list(rows[i]) for i in chosen], of.select(list(chosen))) for chosen in passes]
+        given = [([list(rows[i]) for i in chosen], of.select(list(chosen))) for chosen in passes]
+        made = [self._pass(some, asked, direct_only(model)) for some, asked in given]
         self.names: list[str] = made[0][0]
         self.values: Float[Tensor, "part example"] = torch.cat([values for _, values, _ in made], -1).float().cpu()
         self.metric: Float[Tensor, " example"] = torch.cat([metric for _, _, metric in made]).float().cpu()
         self.constant = self._constant(len(rows))
         self._prove()
+        if norm == "linear":
+            slopes = [edit for edit in direct_only(model) if edit.site.name != "final_norm.scale"]
+            self.values = torch.cat([self._pass(some, asked, slopes)[1] for some, asked in given], -1).float().cpu()
+        elif norm == "removed":
+            without = torch.cat([differences_without(model, some, asked, self.names) for some, asked in given], -1)
+            self.values = self.metric - without
 
-    def _pass(self, rows: list[list[int]], of: LogitDifference) -> tuple[list[str], Tensor, Tensor]:
-        """The parts of some rows, one after the other along the stream."""
+    def _pass(self, rows: list[list[int]], of: LogitDifference, edits: list[Detach]) -> tuple[list[str], Tensor, Tensor]:
+        """The parts of some rows, one after the other along the stream, by the slopes under some edits."""
         model, layers = self.model, range(self.model.n_layers)
         ends = self._there(["embed", "pos_embed"]) if not model.architecture.embed_norm else []
         inside = self._there(f"blocks.{i}.{site}" for i in layers for site in ("attn.z", "attn.out", "mlp.out"))
         metric = BeforeCap(of, model.architecture.softcap)
-        grads = model.grad(rows, of=metric, at=[*ends, "blocks.0.resid_pre", *inside], edits=direct_only(model))
+        grads = model.grad(rows, of=metric, at=[*ends, "blocks.0.resid_pre", *inside], edits=edits)
         parts: dict[str, Tensor] = {end: _along(grads, end).sum((1, 2)) for end in ends}
         parts = parts or {"embeddings": _along(grads, "blocks.0.resid_pre").sum((1, 2))}
         biases = torch.zeros(len(rows), dtype=torch.float64)

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.evidence import compare, corrected, t_interval
+from sonde.evidence import compare, corrected
 from sonde.jobs import track
+from sonde.lens.bands import banded
 from sonde.lens.logit import asked_ids, measured
 from sonde.lens.reading import layer_sites
 from sonde.lens.results import LOG2
@@ -77,7 +78,7 @@ class TunedQuality(Result):
         """The divergence of both lenses by layer; the band is what the tuned lens makes of the embeddings alone."""
         return lines(
             "How far is each reading from the model's answer?", "nats, KL(final || reading)", "layer", self.layers,
-            [_series("logit lens", self.logit_kl), _series("tuned lens", self.tuned_kl)],
+            [banded("logit lens", self.logit_kl), banded("tuned lens", self.tuned_kl)],
             control=Series("tuned lens of the embeddings alone: its own computation", [float(self.tuned_kl[0].mean())] * len(self.layers)),
             note=f"Held-out text, {self.logit_kl.shape[1]} rows; who knows nothing is {float(self.constant.mean()):.3g} nats away.",
         )  # fmt: skip
@@ -145,10 +146,3 @@ def judge(
     stacked = {name: torch.stack([column[name] for column in columns], 1) for name in columns[0]}
     recipe = Recipe.of("sonde.lens.judge", {"lens": content_hash([lens.weight, lens.bias]), "bos": bos}, model_hash=model.hash, inputs=taken)
     return TunedQuality(list(sites), **stacked, constant=constant.float(), notes=notes, recipe=recipe)
-
-
-def _series(name: str, values: Float[Tensor, "layer row"]) -> Series:
-    if values.shape[1] < 2:
-        return Series(name, values.mean(1))
-    ends = [t_interval(row) for row in values]
-    return Series(name, values.mean(1), [low for low, _ in ends], [high for _, high in ends])

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sonde.evidence import t_interval
+from sonde.lens.bands import banded
 from sonde.results import Drawing, InputError, Result, shown
 from sonde.results.drawing import Series, lens, lines, tabs
 
@@ -147,7 +147,7 @@ class LensResult(Result):
         place = self._place(example, pos)
         series = [
             Series(f"after `{self.tokens[example][place]}`", self.kl[:, example, place]),
-            self._mean("mean over the prompt" if len(self.tokens) == 1 else f"mean over {len(self.tokens)} prompts", self.kl),
+            self._mean(self.kl),
             Series(f"from the layer before, after `{self.tokens[example][place]}`", self.kl_previous[:, example, place]),
         ]
         note = "From the layer before: KL(layer || the layer before)."
@@ -162,7 +162,7 @@ class LensResult(Result):
         place = self._place(example, pos)
         series = [
             Series(f"after `{self.tokens[example][place]}`", self.entropy[:, example, place]),
-            self._mean("mean over the prompt" if len(self.tokens) == 1 else f"mean over {len(self.tokens)} prompts", self.entropy),
+            self._mean(self.entropy),
         ]
         return lines("How unsure would each layer be?", "bits, entropy", "layer", self.layers, series)
 
@@ -194,13 +194,10 @@ class LensResult(Result):
         parts = [("distance", self.kl_drawing(example, pos)), ("entropy", self.entropy_drawing(example, pos))]
         return tabs("How does the reading become the answer?", [*parts, ("ranks", self.rank_drawing(example, pos))])
 
-    def _mean(self, name: str, values: Float[Tensor, "layer example pos"]) -> Series:
+    def _mean(self, values: Float[Tensor, "layer example pos"]) -> Series:
         """The mean over positions; with several examples, with its interval over them."""
-        by_example = values.nanmean(-1)
-        if by_example.shape[1] < 2:
-            return Series(name, by_example[:, 0])
-        ends = [t_interval(row) for row in by_example]
-        return Series(name, by_example.mean(1), [low for low, _ in ends], [high for _, high in ends])
+        n = len(self.tokens)
+        return banded("mean over the prompt" if n == 1 else f"mean over {n} prompts", values.nanmean(-1))
 
     def _tokens(self, example: int) -> list[str]:
         if not 0 <= example < len(self.tokens):

@@ -65,3 +65,21 @@ def test_values_updates_and_sheet(capsys, tmp_path):
     assert told(capsys, "sheet", sheet, "--layer", 3, "-n", 3)["items"] == 6
     assert "holds no rating" in run(capsys, "sheet", sheet, code=2).err
     assert "the blocks 0 to 3" in run(capsys, "values", "--layer", 9, code=2).err
+
+
+def test_discard_table_and_direct(capsys):
+    discarded = told(capsys, "discard", "--rows", 6, "--documents", 40, "--length", 48)
+    assert [row["layer"] for row in discarded["rows"]] == discarded["layers"] and len(discarded["verdicts"]) == 1
+    table = told(capsys, "table", "-n", 12, "--vectors")
+    assert set(table["phases"]) == {"argument", "function", "saturation"} and len(table["verdicts"]) == 2 and len(table["effects"]) == 6
+    own = told(capsys, "table", "--template", "The capital of {argument} is", "--pair", "France= Paris", "--pair", "Spain= Madrid")
+    assert {row["right"] for row in own["rows"]} == {" Paris", " Madrid"}
+    direct = told(capsys, "direct", "-n", 4, "--norm", "removed")
+    assert direct["norm"] == "removed" and direct["rows"][0]["part"] == "embed"
+    for given, said in (
+        (["table", "--template", "{argument}"], "at least two of --pair"),
+        (["table", "--pair", "a=b"], "goes with --template"),
+        (["table", "--task", "ioi"], "say with --argument"),
+        (["direct", "--check", "-n", 2], "there are 2 examples"),
+    ):
+        assert said in run(capsys, *given, code=2).err

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.lens import convert, judge, logit, sheet, train, updates, values
+from sonde.cli.lens import convert, direct, discard, judge, logit, sheet, table, train, updates, values
 
-ACTIONS: tuple[ModuleType, ...] = (logit, train, judge, convert, values, updates, sheet)
+ACTIONS: tuple[ModuleType, ...] = (logit, discard, train, judge, convert, values, updates, sheet, table, direct)
 
 
 def add(commands: Any) -> None:

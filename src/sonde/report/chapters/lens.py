@@ -20,4 +20,4 @@ def lens(material: Material) -> Chapter:
         claim = untestable(check.CLAIM, check.MEASURE, material.untested, threshold=check.THRESHOLD, threshold_source=check.SOURCE)
     else:
         claim = lenses.readable_from(material.model, material.search, material.evaluate, material.seed)[1]
-    return Chapter(Section("lens", "Logit lens", LEAD, [read.drawing(), read.kl_drawing()]), [claim], {"lens": read})
+    return Chapter(Section("lens", "Logit lens", LEAD, [read.drawing(), read.courses()]), [claim], {"lens": read})

@@ -1,0 +1,75 @@
+"""`sonde lens table`: a question layer by layer, and whether its answer is got by adding a vector."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from sonde.cli.asking import add_task_options, opened_task
+from sonde.cli.lens.shared import add_output_options
+from sonde.cli.printing import refuse_unwritable, report
+from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.access import Model
+    from sonde.lens import Question
+
+
+def add(actions: Any) -> None:
+    """Register the action."""
+    action = actions.add_parser(
+        "table",
+        help="when does the argument of a question give way to its answer?",
+        description="Read the last token of some questions at every layer: the argument, the function, saturation. With --vectors take what the "
+        "deciding MLP adds for some of them, and add it to prompts of others that do not ask, beside random vectors.",
+    )
+    action.add_argument("--task", metavar="NAME|FILE", help="a task with a span that names the argument (default: capital)")
+    action.add_argument("--argument", metavar="SPAN", help="the span (default: country)")
+    action.add_argument("--template", metavar="TEXT", help="a form of your own with {argument} in it, instead of a task")
+    action.add_argument("--pair", action="append", default=[], metavar="A=B", help="with --template: an argument and its answer; again for each")
+    action.add_argument("--vectors", action="store_true", help="take relation vectors and test them on other questions")
+    action.add_argument("--layer", type=int, metavar="L", help="of the MLP (default: the one that raises the answer most)")
+    add_task_options(action, 32)
+    add_output_options(action)
+    action.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, then print or write what was asked for."""
+    start = time.perf_counter()
+    refuse_unwritable(arguments)
+    from sonde.lens import answer_course, relation_vectors
+    from sonde.loading import load
+
+    model = load(arguments.model)
+    search, evaluate = _questions(arguments, model)
+    course = answer_course(model, [*search, *evaluate])
+    drawings, verdicts, more = [course.drawing()], [], {}
+    if arguments.vectors:
+        found = relation_vectors(model, search, evaluate, arguments.layer, seed=arguments.seed)
+        drawings, verdicts = [*drawings, found.drawing()], found.check(model)
+        more = {"layer": found.layer, "effects": found.to_frame().to_dicts()}
+    return report(
+        arguments, start, model, "How does the answer arise?", drawings, verdicts, layers=course.layers, phases=course.phases,
+        rows=course.to_frame().to_dicts(), **more,
+    )  # fmt: skip
+
+
+def _questions(arguments: argparse.Namespace, model: "Model") -> "tuple[list[Question], list[Question]]":
+    """The questions in two halves: to choose on, and to judge on."""
+    from sonde.lens import asked, questions
+
+    if arguments.template:
+        if arguments.task:
+            raise InputError("give --task or --template, not both")
+        pairs = [pair.partition("=")[::2] for pair in arguments.pair]
+        if len(pairs) < 2 or not all(argument and answer for argument, answer in pairs):
+            raise InputError("--template needs at least two of --pair, such as --pair 'France= Paris' --pair 'Poland= Warsaw'")
+        found = asked(model, arguments.template, pairs, arguments.bos)
+        return found[: len(found) // 2], found[len(found) // 2 :]
+    if arguments.pair:
+        raise InputError("--pair goes with --template")
+    arguments.task, span = arguments.task or "capital", arguments.argument or ("country" if not arguments.task else None)
+    if span is None:
+        raise InputError("say with --argument which span of the task names what is asked about")
+    search, evaluate = opened_task(arguments, model).split(arguments.seed)
+    return questions(search, span), questions(evaluate, span)
