@@ -35,9 +35,10 @@ def read_checkpoint(folder: str | Path, model: Model) -> TunedLens:
     settings, parameters = _settings(place), _parameters(place)
     sites = layer_sites(model)
     sites.pop("model")
-    n, width = settings.get("num_hidden_layers"), settings.get("d_model")
-    if (n, width) != (model.n_layers, model.d_model):
-        raise CheckRefused(f"{place} is a lens of {n} layers of width {width}, and {model.name} has {model.n_layers} of {model.d_model}")
+    n, width = model.n_layers, model.d_model
+    shape = settings.get("num_hidden_layers"), settings.get("d_model")
+    if shape != (n, width):
+        raise CheckRefused(f"{place} is a lens of {shape[0]} layers of width {shape[1]}, and {model.name} has {n} of {width}")
     noted = settings.get("unembed_hash")
     if noted and noted != printed_hash(model):
         raise CheckRefused(

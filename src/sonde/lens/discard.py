@@ -116,7 +116,8 @@ def input_discard(model: Model, rows: Sequence[str | Sequence[int]], bos: bool |
     if len(classes) < 2:
         raise InputError(f"{len(taken)} rows hold fewer than two tokens that occur {LEAST} times: give more text")
     among = torch.isin(told, classes)
-    probed, shuffled = [], []
+    probed: list[Tensor] = []
+    shuffled: list[Tensor] = []
     for layer in range(len(sites)):
         x = torch.cat([row[layer] for row in states])
         right = told[learn & among]

@@ -7,7 +7,7 @@ lens"). The norm is applied exactly once, so the last row is the model's own out
 the final basis, which the model itself may not use there: a poor early reading is no proof that the answer is not yet encoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -50,7 +50,7 @@ def logit_lens(
 
 
 def read_layers(
-    model: Model, inputs: Given, k: int, bos: bool | None, read: Read, follow: Sequence[str | int], function: str, arguments: dict[str, object],
+    model: Model, inputs: Given, k: int, bos: bool | None, read: Read, follow: Sequence[str | int], function: str, arguments: Mapping[str, object],
     translate: Translate | None = None,
 ) -> LensResult:  # fmt: skip
     """Read the layers, each as it is or translated first.
