@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     search, evaluate = _questions(arguments, model)
     course = answer_course(model, [*search, *evaluate])
-    drawings, verdicts, more = [course.drawing()], [], {}
+    drawings, verdicts = [course.drawing()], []
+    more: dict[str, Any] = {}
     if arguments.vectors:
         found = relation_vectors(model, search, evaluate, arguments.layer, seed=arguments.seed)
         drawings, verdicts = [*drawings, found.drawing()], found.check(model)
