@@ -55,7 +55,7 @@ def left(model: sonde.Model) -> Drawing:
 
 def by_rank(model: sonde.Model) -> Drawing:
     """What agreement costs without more and more directions of the number of the subject."""
-    return rank_curve(model, prompts()["number of the subject"], agreement(model), SITE, ranks=[0, 1, 2, 4, 8, 16], draws=6, progress=True).drawing()
+    return rank_curve(model, prompts()["number of the subject"], agreement(model), SITE, draws=6, progress=True).drawing()
 
 
 KINDS: dict[str, Callable[[sonde.Model], Drawing]] = {

@@ -63,3 +63,14 @@ def test_bad_input_is_refused() -> None:
         transfer_of(home, {"other": States.of({"elsewhere": x}, ["a", "b"] * 15)})
     with pytest.raises(InputError, match="give both alike"):
         transfer_of(home, {"other": States.of(x, torch.randn(30))})
+
+
+def test_a_translation_of_what_was_learnt_from_is_never_judged_on():
+    """The sources share the numbers of their sentences, and one of them lacks some: each number is on one side in both."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.arange(60) % 2
+    whole = States.of(torch.randn(60, 4, generator=draw), y, groups=torch.arange(60))
+    some = whole.select(torch.randperm(60, generator=draw)[:41].sort().values)
+    found = transfer_of(some, {"other": whole}, "some")
+    judged_at_home, judged_abroad = set(found.home_groups.tolist()), set(found.groups[0].tolist())
+    assert not judged_abroad & (set(some.data.groups.tolist()) - judged_at_home) and len(judged_abroad) > 5

@@ -103,7 +103,8 @@ class Labelled:
         together = _groups(held, where, groups)
         found = Labelled(name, held, where, places, values, names, types=("",) * len(values), groups=together, notes=tuple(notes))  # type: ignore[arg-type]
         if names and len(found.counts) < 2:
-            raise InputError(f"{name!r} has one class only ({next(iter(found.counts))!r}): a probe needs examples of two at least")
+            why = f"; {notes[0]}" if notes else ""  # what was left out may have held the others
+            raise InputError(f"{name!r} has one class only ({next(iter(found.counts))!r}): a probe needs examples of two at least{why}")
         spelt = tuple(map(str, types)) if types is not None else tuple(map(found.words, range(len(found))))
         return replace(found, types=spelt, notes=(*found.notes, *_divided(found)))
 

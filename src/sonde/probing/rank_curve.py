@@ -78,10 +78,12 @@ def rank_curve(
     measured = losses(model, on, edits, progress)
     effects = torch.zeros(len(erasers), len(ranks), *measured.intact.shape)
     effects[:, torch.tensor(ranks) > 0] = measured.values.unflatten(0, (len(erasers), -1))
+    majority = (commonest([0] * len(y), y, train, test) == y[test]).float()
+    notes = [*states.notes, *_still_told(told[0], majority, ranks)]
     given = {"site": str(places[0]), "ranks": ranks, "draws": draws, "pooling": pooling, "property": data.name}
     return RankCurve(
         data.name, str(places[0]), ranks, measured.measures, effects[0], effects[1:], told[0], torch.stack(told[1:]),
-        (commonest([0] * len(y), y, train, test) == y[test]).float(), states.data.groups[test], measured.gap, list(states.notes),
+        majority, states.data.groups[test], measured.gap, notes,
         recipe=Recipe.of(
             "sonde.probing.rank_curve", given, model_hash=model.hash, inputs=[data.hash, on.content if isinstance(on, Task) else list(on)], seed=seed
         ),
@@ -104,3 +106,14 @@ def _right(eraser: Eraser, x: Tensor, y: Tensor, train: Int[Tensor, " train"], t
     """Where a probe is right, 1 or 0, that was trained after erasing."""
     left = eraser(x)
     return (fit_logistic(left[train], y[train], int(y.max()) + 1).predict(left[test]) == y[test]).float()
+
+
+def _still_told(right: Float[Tensor, "rank test"], majority: Float[Tensor, " test"], ranks: Sequence[int]) -> list[str]:
+    """Where the directions do not hold most of what a probe tells."""
+    before, after, floor = (float(one.mean()) for one in (right[0], right[-1], majority))
+    if after - floor <= (before - floor) / 2:
+        return []
+    return [
+        f"without {ranks[-1]} directions a probe that is trained anew still tells {after:.0%} (the commonest class {floor:.0%}): "
+        "the property lies in more directions than these; LEACE takes out all that is linear"
+    ]

@@ -86,3 +86,10 @@ def test_mistakes(write, tmp_path):
     wrong.write_bytes(b"no parquet at all")
     with pytest.raises(InputError, match="can't be read as parquet"):
         table(wrong)
+
+
+def test_one_class_that_is_left_says_what_was_left_out(tmp_path):
+    path = tmp_path / "spans.csv"
+    path.write_text("text,label,start,stop\nThe key,a,0,3\nThe cat,b,4,99\nA dog,a,0,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"one class only \('a'\).*; row 2 of spans.csv was left out: its span 4 to 99 is outside its text of 7"):
+        table(path, span=["start", "stop"])

@@ -126,3 +126,25 @@ def test_the_random_direction_of_a_model_is_no_explanation():
     model = handle("gpt2")
     test = illusion(model, pairs("gpt2", 40), "blocks.0.mlp.post", Subspace.random(24, 1, seed=3), draws=3)
     assert test.outcome == "undecided" and test.rank == 16
+
+
+def test_the_readers_of_an_encoder_are_those_of_its_architecture():
+    """Of neurons the dense layer behind them; of the stream the next block's parts, or what comes before the logits."""
+    model = handle("bert")
+    read = reading(placed(model, pairs("bert", 12), "blocks.0.mlp.post"))
+    W = model.module.get_submodule("bert.encoder.layer.0.output.dense").weight.detach()
+    assert read.readers == ("blocks.0.mlp.out",) and len(read.directions) == torch.linalg.matrix_rank(W)
+    assert torch.allclose(read.seen(W), W, atol=1e-4)
+    # the control: random directions are seen in part only
+    random = torch.randn(3, W.shape[1], generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(read.seen(random), random, atol=1e-2)
+    assert "blocks.1.attn.q" in readers_of(model, "blocks.0.resid_post")
+    test = illusion(model, pairs("bert", 40), "blocks.0.mlp.post", Subspace.random(W.shape[1], 1, seed=3), draws=2)
+    assert test.readers == ("blocks.0.mlp.out",) and test.outcome == "undecided"
+
+
+def test_of_a_recurrent_model_no_reader_is_known():
+    with pytest.raises(SiteUnavailable, match="readers="):
+        illusion(handle("lstm"), pairs("lstm", 12), "lstm0:out[pos=-1]", Subspace.random(12, 1), draws=2)
+    named = illusion(handle("lstm"), pairs("lstm", 40), "unembed:in[pos=-1]", Subspace.random(12, 1, seed=2), ["unembed:out"], draws=2)
+    assert named.rank == 12 and named.lengths[1] < 1e-2  # every entry of the last layer is read: there is no null part
