@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.evidence import compare, corrected, newcombe, wilson
+from sonde.evidence import compare, corrected, newcombe
 from sonde.results import Drawing, Result, Verdict
-from sonde.results.drawing import Series, lines, table, tabs
+from sonde.results.drawing import Series, bars, lines, table, tabs
 from sonde.superposition.solu.inconsistency import Inconsistency
 from sonde.superposition.solu.rater import SHARE, NeuronRatings
 from sonde.superposition.solu.training import Size
@@ -83,7 +83,7 @@ class SoluStudy(Result):
         ])  # fmt: skip
 
     def drawing(self) -> Drawing:
-        """The share of neurons that pass, loss and skills by size, each activation; the neurons of the last model; and what the norm does."""
+        """The share of neurons that pass, layer by layer; loss and skills by size; the neurons of the last model; and what the norm does."""
         drawn = [("80 % test", self._passing()), ("loss", self._loss())]
         drawn += [(name, self._skill(name)) for name in self.models[0].skills]
         last = self.models[-1]
@@ -141,16 +141,12 @@ class SoluStudy(Result):
         return sizes, groups
 
     def _passing(self) -> Drawing:
-        sizes, groups = self._by_size()
-        series = []
-        for name, models in groups.items():
-            ends = [wilson(one.passing[0], max(1, one.passing[1])) for one in models]
-            shares = [one.passing[0] / max(1, one.passing[1]) for one in models]
-            series.append(Series(name, shares, [low for low, _ in ends], [high for _, high in ends]))
-        chance = [max(models[i].chance for models in groups.values()) for i in range(len(sizes))]
-        return lines(
-            "How many neurons does one hypothesis explain?", "share of neurons that pass", "layers x width", sizes, series,
-            control=Series("random directions", chance, chance, chance),
+        layers = [(f"{one.activation}, {one.size}, layer {i}", rated) for one in self.models for i, rated in enumerate(one.ratings)]
+        ratings = [rated for _, rated in layers]
+        return bars(
+            "How many neurons does one hypothesis explain?", "share of neurons that pass", [name for name, _ in layers],
+            [rated.share for rated in ratings], intervals=[rated.interval for rated in ratings],
+            bar_control=Series("random directions", [rated.chance for rated in ratings]), zero="none",
         )  # fmt: skip
 
     def _loss(self) -> Drawing:
