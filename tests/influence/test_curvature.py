@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from influence.explicit import flat, gradients
+from tiny_families import build
 from tiny_models import bare
 from torch import nn
 
@@ -257,6 +258,8 @@ def test_sets_that_are_none(classifier):
         fit(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False)), (x.float(), y), CrossEntropy())
     with pytest.raises(InputError, match="none to foretell"):
         fit(bare("native"), [[3, 1], [4]])
+    with pytest.raises(InputError, match="is not causal"):
+        fit(build("bert"), [[3, 1], [4, 1]])
 
 
 def test_what_is_overwritten_in_place_is_refused():

@@ -241,6 +241,8 @@ def subject_of(
                 "which loss was this model trained with? give loss=CrossEntropy(), SquaredError(), or a function (module, batch) -> losses"
             )
         loss = NextToken()
+    if isinstance(loss, NextToken) and not handle.architecture.causal:
+        raise InputError(f"{handle.name} ({handle.architecture.family}) is not causal: it foretells no next token; give a loss of your own")
     if not callable(loss):
         raise InputError(
             f"{shown(loss)} is no loss: give CrossEntropy(), SquaredError(), NextToken(), or a function (module, batch) -> one number per example"

@@ -162,15 +162,31 @@ class Top(Result):
 
     sign = SIGN
 
+    def most_helpful(self, query: int = 0) -> list[tuple[int, float]]:
+        """The examples that lower a query's value most, each with its tau; only tau above zero count.
+
+        Arguments:
+            query: its number.
+        """
+        return [pair for pair in _pairs(self.helpful, self.helpful_values, query) if pair[1] > 0]
+
+    def most_harmful(self, query: int = 0) -> list[tuple[int, float]]:
+        """The examples that raise a query's value most, each with its tau; only tau below zero count.
+
+        Arguments:
+            query: its number.
+        """
+        return [pair for pair in _pairs(self.harmful, self.harmful_values, query) if pair[1] < 0]
+
     def to_frame(self) -> "DataFrame":
         """One row per query and named example."""
         import polars as pl
 
         rows = [
             (q, kind, rank, i, tau, tau / self.n, self.texts[i])
-            for kind, indices, values in (("helpful", self.helpful, self.helpful_values), ("harmful", self.harmful, self.harmful_values))
-            for q in range(len(indices))
-            for rank, (i, tau) in enumerate(zip(indices[q].tolist(), values[q].tolist(), strict=True))
+            for kind, ranked in (("helpful", self.most_helpful), ("harmful", self.most_harmful))
+            for q in range(len(self.queries))
+            for rank, (i, tau) in enumerate(ranked(q))
         ]
         return pl.DataFrame(rows, ["query", "kind", "rank", "example", "tau", "removal", "text"], orient="row")
 
@@ -180,12 +196,16 @@ class Top(Result):
 
         views = []
         for q, text in enumerate(self.queries):
-            found = dict(zip(self.helpful[q].tolist(), self.helpful_values[q].tolist(), strict=True))
-            found |= dict(zip(self.harmful[q].tolist(), self.harmful_values[q].tolist(), strict=True))
-            ranked = sorted(found.items(), key=lambda one: -one[1])
+            ranked = [*self.most_helpful(q), *self.most_harmful(q)[::-1]]
             title = f"Which training examples bear on {self.of} of {text[:60]!r}?"
             views.append((f"{q}: {text}"[:60], list_of_examples(title, [(i, self.texts[i], tau) for i, tau in ranked], None, None, SIGN)))
         return views[0][1] if len(views) == 1 else tabs(f"Which training examples bear on {self.of}?", views)
+
+
+def _pairs(places: Tensor, values: Tensor, query: int) -> list[tuple[int, float]]:
+    if not 0 <= query < len(places):
+        raise InputError(f"query={shown(query)}: there are {len(places)} queries, counted from 0")
+    return list(zip(places[query].tolist(), values[query].tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

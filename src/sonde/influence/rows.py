@@ -60,8 +60,9 @@ class TokenRows:
         return batch.real
 
     def label(self, index: int) -> str:
-        """The text of a row, or its ids where there is no tokenizer."""
-        return "".join(self.tokens(index))
+        """The text of a row, or its ids where there is no tokenizer; an arrow stands before a completion."""
+        tokens, begin = self.tokens(index), self.begins[index]
+        return "".join(tokens) if begin == 1 else f"{''.join(tokens[:begin])} →{''.join(tokens[begin:])}"
 
     def tokens(self, index: int) -> list[str]:
         """The text of each token."""
