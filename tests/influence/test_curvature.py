@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from influence.explicit import flat, gradients
-from tiny_families import build
+from tiny_encoders import build
 from tiny_models import bare
 from torch import nn
 
