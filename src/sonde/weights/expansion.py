@@ -46,7 +46,7 @@ def terms(frozen: Frozen, pairs: bool = True) -> Iterator[Term]:
     model = frozen.model
     parallel = model.architecture.law == "parallel"
     source = dict(frozen.sources())
-    direct = sum(source.values())
+    direct = torch.stack(list(source.values())).sum(0)
     yield from (Term(name, 0, -1, value) for name, value in source.items())
     orders: list[Stream] = []  # what flows on paths of order 1, 2, ...
     single: list[tuple[str, Stream]] = []  # what each part has added for the sources alone

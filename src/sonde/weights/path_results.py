@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.evidence import compare, untestable
-from sonde.results import Drawing, Result, Verdict
-from sonde.results.drawing import Series, bars, lines, table, tabs, waterfall
+from sonde.results import Drawing, InputError, Result, Verdict
+from sonde.results.drawing import Series, bars, lines, matrix, table, tabs, waterfall
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -123,7 +123,28 @@ class PathImportance(Result):
         frame = self.to_frame()
         rows = [[row["paths"], row["norm"], row["worth"], row["alone"]] for row in frame.sort("worth", descending=True).head(40).to_dicts()]
         listed = table("Which paths matter most?", ["paths", "size in the stream", "lost without, nats", "loss alone, nats"], rows, note=HELD)
-        return tabs("Which kinds of paths matter?", [("orders", curve), ("kinds", shown_kinds), ("paths", listed)])
+        parts = [("orders", curve), ("kinds", shown_kinds), ("paths", listed)]
+        parts += [("virtual heads", self.virtual_heads())] if any(" > " in group for group in self.groups) else []
+        return tabs("Which kinds of paths matter?", parts)
+
+    def virtual_heads(self) -> Drawing:
+        """What each virtual head of two is worth: the first head by column, the second by row.
+
+        Raises:
+            InputError: there are none, or too many to be told one by one.
+        """
+        pairs = [tuple(group.split(" > ")) for group in self.groups if " > " in group]
+        if not pairs:
+            raise InputError("virtual heads were not told one by one: the model has a single block, or too many heads")
+        firsts, seconds = (list(dict.fromkeys(pair[i] for pair in sorted(pairs, key=lambda pair: pair[i]))) for i in (0, 1))
+        worth = {pair: self.worth(" > ".join(pair)) for pair in pairs}
+        sizes = {pair: float(self.norms[self.groups.index(" > ".join(pair))]) for pair in pairs}
+        values = [[worth.get((first, second)) for first in firsts] for second in seconds]
+        details = [[f"size in the stream {sizes[first, second]:.3g}" if (first, second) in sizes else "" for first in firsts] for second in seconds]
+        return matrix(
+            "What is each virtual head worth?", "nats per token lost without it", values, row_name="second head", rows=seconds,
+            col_name="first head", cols=firsts, details=details, zero="nothing is lost", note=HELD,
+        )  # fmt: skip
 
     def check(self, model: Model) -> list[Verdict]:
         """Whether single heads, and virtual heads, carry a part of the prediction that the rest does not.

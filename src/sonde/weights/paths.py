@@ -34,7 +34,7 @@ def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: st
     True
     """
     refuse_without_direct_path(model)
-    [row] = rows_of(model, [prompt])  # type: ignore[list-item]
+    [row] = rows_of(model, prompt if isinstance(prompt, str) else [prompt])
     asked = [_token(model, token) for token in (target, foil) if token is not None]
     frozen = Frozen(model, [row], linear)
     told = _pairs(model, linear)
@@ -64,19 +64,22 @@ def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: st
     )  # fmt: skip
 
 
-def path_importance(model: Model, texts: Rows, linear: bool = False) -> PathImportance:
+def path_importance(model: Model, texts: Rows, linear: bool = False, start: int = 1) -> PathImportance:
     """Tell what each kind of path is worth on a text: the loss without it, and the loss with it alone.
 
     Arguments:
         model: a causal language model whose parts add up to its logits.
         texts: texts, or rows of token ids, none beyond the context.
         linear: let paths go through MLPs, with each neuron's slope held; else what an MLP adds is a source.
+        start: the first token of each row whose prediction counts, from 1 on.
 
     Raises:
-        SiteUnavailable: a model whose parts do not add up. InputError: no text of two tokens.
+        SiteUnavailable: a model whose parts do not add up. InputError: no text of two tokens; a row that ends before `start`.
     """
     refuse_without_direct_path(model)
     rows = rows_of(model, texts)
+    if start < 1 or any(len(row) <= start for row in rows):
+        raise InputError(f"start={shown(start)}: count from 1 on, and give rows that go on beyond; the shortest has {min(map(len, rows))} tokens")
     frozen = Frozen(model, rows, linear)
     found = list(terms(frozen, _pairs(model, linear)))
     total = torch.stack([term.value for term in found]).sum(0)
@@ -87,13 +90,13 @@ def path_importance(model: Model, texts: Rows, linear: bool = False) -> PathImpo
     return PathImportance(
         groups=list(groups),
         norms=torch.tensor([float(value[frozen.mask].norm(dim=-1).mean()) for value in groups.values()]),
-        without=torch.stack([_loss(frozen, total - value, rows) for value in groups.values()]).float(),
-        alone=torch.stack([_loss(frozen, value, rows) for value in groups.values()]).float(),
-        up_to=torch.stack([_loss(frozen, value, rows) for value in up_to]).float(),
-        full=_loss(frozen, total, rows).float(),
+        without=torch.stack([_loss(frozen, total - value, rows, start) for value in groups.values()]).float(),
+        alone=torch.stack([_loss(frozen, value, rows, start) for value in groups.values()]).float(),
+        up_to=torch.stack([_loss(frozen, value, rows, start) for value in up_to]).float(),
+        full=_loss(frozen, total, rows, start).float(),
         d_vocab=model.architecture.d_vocab,
         error=float((own - summed)[frozen.mask].abs().max()),
-        recipe=Recipe.of("sonde.weights.path_importance", {"linear": linear}, model_hash=model.hash, inputs=rows),
+        recipe=Recipe.of("sonde.weights.path_importance", {"linear": linear, "start": start}, model_hash=model.hash, inputs=rows),
     )
 
 
@@ -106,12 +109,12 @@ def _groups(found: Sequence[Term], n_layers: int) -> dict[str, list[Term]]:
     return kinds | {term.name: [term] for term in found}
 
 
-def _loss(frozen: Frozen, stream: Tensor, rows: Sequence[Sequence[int]]) -> Float[Tensor, " row"]:
+def _loss(frozen: Frozen, stream: Tensor, rows: Sequence[Sequence[int]], start: int) -> Float[Tensor, " row"]:
     """The mean loss on each row's next tokens, nats per token, where only this part of the stream reaches the unembedding."""
     logs = frozen.logits(stream, constant=True).log_softmax(-1)
     losses = []
     for log, row in zip(logs, rows, strict=True):
-        losses.append(-log[torch.arange(len(row) - 1), torch.tensor(row[1:])].mean())
+        losses.append(-log[torch.arange(start - 1, len(row) - 1), torch.tensor(row[start:])].mean())
     return torch.stack(losses)
 
 

@@ -4,6 +4,7 @@ import argparse
 import time
 from typing import Any
 
+from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.weights.asked import add_model_options, add_text_options, opened_rows
 
@@ -19,6 +20,7 @@ def add(actions: Any) -> None:
     add_model_options(action)
     add_text_options(action, contexts=8)
     action.add_argument("--linear", action="store_true", help="let paths go through MLPs, with each neuron's slope held")
+    action.add_argument("--start", type=count, default=1, metavar="N", help="first token of each row that counts (default: %(default)s)")
     action.set_defaults(run=run)
 
 
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     rows, notes = opened_rows(arguments, model)
-    found = path_importance(model, rows, arguments.linear)
+    found = path_importance(model, rows, arguments.linear, arguments.start)
     return report(
         arguments, start, model, "Which kinds of paths matter?", [found.drawing()], found.check(model), notes, error=found.error,
         loss=float(found.full.mean()), orders=found.up_to.mean(1).tolist(), entries=json_ready(found.to_frame().to_dicts()),
