@@ -1,7 +1,7 @@
 """The pictures in the docs on probes and on taking concepts out: a property of the small world by layer, and what is lost or
 left without it.
 
-    python docs/probe_pictures.py [probes|amnesic|removal|ranks ...]
+    python docs/probe_pictures.py [probes|amnesic|removal|ranks|property-table ...]
 
 Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sonde
 from sonde import views
-from sonde.probing import Labelled, amnesic, rank_curve, remove, sweep, words
+from sonde.probing import Labelled, amnesic, rank_curve, remove, shipped, sweep, words
 from sonde.results.document import Document, Section
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
@@ -63,6 +63,7 @@ KINDS: dict[str, Callable[[sonde.Model], Drawing]] = {
     "amnesic": removed,
     "removal": left,
     "ranks": by_rank,
+    "property-table": lambda model: shipped().drawing(),
 }
 
 

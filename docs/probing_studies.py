@@ -1,6 +1,7 @@
 """The studies in docs/methods/probing.md: what is readable where, in models of four shapes.
 
-    python docs/probing_studies.py words                 properties of the small world by layer, in specimen:words
+    python docs/probing_studies.py words FOLDER          properties of the small world by layer, in specimen:words: encoded, and used; FOLDER keeps
+                                                         the table, not made again where it is there, and the probes that are shipped
     python docs/probing_studies.py treebank DATA [MODEL] part of speech and relation by layer, in the models of the folder DATA (stories260k,
                                                          char_lstm, ud_ewt); MODEL is a folder with one more, such as an encoder
     python docs/probing_studies.py pud DATA [MODEL]      news or encyclopedia, learnt in English and told in other languages (pud_parallel)
@@ -21,13 +22,10 @@ from bench.stories260k import convert
 from sonde import probing
 from sonde.behaviour.scorers import CharacterScorer, char_lstm
 from sonde.probing import Labelled
+from sonde.probing.shipped.recipe import make
 from sonde.probing.untrained import broken
 
-PROPERTIES = (
-    "a country", "a plural noun", "a woman's name", "the subject", "the giver", "the receiver", "the gift", "after a plural subject",
-    "after a woman as subject", "in the past tense", "in a document of tense", "in a document of colored_objects",
-)  # fmt: skip
-DOCUMENTS, SENTENCES = 2000, 400
+SENTENCES = 400
 FIELDS = ("upos", "deprel")
 UNTRAINED, TRAINED = "untrained model", "trained"
 HOME, LANGUAGES, EVERY = "en", ("en", "de", "fr", "zh"), 4  # one sentence in so many is read
@@ -54,17 +52,14 @@ def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def of_words() -> None:
-    """A dozen properties of the small world."""
-    model = sonde.load("specimen:words")
-    head = ["property", "examples", "embed", *(f"after block {i}" for i in range(model.n_layers)), "commonest", "word", "untrained", "readable at"]
-
-    def rows() -> Iterator[list[str]]:
-        for name in PROPERTIES:
-            data = probing.words(name, DOCUMENTS)
-            yield [name, f"{len(data):,}", *row(probing.sweep(model, data, seeds=3, controls=[UNTRAINED]))]
-
-    table(head, rows())
+def of_words(folder: Path) -> None:
+    """A dozen properties of the small world: where each can be read, and whether the model uses it."""
+    found = make(sonde.load("specimen:words"), folder)
+    study = probing.PropertyTable.load(folder / "table")
+    head = ["property", *found.sites, *study.controls, "readable at", "used at", "says"]
+    table(head, ([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells] for cells in study.summary().data["rows"]))
+    for note in study.notes:
+        print(note)
 
 
 def as_characters(scorer: CharacterScorer) -> Callable[[Labelled], Labelled]:
@@ -137,8 +132,8 @@ def _transferred(found: dict[str, probing.Transfer], best: int) -> Iterator[list
 if __name__ == "__main__":
     torch.set_num_threads(1)
     match sys.argv[1:]:
-        case ["words"]:
-            of_words()
+        case ["words", folder]:
+            of_words(Path(folder))
         case ["treebank", folder, *more]:
             of_treebank(Path(folder), more)
         case ["pud", folder, *more]:

@@ -19,7 +19,10 @@ from sonde.specimens import compiled
 from tests.report.conftest import GIFT, KEYS
 
 FEATURES = ["features"] if featured(sonde.load("specimen:words")) else []
-SECTIONS = ["summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "patching", "circuit", *FEATURES, "verification"]
+SECTIONS = [
+    "summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "representation", "patching", "circuit", *FEATURES,
+    "verification",
+]  # fmt: skip
 
 
 def verdict(holds: bool | None) -> Verdict:
@@ -57,7 +60,9 @@ def test_the_readme_prompts_are_explained(gift, keys):
     assert (gift.target, gift.foil, gift.corrupt) == (" Mary", " John", "When Mary and John went to the shop, Mary gave a book to")
     assert (keys.target, keys.foil, keys.corrupt) == (" are", " is", "The key on the cabinet")
     of_features = [v for v in gift.verdicts if "features" in v.claim]
-    assert all(v.holds for v in gift.verdicts if v not in of_features)
+    of_properties = gift.claims["representation"]
+    assert len(of_properties) == 2 and all(v.interval[0] > 0 for v in of_properties)
+    assert all(v.holds for v in gift.verdicts if v not in (*of_features, *of_properties))
     # four of the 512 carry more than random ones, but not half of the answer: the report says so
     assert of_features and all(v.interval[0] > 0 for v in of_features)
     # of two fixed words less can be shown: a random rotation may read them too, and few tokens tell them apart

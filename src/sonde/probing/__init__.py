@@ -19,6 +19,7 @@ from sonde.probing.reading import read_states, read_together
 from sonde.probing.removal import remove
 from sonde.probing.removal_results import Removal
 from sonde.probing.selectivity import Selectivity, selectivity, selectivity_of
+from sonde.probing.shipped import ShippedProbes, shipped
 from sonde.probing.states import States
 from sonde.probing.structure import Parsed, Shown, StructuralConfig, StructuralProbes, parse, read_trees, structural_probe, structural_probe_states
 from sonde.probing.subspaces import (
@@ -67,6 +68,7 @@ __all__ = [
     "SearchConfig",
     "Selectivity",
     "Sentence",
+    "ShippedProbes",
     "Shown",
     "Standard",
     "States",
@@ -108,6 +110,7 @@ __all__ = [
     "selectivity_of",
     "sentences",
     "shared_texts",
+    "shipped",
     "span_of",
     "structural_probe",
     "structural_probe_states",

@@ -78,7 +78,10 @@ class PropertyTable(Result):
     @property
     def notes(self) -> list[str]:
         """What was decided, left out or is suspicious."""
-        return list(dict.fromkeys([*(f"{one.name}: {note}" for one in self.sweeps for note in one.notes), *self.removal.notes]))
+        of_all = [note for note in self.sweeps[0].notes if all(note in one.notes for one in self.sweeps)]
+        said = [f"{name}: {note}" for name, one in zip(self.names, self.sweeps, strict=True) for note in one.notes]
+        shared = {f"{name}: {note}" for name in self.names for note in of_all}
+        return [*of_all, *(note for note in dict.fromkeys([*said, *self.removal.notes]) if note not in shared)]
 
     def check(self, model: Any) -> list[Verdict]:
         """The verdicts on what can be read where, then three for each property and site: is it encoded, and is it missed more than random directions?

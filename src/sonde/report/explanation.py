@@ -31,7 +31,7 @@ class Explanation:
         seconds: how long it took.
         warnings: what a reader should know before trusting it.
         sections: `summary`, `prediction`, `task`, `minimal_pair` (where it was asked for), `attribution`, `contributions`, `heads`, `lens`,
-            `patching`, `circuit`, `verification`.
+            `representation`, `patching`, `circuit`, `verification`.
         results: the results behind the sections, by name; each can be saved and checked.
         claims: the verdicts of each section.
         examples: sibling prompts on which claims were judged: prompt, counterfactual, right answer, and whether the model prefers it in either.

@@ -24,6 +24,7 @@ REST = (
     "contributions",
     "heads",
     "lens",
+    "representation",
     "patching",
     "circuit",
     "features",

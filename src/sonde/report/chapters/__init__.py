@@ -10,6 +10,7 @@ from sonde.report.chapters.lens import lens
 from sonde.report.chapters.minimal_pair import minimal_pair
 from sonde.report.chapters.patching import patching
 from sonde.report.chapters.prediction import prediction
+from sonde.report.chapters.representation import representation
 from sonde.report.chapters.task import task
 from sonde.report.chapters.verification import verification
 
@@ -21,6 +22,7 @@ CHAPTERS = {
     "contributions": contributions,
     "heads": heads,
     "lens": lens,
+    "representation": representation,
     "patching": patching,
     "circuit": circuit,
     "features": features,
