@@ -164,7 +164,7 @@ def encoded_matrix(
     values = [[*row, best, *VERDICTS[one]] for row, best, one in zip(accuracy, control, says, strict=True)]
     return matrix(
         "Which properties are encoded, and which are used?", "accuracy on held-out examples", values, row_name="property", rows=names,
-        col_name="site, then control and verdict", cols=[*short(sites), "best control", "encoded", "used"],
+        col_name="site, control, verdict", cols=[*short(sites), "best control", "encoded", "used"],
         details=[[*row, one, one] for row, one in zip(details, says, strict=True)], scale="sequential", limit=1.0, zero="none is told",
         note="The last two columns: 1 is yes, 0 is no, hatched is not settled. Used is what the model misses more than random directions.",
     )  # fmt: skip
