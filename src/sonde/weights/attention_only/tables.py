@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 SMOOTHING = 0.1  # added to every count
-TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
 KINDS = ("new in its row", "said before, not after this token", "said before after this token")
 
 
