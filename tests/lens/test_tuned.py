@@ -164,7 +164,7 @@ def test_a_lens_belongs_to_one_model(tmp_path):
     back = TunedLens.load(lens.save(tmp_path / "lens"))
     assert torch.equal(back.weight, lens.weight) and back.unembedding == lens.unembedding
     other = sonde.Model(network())
-    with pytest.raises(CheckRefused, match="train one for this model"):
+    with pytest.raises(CheckRefused, match="train one for it"):
         tuned_lens(other, rows(1, 1), back)
     with pytest.raises(CheckRefused, match="another final norm or unembedding"):
         back.adopted(other)

@@ -32,7 +32,15 @@ def test_there_are_some():
     assert len(kinds()) >= 3
 
 
-@pytest.mark.parametrize("cls", [cls for cls in kinds() if kind_of(cls) not in SEVERAL], ids=kind_of)
+def takes_a_model(cls):
+    return "model" in inspect.signature(cls.check).parameters
+
+
+def test_only_studies_that_train_their_own_networks_are_checked_without_a_model():
+    assert {kind_of(cls).rsplit(".", 1)[0] for cls in kinds() if not takes_a_model(cls)} == {"sonde.superposition"}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in kinds() if kind_of(cls) not in SEVERAL and takes_a_model(cls)], ids=kind_of)
 def test_another_model_is_refused_before_anything_else(cls, unchecked):
     result = object.__new__(cls)
     object.__setattr__(result, "recipe", Recipe("sonde.method", {}, "a" * 16, "b" * 16))

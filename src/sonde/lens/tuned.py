@@ -64,12 +64,11 @@ class TunedLens(Result):
         Arguments:
             model: the one at hand.
         """
-        if model.hash == self.recipe.model_hash:
-            return
-        way_out = "train one for this model with sonde.lens.train"
-        if unembedding_hash(model) == self.unembedding:
-            way_out = "its unembedding is the same: lens.adopted(model) reads the other one with it where that is meant, and judge tells how well"
-        raise CheckRefused(f"this lens belongs to the model {self.recipe.model_hash[:8]}, and {model.name} is {model.hash[:8]}: {way_out}")
+        if model.hash != self.recipe.model_hash:
+            raise CheckRefused(
+                f"this lens belongs to the model {self.recipe.model_hash[:8]}, and this one is {model.hash[:8]}: train one for it with sonde.lens.train, "
+                "or, where final norm and unembedding are the same, read it with lens.adopted(model) and judge how well"
+            )
 
     def adopted(self, model: Model) -> "TunedLens":
         """The same translators for another model with the same final norm and unembedding, such as a checkpoint or a fine-tuned copy.
