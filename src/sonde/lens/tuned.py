@@ -66,8 +66,8 @@ class TunedLens(Result):
         """
         if model.hash != self.recipe.model_hash:
             raise CheckRefused(
-                f"this lens belongs to the model {self.recipe.model_hash[:8]}, and this one is {model.hash[:8]}: train one for it with sonde.lens.train, "
-                "or, where final norm and unembedding are the same, read it with lens.adopted(model) and judge how well"
+                f"this lens belongs to the model {self.recipe.model_hash[:8]}, and this one is {model.hash[:8]}: train one for it with "
+                "sonde.lens.train, or, where final norm and unembedding are the same, read it with lens.adopted(model) and judge how well"
             )
 
     def adopted(self, model: Model) -> "TunedLens":
