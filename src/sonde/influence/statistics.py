@@ -83,8 +83,8 @@ def merged(parts: Sequence[Sums]) -> Sums:
     Arguments:
         parts: with the same names.
 
-    >>> merged([{"n": torch.tensor(2.0)}, {"n": torch.tensor(3.0)}])
-    {'n': tensor(5.)}
+    >>> float(merged([{"n": torch.tensor(2.0)}, {"n": torch.tensor(3.0)}])["n"])
+    5.0
     """
     found: Sums = {}
     for part in parts:
