@@ -71,7 +71,7 @@ def gains(missing: Float[Tensor, "N O"], rows: Int[Tensor, " C"]) -> Float[Tenso
     tensor([2., 0.])
     """
     along = _unit(missing[rows]) @ missing.T
-    along[torch.arange(len(rows)), rows] = 0
+    along[torch.arange(len(rows), device=rows.device), rows] = 0
     along[along < missing[rows].norm(dim=1, keepdim=True) / 3] = 0  # smaller ones are chance
     return along.square().sum(1) / max(1, len(missing) - 1)
 
