@@ -20,22 +20,23 @@ class Answer:
     """What the model says in the end.
 
     Arguments:
-        p: the probabilities.
+        p: the probabilities, a row for each entry of the vocabulary.
         entropy: theirs, in nats.
     """
 
-    p: Float[Tensor, "token vocab"]
+    p: Float[Tensor, "vocab token"]
     entropy: Float[Tensor, " token"]
 
     @staticmethod
     def of(logits: Float[Tensor, "token vocab"]) -> "Answer":
         """The probabilities of some logits, in float32."""
-        p = torch.empty(logits.shape, device=logits.device)
+        p = torch.empty(logits.shape[::-1], device=logits.device)
         entropy = torch.empty(len(logits), device=logits.device)
         for part in _pieces(logits):
             logs = logits[part].float().log_softmax(-1)
-            p[part] = logs.exp()
-            entropy[part] = -torch.where(p[part] > 0, p[part] * logs, 0).sum(-1)
+            own = logs.exp()
+            entropy[part] = -torch.where(own > 0, own * logs, 0).sum(-1)
+            p[:, part] = own.T
         return Answer(p, entropy)
 
 
@@ -72,36 +73,37 @@ class Divergence:
         with torch.enable_grad():
             leaf = normed.detach().requires_grad_()
             logs = self.model.read_out(leaf).float().log_softmax(-1)
-            divergence = -(answer.p * logs).sum(-1) - answer.entropy
+            divergence = -(answer.p.T * logs).sum(-1) - answer.entropy
             return divergence.detach(), torch.autograd.grad(divergence.sum(), leaf)[0]
 
     @torch.no_grad()
     def _by_products(self, normed: Tensor, answer: Answer) -> tuple[Tensor, Tensor]:
         unembed, scale = self._unembed, self.model.architecture.logit_scale
         assert isinstance(unembed, nn.Linear)
-        z = self._room(len(normed), unembed.out_features, normed)
-        torch.mm(normed, unembed.weight.T, out=z)
-        divergence = torch.empty(len(normed), device=normed.device)
+        # a row for each entry of the vocabulary: this product takes three quarters of the time of the one with a row for each token
+        z = self._room(unembed.out_features, normed)
+        torch.mm(unembed.weight, normed.T, out=z)
         for part in _pieces(z):
-            one, p = z[part], answer.p[part]
             if unembed.bias is not None:
-                one += unembed.bias
+                z[part] += unembed.bias[part, None]
             if scale != 1:
-                one *= scale
-            one -= one.amax(-1, keepdim=True)
-            said = (p * one).sum(-1)
-            one.exp_()
-            total = one.sum(-1, keepdim=True)
-            divergence[part] = total[:, 0].log() - said - answer.entropy[part]
-            one.div_(total).sub_(p)
-        slopes = z @ unembed.weight
-        return divergence, slopes if scale == 1 else slopes * scale
+                z[part] *= scale
+        largest = z.amax(0)
+        said, total = torch.zeros_like(largest), torch.zeros_like(largest)
+        for part in _pieces(z):
+            one = z[part].sub_(largest)
+            said += (answer.p[part] * one).sum(0)
+            total += one.exp_().sum(0)
+        for part in _pieces(z):
+            z[part].div_(total).sub_(answer.p[part])
+        slopes = z.T @ unembed.weight
+        return total.log() - said - answer.entropy, slopes if scale == 1 else slopes * scale
 
-    def _room(self, rows: int, columns: int, like: Tensor) -> Tensor:
+    def _room(self, vocab: int, normed: Tensor) -> Tensor:
         """A table that is used again: fresh memory of this size costs as much as a pass over it."""
-        if self._space is None or len(self._space) < rows or self._space.device != like.device:
-            self._space = torch.empty(rows, columns, device=like.device)
-        return self._space[:rows]
+        if self._space is None or self._space.shape != (vocab, len(normed)) or self._space.device != normed.device:
+            self._space = torch.empty(vocab, len(normed), device=normed.device)
+        return self._space
 
 
 def _pieces(table: Tensor) -> list[slice]:
