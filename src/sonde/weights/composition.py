@@ -88,7 +88,7 @@ def scores(first: LinearMap, second: LinearMap, width: int) -> tuple[Float[Tenso
 
     >>> same = LinearMap((torch.eye(8)[:, :2], torch.eye(8)[:2]))
     >>> [round(float(value), 3) for value in scores(same, same, 8)]  # the two share both of their directions
-    [0.707, 6.764]
+    [0.707, 5.916]
     """
     squares = [one.singular_values().square() for one in (first, second)]
     sizes = [square.sum(-1) for square in squares]
