@@ -5,18 +5,13 @@
 Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
+from photographs import photographed
 
 import sonde
-from sonde import lens, views
-from sonde.results.document import Document, Section
+from sonde import lens
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
 
-HERE = Path(__file__).parent / "images"
 PROMPT = "When Mary and John went to the shop, John gave a book to"
 
 
@@ -29,8 +24,6 @@ def tuned(model: sonde.Model) -> Drawing:
 
 def main() -> None:
     """Write `docs/images/drawing-halves.png`, `drawing-tuned.png`, `drawing-values.png` and `drawing-question.png`."""
-    from playwright.sync_api import sync_playwright
-
     model = sonde.load("specimen:words")
     questions = lens.questions(sonde.tasks.load("capital", model, n=24), "country")
     kinds = {
@@ -39,19 +32,7 @@ def main() -> None:
         "values": lens.value_vectors(model, layers=[3], k=8).drawing(),
         "question": lens.answer_course(model, questions).drawing(),
     }
-    document = Document("Lenses", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
-    chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "page.html"
-        file.write_text(views.page(document), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        page = browser.new_page(viewport={"width": 1080, "height": 900}, color_scheme="light")
-        page.goto(file.as_uri())
-        for key in kinds:
-            file = HERE / f"drawing-{key}.png"
-            page.locator(f"#section-{key} figure").first.screenshot(path=file)
-            print(f"{file.name}: {file.stat().st_size // 1024} kB")
-        browser.close()
+    photographed(kinds)
 
 
 if __name__ == "__main__":

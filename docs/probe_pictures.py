@@ -6,21 +6,16 @@ left without it.
 Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+
+from photographs import photographed
 
 import sonde
-from sonde import views
 from sonde.probing import Labelled, amnesic, rank_curve, remove, shipped, sweep, words
-from sonde.results.document import Document, Section
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
 
-HERE = Path(__file__).parent / "images"
 PROPERTY, DOCUMENTS = "after a plural subject", 1000
 SITE = "blocks.3.resid_post"
 
@@ -69,23 +64,9 @@ KINDS: dict[str, Callable[[sonde.Model], Drawing]] = {
 
 def main(*chosen: str) -> None:
     """Write `docs/images/drawing-probes.png` and the others."""
-    from playwright.sync_api import sync_playwright
-
     model = sonde.load("specimen:words")
     kinds = {key: KINDS[key](model) for key in chosen or KINDS}
-    document = Document("Probes", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
-    chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "page.html"
-        file.write_text(views.page(document), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        page = browser.new_page(viewport={"width": 1080, "height": 900}, color_scheme="light")
-        page.goto(file.as_uri())
-        for key in kinds:
-            file = HERE / f"drawing-{key}.png"
-            page.locator(f"#section-{key} figure").screenshot(path=file)
-            print(f"{file.name}: {file.stat().st_size // 1024} kB")
-        browser.close()
+    photographed(kinds)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,15 @@
 The tree needs a language model and a treebank in CoNLL-U. Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
-import os
-import shutil
 import sys
-import tempfile
-from pathlib import Path
+
+from photographs import photographed
 
 import sonde
-from sonde import views
 from sonde.probing import Pairs, SearchConfig, das, illusion, structural_probe
 from sonde.results import drawing
-from sonde.results.document import Document, Section
 from sonde.specimens import subspaces as planted
 
-HERE = Path(__file__).parent / "images"
 WIDTH = 1080
 
 
@@ -39,20 +34,8 @@ def trees(model: str, treebank: str) -> dict[str, drawing.Drawing]:
 
 def main(*treebank: str) -> None:
     """Write `docs/images/drawing-illusion.png`, and with a treebank `drawing-structure.png` and `drawing-tree.png`."""
-    from playwright.sync_api import sync_playwright
-
     kinds = {"illusion": pushed(), **(trees(*treebank) if treebank else {})}
-    document = Document("Kinds", sections=[Section(key, key, drawings=[one]) for key, one in kinds.items()])
-    chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "kinds.html"
-        file.write_text(views.page(document), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
-        page.goto(file.as_uri())
-        for key in kinds:
-            page.locator(f"#section-{key} figure").first.screenshot(path=HERE / f"drawing-{key}.png")
-        browser.close()
+    photographed(kinds, width=WIDTH)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,13 @@
 Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
+from photographs import photographed
 
 import sonde
-from sonde import superposition, views
-from sonde.results.document import Document, Section
+from sonde import superposition
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
 from sonde.superposition import ToyTraining
-
-HERE = Path(__file__).parent / "images"
 
 
 def drawings() -> dict[str, Drawing]:
@@ -36,22 +30,7 @@ def drawings() -> dict[str, Drawing]:
 
 def main() -> None:
     """Write `docs/images/drawing-{name}.png` of each."""
-    from playwright.sync_api import sync_playwright
-
-    found = drawings()
-    document = Document("Superposition", sections=[Section(key, key, drawings=[one]) for key, one in found.items()])
-    chromium = os.environ.get("SONDE_CHROMIUM") or shutil.which("chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "page.html"
-        file.write_text(views.page(document), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        page = browser.new_page(viewport={"width": 1080, "height": 900}, color_scheme="light")
-        page.goto(file.as_uri())
-        for key in found:
-            file = HERE / f"drawing-{key}.png"
-            page.locator(f"#section-{key} figure").first.screenshot(path=file)
-            print(f"{file.name}: {file.stat().st_size // 1024} kB")
-        browser.close()
+    photographed(drawings())
 
 
 if __name__ == "__main__":
