@@ -17,21 +17,14 @@ CHANNEL = "channel"
 
 
 @dataclass(frozen=True, eq=False)
-class HeadsTogether:
-    """A basis that reads all heads of a site together, as a basis of the site's own last axes.
+class Arranged:
+    """A basis of entries that lie elsewhere than along the last axis.
 
     Arguments:
-        basis: as wide as all heads.
-        heads: how many there are.
+        basis: of the entries.
     """
 
     basis: Basis
-    heads: int
-
-    @property
-    def width(self) -> int:
-        """Entries of a head."""
-        return self.basis.width // self.heads
 
     @property
     def size(self) -> int:
@@ -47,6 +40,23 @@ class HeadsTogether:
     def hash(self) -> str:
         """A content hash: that of the basis."""
         return self.basis.hash
+
+
+@dataclass(frozen=True, eq=False)
+class HeadsTogether(Arranged):
+    """A basis that reads all heads of a site together, as a basis of the site's own last axes.
+
+    Arguments:
+        basis: as wide as all heads.
+        heads: how many there are.
+    """
+
+    heads: int
+
+    @property
+    def width(self) -> int:
+        """Entries of a head."""
+        return self.basis.width // self.heads
 
     def encode(self, x: Tensor) -> Tensor:
         """The coordinates of all heads together."""
@@ -59,7 +69,7 @@ class HeadsTogether:
 
 
 @dataclass(frozen=True, eq=False)
-class OfChannels:
+class OfChannels(Arranged):
     """A basis of channels, where they are not the last axis.
 
     Arguments:
@@ -68,7 +78,6 @@ class OfChannels:
         last: entries of the last axis.
     """
 
-    basis: Basis
     axis: int
     last: int
 
@@ -76,21 +85,6 @@ class OfChannels:
     def width(self) -> int:
         """Entries of the last axis, which the basis leaves where it is."""
         return self.last
-
-    @property
-    def size(self) -> int:
-        """How many coordinates there are."""
-        return self.basis.size
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the coordinates are called."""
-        return self.basis.names
-
-    @property
-    def hash(self) -> str:
-        """A content hash: that of the basis."""
-        return self.basis.hash
 
     def encode(self, x: Tensor) -> Tensor:
         """The coordinates of each place, along the last axis."""
