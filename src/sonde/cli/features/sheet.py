@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 from sonde.cli.asking import count
-from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
+from sonde.cli.printing import print_json, refuse_unwritable
+from sonde.cli.rating import rated
 from sonde.results import InputError
 
 
@@ -31,8 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write a sheet, or read one."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.features import Features, blinded_sheet, read_sheet
-    from sonde.results.document import Document, Section, Sentence
+    from sonde.features import Features, blinded_sheet
 
     if arguments.groups:
         named = [group.partition("=") for group in arguments.groups]
@@ -45,13 +45,4 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(f"open {place}, write ratings into {place.with_name('sheet.csv')}, then: sonde features sheet {arguments.folder}")
         return 0
-    found = read_sheet(arguments.folder)
-    if arguments.json:
-        print_json(
-            arguments, start, warnings=list(found.problems), model_hash=found.recipe.model_hash, ratings=found.to_frame().to_dicts(),
-            verdicts=[plain_verdict(verdict) for verdict in found.verdicts],
-        )  # fmt: skip
-    facts = [("rated", f"{len(found.ratings)} items"), *(("not rated", problem) for problem in found.problems)]
-    sentences = [Sentence(verdict.claim, verdict) for verdict in found.verdicts]
-    told(arguments, Document("What a person said", "", facts, [Section("ratings", "Ratings", "", [found.drawing()], sentences)]))
-    return 0
+    return rated(arguments, start)

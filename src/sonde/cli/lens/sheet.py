@@ -7,7 +7,8 @@ from typing import Any
 
 from sonde.cli.asking import count
 from sonde.cli.lens.values import add_value_options
-from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
+from sonde.cli.printing import print_json, refuse_unwritable
+from sonde.cli.rating import rated
 
 
 def add(actions: Any) -> None:
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     refuse_unwritable(arguments)
     if (Path(arguments.folder) / "key.json").is_file():
-        return _read(arguments, start)
+        return rated(arguments, start)
     from sonde.lens import value_sheet, value_vectors
     from sonde.loading import load
 
@@ -42,20 +43,4 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(arguments, start, model, sheet=str(place), items=2 * arguments.n)
     else:
         print(f"open {place}, write ratings into {place.with_name('sheet.csv')}, then: sonde lens sheet {arguments.folder}")
-    return 0
-
-
-def _read(arguments: argparse.Namespace, start: float) -> int:
-    from sonde.features import read_sheet
-    from sonde.results.document import Document, Section, Sentence
-
-    found = read_sheet(arguments.folder)
-    if arguments.json:
-        print_json(
-            arguments, start, warnings=list(found.problems), model_hash=found.recipe.model_hash, ratings=found.to_frame().to_dicts(),
-            verdicts=[plain_verdict(verdict) for verdict in found.verdicts],
-        )  # fmt: skip
-    facts = [("rated", f"{len(found.ratings)} items"), *(("not rated", problem) for problem in found.problems)]
-    sentences = [Sentence(verdict.claim, verdict) for verdict in found.verdicts]
-    told(arguments, Document("What a person said", "", facts, [Section("ratings", "Ratings", "", [found.drawing()], sentences)]))
     return 0
