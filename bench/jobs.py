@@ -6,7 +6,19 @@ from bench import arithmetic
 
 HANDLES = ("nnsight", "transformer-lens", "pyvene")  # as PyPI calls them; versions in peers.toml
 DICTIONARIES = ("sae-lens", "eai-sparsify", "dictionary-learning")  # trainers of sparse dictionaries
-PEERS = (*HANDLES, "captum", "inseq", "shap", "auto-circuit", *DICTIONARIES, "sae-dashboard", "scikit-learn", "concept-erasure", "tuned-lens")
+PEERS = (
+    *HANDLES,
+    "captum",
+    "inseq",
+    "shap",
+    "auto-circuit",
+    *DICTIONARIES,
+    "sae-dashboard",
+    "scikit-learn",
+    "concept-erasure",
+    "tuned-lens",
+    "kronfluence",
+)
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of
 
