@@ -2,17 +2,34 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from sonde.specimens.words.document import Document
 from sonde.specimens.words.mixture import FAMILIES
 from sonde.specimens.words.tokenizer import end_id
 
 LEADING_SPACE = 0.15
 """Share of documents that begin with a space, as a continued text would."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A document as it lies in a row.
+
+    Arguments:
+        document: with its truth.
+        begin: the place of its first token; the end token stands before it.
+        ids: its tokens and the end token after them, as far as the row goes.
+    """
+
+    document: Document
+    begin: int
+    ids: tuple[int, ...]
 
 
 class Packer:
@@ -50,14 +67,28 @@ class Packer:
         Returns:
             Token ids, `length` a row.
         """
-        rng = random.Random(seed)
-        rows = []
-        for _ in range(n):
-            row = [self.end]
-            while len(row) < self.length:
-                for family in rng.choices(self.families, self.weights, k=4):
-                    text = FAMILIES[family](rng).text
-                    spaced = text if text.startswith(" ") or rng.random() > LEADING_SPACE else f" {text}"
-                    row += [*self.tokenizer.encode(spaced).ids, self.end]
-            rows.append(row[: self.length])
+        rows = [[self.end, *(token for packed in row for token in packed.ids)] for row in self.documents(n, seed)]
         return torch.tensor(rows)
+
+    def documents(self, n: int, seed: str) -> list[list[Packed]]:
+        """The documents of the same rows.
+
+        Arguments:
+            n: how many rows.
+            seed: of the rows.
+        """
+        rng = random.Random(seed)
+        return [self._row(rng) for _ in range(n)]
+
+    def _row(self, rng: random.Random) -> list[Packed]:
+        row, begin = list[Packed](), 1
+        while begin < self.length:
+            for family in rng.choices(self.families, self.weights, k=4):
+                document = FAMILIES[family](rng)
+                text = document.text
+                spaced = text if text.startswith(" ") or rng.random() > LEADING_SPACE else f" {text}"
+                ids = (*self.tokenizer.encode(spaced).ids, self.end)
+                if begin < self.length:
+                    row.append(Packed(document, begin, ids[: self.length - begin]))
+                begin += len(ids)
+        return row
