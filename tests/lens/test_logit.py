@@ -231,7 +231,7 @@ def test_drawings_tables_and_files(tmp_path):
         assert drawing.kind == "lens" and drawing.axes["col"]["labels"] == result.tokens[example]
         assert all(drawing.data["marks"][-1]) and len(drawing.data["details"][0][0]) == 3
         assert result.kl_drawing(example).kind == "lines"
-        assert result.courses(example).to_json() and len(result.drawings(example).data["parts"]) == 4
+        assert result.courses(example).to_json() and len(result.drawings(example).data["parts"]) == 5
     frame = result.to_frame()
     assert frame.height == 5 * sum(map(len, result.tokens)) and frame["kl"].is_not_nan().all()
     back = type(result).load(result.save(tmp_path / "lens"))

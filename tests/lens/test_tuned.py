@@ -101,6 +101,60 @@ def test_slopes_by_products_are_those_by_autograd(name):
     assert (divergence._unembed is None) == (name == "gemma2"), "capped logits go by autograd"
 
 
+def test_slopes_towards_the_truth_are_those_of_the_cross_entropy():
+    model = sonde.Model(network(norm="layer"))
+    normed = torch.randn(7, WIDTH, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([3, 0, 23, 7, 7, 1, 12])
+    leaf = normed.clone().requires_grad_()
+    true = torch.nn.functional.cross_entropy(model.read_out(leaf), ids, reduction="none")
+    loss, slopes = Divergence(model).slopes(normed, Answer.true(ids, VOCAB))
+    assert torch.allclose(loss, true, atol=1e-5) and torch.allclose(slopes, torch.autograd.grad(true.sum(), leaf)[0], atol=1e-5)
+
+
+def test_cross_entropy_teaches_what_is_true_and_kl_what_the_model_says():
+    """The text counts upwards, which the model does not know: only the lens that learns from the text does; the other is as wrong as the model."""
+    model = turning(False)
+
+    def counting(n, seed):
+        return [
+            [(start + i) % VOCAB for i in range(8)] for start in torch.randint(0, VOCAB, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
+        ]
+
+    told = TunedTraining(steps=150, tokens=256, lr=2e-2, weight_decay=0.0, loss="cross_entropy")
+    taught, heard = (train(model, counting(200, 0), config) for config in (told, QUICK))
+    assert taught.recipe.arguments["loss"] == "cross_entropy" and "cross-entropy" in taught.drawing().unit and "KL" in heard.drawing().unit
+    true, said = (judge(model, lens, counting(12, 1)) for lens in (taught, heard))
+    own = float(true.tuned_cross_entropy[-1].mean())
+    assert bool((true.tuned_cross_entropy[:-1].mean(1) < 0.2 * own).all()), own
+    assert bool((said.tuned_cross_entropy[:-1].mean(1) > 0.8 * own).all()), "control"
+    assert bool((true.tuned_kl[:-1].mean(1) > said.tuned_kl[:-1].mean(1)).all()), "and it no longer says what the model says"
+
+
+def test_trainings_that_cannot_be():
+    for wrong in ({"loss": "mse"}, {"lr": -1.0}, {"lr": 0.0}, {"lr": float("nan")}, {"weight_decay": -1.0}, {"clip": 0.0}):
+        with pytest.raises(InputError, match=f"^{next(iter(wrong))}="):
+            TunedTraining(**wrong)
+    model = turning(True)
+    with pytest.raises(InputError, match="rank=13: .* is 12 wide"):
+        train(model, rows(4, 0), TunedTraining(steps=1, rank=13))
+    truth = TunedTraining(steps=1, tokens=4, loss="cross_entropy")
+    assert train(model, [[3], [4, 5]], truth).notes == ["1 rows of one token were left out: it has no next one"]
+    with pytest.raises(InputError, match="no row has a second token"):
+        train(model, [[3]], truth)
+    from tiny_encoders import build
+
+    with pytest.raises(InputError, match="fills in words"):
+        train(sonde.Model(build("bert")), [[4, 7]], truth)
+
+
+def test_a_training_that_runs_away_is_ended(monkeypatch):
+    from sonde.lens import translators
+
+    monkeypatch.setattr(translators.Translators, "update", lambda self, *arguments: torch.tensor([1.0, float("nan"), 1.0]))
+    with pytest.raises(SondeError, match=r"after 0 steps \(the loss of layer 0 is no number\): choose a lower lr"):
+        train(turning(True), rows(4, 0), TunedTraining(steps=3, tokens=8))
+
+
 def test_the_users_weights_get_no_gradients():
     model = sonde.Model(network(norm="layer"))
     train(model, rows(4, 0), TunedTraining(steps=2, tokens=16))

@@ -13,7 +13,7 @@ from views.extremes import extreme_documents
 from views.sample import sample_document
 
 from sonde.results.document import Document
-from sonde.results.drawing import Drawing, attention, matrix, tabs, tokens, waterfall
+from sonde.results.drawing import Drawing, attention, lens, matrix, tabs, tokens, waterfall
 from sonde.views import terminal
 from sonde.views.text import readable, token, visible
 
@@ -75,6 +75,17 @@ def test_attention_says_where_each_token_looks() -> None:
     assert "head 2.1  self" in output
     assert "·keys ·keys 1.00" in output
     assert "0.0  The 0.90  ·keys 0.10" in output
+
+
+def test_one_table_in_several_colours_is_printed_once_and_in_figures() -> None:
+    def table(unit: str, values: list[list[float]], top: str = " are") -> Drawing:
+        return lens("Next?", unit, tokens=["The", " keys"], layers=["embed", "model"], top=[["a", "b"], ["c", top]], values=values)
+
+    output = printed(tabs("Next?", [("share", table("probability", [[0.1, 0.2], [0.3, 0.456]])), ("far", table("nats", [[9.0, 8.0], [7.0, 6.54]]))]))
+    assert output.count("·are") == 1 and "share 0.200 0.456" in output and re.search(r"far +8.00 +6.54", output)
+    assert "coloured by share" in output and "far: nats" in output and "at the last position, ·keys" in output
+    apart = printed(tabs("Next?", [("a", table("u", [[0.1, 0.2], [0.3, 0.4]])), ("b", table("u", [[0.1, 0.2], [0.3, 0.4]], " is"))]))
+    assert "·are" in apart and "·is" in apart, "two tables are two"
 
 
 def test_every_tab_is_printed_under_its_label() -> None:

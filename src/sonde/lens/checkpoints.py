@@ -68,10 +68,13 @@ def printed_hash(model: Model) -> str:
 
 
 def _settings(place: Path) -> dict[str, Any]:
+    missing = [name for name in (CONFIG, PICKLED) if not (place / name).is_file() and not (name == PICKLED and (place / TENSORS).is_file())]
+    if missing:
+        raise LoadError(f"{place} holds no lens (there is no {missing[0]} in it): give the folder in which the tuned-lens library saved one")
     try:
         found = json.loads((place / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LoadError(f"{place} holds no lens ({CONFIG}: {error}): give the folder in which the tuned-lens library saved one") from None
+        raise LoadError(f"{place / CONFIG} cannot be read ({error}): restore it from the lens that the tuned-lens library saved") from None
     if not isinstance(found, dict) or found.get("lens_type", "linear_tuned_lens") != "linear_tuned_lens":
         raise LoadError(f"{place / CONFIG} describes no linear tuned lens")
     return found

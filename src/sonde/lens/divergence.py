@@ -8,7 +8,7 @@ Two products with the unembedding are what cannot be avoided; between them the l
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.access import Model
@@ -17,7 +17,7 @@ from sonde.lens.measures import CELLS
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the model says in the end.
+    """What a reading should say: what the model says in the end, or what is true.
 
     Arguments:
         p: the probabilities, a row for each entry of the vocabulary.
@@ -38,6 +38,17 @@ class Answer:
             entropy[part] = -torch.where(own > 0, own * logs, 0).sum(-1)
             p[:, part] = own.T
         return Answer(p, entropy)
+
+    @staticmethod
+    def true(ids: Int[Tensor, " token"], vocab: int) -> "Answer":
+        """All probability on one token each: the divergence from that is the cross-entropy.
+
+        Arguments:
+            ids: of the tokens.
+            vocab: how many there are to choose from.
+        """
+        p = torch.zeros(vocab, len(ids), device=ids.device).scatter_(0, ids[None], 1.0)
+        return Answer(p, torch.zeros(len(ids), device=ids.device))
 
 
 class Divergence:

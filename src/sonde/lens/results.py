@@ -15,12 +15,13 @@ from sonde.results.drawing import Series, lens, lines, tabs
 if TYPE_CHECKING:
     from polars import DataFrame
 
-Colour = Literal["probability", "logit", "rank", "kl"]
+Colour = Literal["probability", "logit", "rank", "kl", "entropy"]
 COLOURS: dict[Colour, str] = {
     "probability": "probability of the token shown",
     "logit": "logit of the token shown, above the least one in the table",
     "rank": "log10 of the rank of the model's own final token (0: it stands first)",
     "kl": "nats, KL(final || layer)",
+    "entropy": "bits, entropy of the reading",
 }
 TITLES = {
     "blocks": "What would each layer say next?",
@@ -101,7 +102,8 @@ class LensResult(Result):
 
         Arguments:
             example: which row of the inputs.
-            colour: by the probability or the logit of the token shown, by the rank of the model's own token, or by KL(final || layer).
+            colour: by the probability or the logit of the token shown, by the rank of the model's own token,
+                by KL(final || layer), or by the entropy of the reading.
 
         Raises:
             InputError: another colour, or an example that is not there.
@@ -113,7 +115,10 @@ class LensResult(Result):
             [list(zip(self.top_tokens[layer][example][pos], self.probability[layer, example, pos].tolist(), strict=True)) for pos in range(n)]
             for layer in range(len(self.layers))
         ]
-        values = {"probability": self.probability[..., 0], "logit": self.logit[..., 0], "rank": self.rank.float().log10(), "kl": self.kl}
+        values = {
+            "probability": self.probability[..., 0], "logit": self.logit[..., 0], "rank": self.rank.float().log10(), "kl": self.kl,
+            "entropy": self.entropy,
+        }  # fmt: skip
         shown_values = values[colour][:, example, :n]
         return lens(
             TITLES[self.read],
@@ -129,7 +134,7 @@ class LensResult(Result):
         )
 
     def drawings(self, example: int = 0) -> Drawing:
-        """The table by each of its colours, behind tabs.
+        """The table by each of its colours, behind tabs; in a terminal it is printed once, with all measures of the last position under it.
 
         Arguments:
             example: which row of the inputs.

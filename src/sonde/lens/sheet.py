@@ -51,7 +51,10 @@ def value_sheet(values: ValueVectors, folder: str | Path, n: int = 50, seed: int
         for i in torch.randperm(values.score.numel(), generator=generator)[:n].tolist():
             items.append((group, values.layers[i // size] * size + i % size, [values.names[str(j)] for j in ids[i // size, i % size].tolist()]))
     order = torch.randperm(len(items), generator=generator).tolist()
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{place} cannot be made a folder ({error.strerror}): choose another place for the sheet") from None
     lists = ["<li>" + " ".join(f"<code>{html.escape(token)}</code>" for token in items[i][2]) + "</li>" for i in order]
     (place / "sheet.html").write_text(PAGE.format(items="\n".join(lists)), encoding="utf-8")
     with (place / "sheet.csv").open("w", newline="", encoding="utf-8") as file:

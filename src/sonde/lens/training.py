@@ -1,6 +1,7 @@
 """Training the translators of a tuned lens, in the pattern of its paper: all layers at once, each against what the model says in the end.
 
-The model runs once for a batch; then each layer's reading is judged by KL(final || lens). The gradient goes through the unembedding by hand
+The model runs once for a batch; then each layer's reading is judged by KL(final || lens), or by the cross-entropy of the next token in the text, as
+the configuration says. The gradient goes through the unembedding by hand
 (`divergence`) and from there, through the final norm and the translator, by autograd.
 """
 
@@ -16,7 +17,7 @@ from sonde.lens.divergence import Divergence
 from sonde.lens.reading import layer_sites, readable
 from sonde.lens.translators import Translators, TunedTraining
 from sonde.lens.tuned import TunedLens, unembedding_hash
-from sonde.results import InputError, Recipe, content_hash, shown
+from sonde.results import InputError, Recipe, SondeError, content_hash, shown
 
 LOOKS = 100  # numbers that the log has for each layer
 
@@ -40,11 +41,16 @@ def train(
         The lens; in its notes the rows that were left out.
 
     Raises:
-        InputError: no rows, no language model. SiteUnavailable: a model without unembedding. SondeError: a folder of another training.
+        InputError: no rows, no language model. SiteUnavailable: a model without unembedding. SondeError: a folder of another training, or a rate so high
+            that the loss is no number any more.
     """
     readable(model)
     config = config or TunedTraining()
     taken, notes = encoded(model, rows, bos)
+    if config.loss == "cross_entropy":
+        taken, notes = _followed(model, taken, notes)
+    if config.rank is not None and config.rank > model.d_model:
+        raise InputError(f"rank={config.rank}: {model.name} is {model.d_model} wide; give a rank up to that, or none")
     sites = layer_sites(model)
     sites.pop("model")
     translators = Translators(len(sites), model.d_model, config, model.device)
@@ -58,6 +64,9 @@ def train(
     for step in track(range(begun, config.steps), "training a lens", shown=progress):
         batch = [taken[i] for i in batches[step]]
         losses = translators.update(model, batch, list(sites.values()), divergence, step)
+        if not bool(losses.isfinite().all()):
+            layer = next(name for name, loss in zip(sites, losses, strict=True) if not bool(loss.isfinite()))
+            raise SondeError(f"the training ran away after {step} steps (the loss of layer {layer} is no number): choose a lower lr")
         seen += sum(map(len, batch))
         if step == begun or step * LOOKS // config.steps != (step - 1) * LOOKS // config.steps:
             for name, value in zip(log, [float(seen), *losses.tolist()], strict=True):
@@ -67,7 +76,20 @@ def train(
     arguments = {**asdict(config), "bos": bos}
     recipe = Recipe.of("sonde.lens.train", arguments, model_hash=model.hash, inputs=read, seed=config.seed)
     weight, bias = translators.matrices()
+    if not bool(weight.isfinite().all() and bias.isfinite().all()):
+        raise SondeError(f"the training ran away in its last step, of {config.steps}: choose a lower lr")
     return TunedLens(list(sites), weight.cpu(), bias.cpu(), unembedding_hash(model), log, notes, recipe=recipe)
+
+
+def _followed(model: Model, rows: list[list[int]], notes: list[str]) -> tuple[list[list[int]], list[str]]:
+    """The rows in which a token has a next one."""
+    if not model.architecture.causal:
+        raise InputError(f"loss='cross_entropy': {model.name} fills in words, so there is no next one that a lens could learn: use 'kl'")
+    longer = [row for row in rows if len(row) > 1]
+    if not longer:
+        raise InputError("loss='cross_entropy': no row has a second token, which the first could be taught to say: give longer ones")
+    alone = len(rows) - len(longer)
+    return longer, [*notes, f"{alone} rows of one token were left out: it has no next one"] if alone else notes
 
 
 def encoded(model: Model, rows: Sequence[str | Sequence[int]], bos: bool | None) -> tuple[list[list[int]], list[str]]:

@@ -1,5 +1,6 @@
 """The translators of a tuned lens while they are trained: their weights, one update, and what is kept to go on later."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,8 @@ class TunedTraining:
     Arguments:
         steps: updates.
         tokens: of one update, about: whole rows are taken until there are so many. The paper took 262,144.
+        loss: "kl", KL(final || lens): say what the model says; or "cross_entropy" of the token that comes next in the text: say what is true, of
+            which a lens may learn more than the model says.
         optimiser: "adam" (beginning with a fifth of the steps of rising rate), or "sgd" with Nesterov's momentum of .9.
         lr: the rate at its highest; by default .001 for Adam and 1 for SGD, of which momentum leaves a tenth. It falls linearly to zero.
         weight_decay: pulls the translators towards doing nothing.
@@ -33,6 +36,7 @@ class TunedTraining:
 
     steps: int = 250
     tokens: int = 4096
+    loss: Literal["kl", "cross_entropy"] = "kl"
     optimiser: Literal["adam", "sgd"] = "adam"
     lr: float | None = None
     weight_decay: float = 1e-3
@@ -43,8 +47,16 @@ class TunedTraining:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.tokens < 1:
             raise InputError(f"steps={self.steps}, tokens={self.tokens}: train for 1 step of 1 token or more")
+        if self.loss not in ("kl", "cross_entropy"):
+            raise InputError(f"loss={shown(self.loss)}: use 'kl' or 'cross_entropy'")
         if self.optimiser not in ("adam", "sgd"):
             raise InputError(f"optimiser={shown(self.optimiser)}: use 'adam' or 'sgd'")
+        if self.lr is not None and not 0 < self.lr <= 1000:
+            raise InputError(f"lr={shown(self.lr)}: give a rate above 0 and up to 1000")
+        if not (math.isfinite(self.clip) and self.clip > 0):
+            raise InputError(f"clip={shown(self.clip)}: give a number above 0")
+        if not 0 <= self.weight_decay <= 1000:
+            raise InputError(f"weight_decay={shown(self.weight_decay)}: give a number from 0 to 1000")
         if self.rank is not None and self.rank < 0:
             raise InputError(f"rank={self.rank}: use 0 for a bias alone, a number, or None for any rank")
 
@@ -89,16 +101,19 @@ class Translators:
             step: how many were made before.
 
         Returns:
-            Each layer's mean divergence before the step, in nats.
+            Each layer's mean loss before the step, in nats.
         """
         with torch.no_grad():
             run = model.run(batch, read=sites)
             assert run.mask is not None
-            states, final = [run[site][run.mask] for site in sites], run.logits[run.mask]
+            said, taught = self.config.loss == "kl", run.mask
+            if not said:
+                taught = torch.nn.functional.pad(run.mask[:, 1:] & run.mask[:, :-1], (0, 1))
+            states, final, following = [run[site][taught] for site in sites], run.logits[taught], run.ids.roll(-1, 1)[taught]
         losses = torch.zeros(len(sites), device=final.device)
         for start in range(0, len(final), TOGETHER):
             some = slice(start, start + TOGETHER)
-            answer = Answer.of(final[some])
+            answer = Answer.of(final[some]) if said else Answer.true(following[some], final.shape[-1])
             for i, (state, weights) in enumerate(zip(states, self.layers, strict=True)):
                 losses[i] += self._learn(model, state[some].detach(), weights, divergence, answer, len(final))
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)

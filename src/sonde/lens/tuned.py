@@ -35,7 +35,7 @@ class TunedLens(Result):
         weight: A; to a state h is added A h + b.
         bias: b.
         unembedding: the hash of what reads the states: the final norm and the unembedding.
-        log: of the training: by name one number for each look: `tokens` seen, and the divergence in nats by layer.
+        log: of the training: by name one number for each look: `tokens` seen, and the loss in nats by layer.
         notes: what was decided, and what was left out.
     """
 
@@ -91,11 +91,13 @@ class TunedLens(Result):
         return pl.DataFrame(self.log)
 
     def drawing(self) -> Drawing:
-        """How the divergence fell in the course of the training, for at most eight layers."""
+        """How the loss fell in the course of the training, for at most eight layers."""
+        truth = self.recipe.arguments.get("loss") == "cross_entropy"
         many = len(self.layers)
         chosen = [self.layers[i] for i in sorted({round(i * (many - 1) / 7) for i in range(8)})] if many > 8 else self.layers
         return lines(
-            "How well do the translators learn to say what the model says?", "nats, KL(final || lens), in training", "tokens",
+            f"How well do the translators learn to say what {'comes next' if truth else 'the model says'}?",
+            f"nats, {'cross-entropy of the next token' if truth else 'KL(final || lens)'}, in training", "tokens",
             [round(n) for n in self.log.get("tokens", [0.0])], [Series(layer, self.log.get(layer, [None])) for layer in chosen],
             note="; ".join(self.notes),
         )  # fmt: skip

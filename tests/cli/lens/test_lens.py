@@ -51,7 +51,13 @@ def test_a_tuned_lens_from_training_to_reading(capsys, tmp_path):
     assert read["layers"][-1] == "model"
     assert "leave out --read mlp" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--read", "mlp", code=2).err
     assert "this lens belongs to the model" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--model", "specimen:induction", code=2).err
-    assert "holds another training" in run(capsys, *asked, "--lr", 0.1, code=2).err
+    assert f"give {found['folder']}, which is in it" in run(capsys, "judge", folder, code=2).err
+    assert "holds no lens: make one" in run(capsys, "logit", PROMPT, "--tuned", tmp_path, code=2).err
+    assert "lr=-1.0: give a rate above 0" in run(capsys, *asked, "--lr", -1, code=2).err
+    empty = tmp_path / "empty.txt"
+    empty.write_text("", encoding="utf-8")
+    assert "empty.txt holds no text" in run(capsys, "discard", "--corpus", empty, code=2).err
+    assert "holds another training" in run(capsys, *asked, "--loss", "cross_entropy", code=2).err
     assert "holds no lens" in run(capsys, "convert", tmp_path, tmp_path / "lens", code=2).err
 
 
@@ -64,6 +70,7 @@ def test_values_updates_and_sheet(capsys, tmp_path):
     sheet = tmp_path / "sheet"
     assert told(capsys, "sheet", sheet, "--layer", 3, "-n", 3)["items"] == 6
     assert "holds no rating" in run(capsys, "sheet", sheet, code=2).err
+    assert "choose another place for the sheet" in run(capsys, "sheet", sheet / "sheet.csv" / "in", "--layer", 3, "-n", 3, code=2).err
     assert "the blocks 0 to 3" in run(capsys, "values", "--layer", 9, code=2).err
 
 

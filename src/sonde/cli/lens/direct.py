@@ -32,9 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     refuse_unwritable(arguments)
     from sonde.lens import direct_contributions
+    from sonde.lens.reading import readable
     from sonde.loading import load
 
     model = load(arguments.model)
+    readable(model)
     task = opened_task(arguments, model)
     if arguments.check and len(task) < 4:
         raise InputError(f"--check chooses on one half and tests on the other, and there are {len(task)} examples: ask for -n 16 or more")

@@ -2,10 +2,12 @@
 
 import argparse
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonde.cli.asking import count
 from sonde.cli.dictionary.corpus import add_corpus_options, opened_corpus
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -45,15 +47,27 @@ def add_text_options(action: argparse.ArgumentParser, rows: int) -> None:
 
 
 def opened_rows(arguments: argparse.Namespace, model: "Model") -> list[list[int]]:
-    """The first contexts of the text that is meant."""
+    """The first contexts of the text that is meant; a model that no lens can read is refused before its text is opened."""
+    from sonde.lens.reading import readable
+
+    readable(model)
     corpus = opened_corpus(arguments, model)
-    return [list(sequence.tokens) for sequence in islice(corpus.sequences(corpus.beginning(0)), arguments.rows)]
+    rows = [list(sequence.tokens) for sequence in islice(corpus.sequences(corpus.beginning(0)), arguments.rows)]
+    if not rows:
+        raise InputError(f"{arguments.corpus} holds no text: give a file with some by --corpus")
+    return rows
 
 
 def opened_lens(folder: str) -> "TunedLens":
     """A tuned lens that was kept as an artifact."""
     from sonde.lens import TunedLens
 
+    if not (Path(folder) / "artifact.json").is_file():
+        inside = Path(folder) / "lens"
+        way_out = (
+            f"give {inside}, which is in it" if (inside / "artifact.json").is_file() else "make one with `sonde lens train` or `sonde lens convert`"
+        )
+        raise InputError(f"{folder} holds no lens: {way_out}")
     return TunedLens.load(folder)
 
 

@@ -38,9 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     refuse_unwritable(arguments)
     from sonde.lens import answer_course, relation_vectors
+    from sonde.lens.reading import readable
     from sonde.loading import load
 
     model = load(arguments.model)
+    readable(model)
     search, evaluate = _questions(arguments, model)
     course = answer_course(model, [*search, *evaluate])
     drawings, verdicts = [course.drawing()], []

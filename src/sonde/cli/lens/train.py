@@ -25,6 +25,10 @@ def add(actions: Any) -> None:
     add_model_options(action)
     action.add_argument("--steps", type=count, default=250, metavar="N", help="updates (default: %(default)s)")
     action.add_argument("--tokens", type=count, default=4096, metavar="N", help="tokens of an update (default: %(default)s)")
+    action.add_argument(
+        "--loss", choices=("kl", "cross_entropy"), default="kl",
+        help="learn to say what the model says, or what comes next in the text (default: %(default)s)",
+    )  # fmt: skip
     action.add_argument("--optimiser", choices=("adam", "sgd"), default="adam", help="default: %(default)s")
     action.add_argument("--lr", type=float, metavar="X", help="rate at its highest (default: .001 for adam, 1 for sgd)")
     action.add_argument("--weight-decay", type=float, default=1e-3, metavar="X", help="pull towards doing nothing (default: %(default)s)")
@@ -42,13 +46,20 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.loading import load
 
     config = TunedTraining(
-        arguments.steps, arguments.tokens, arguments.optimiser, arguments.lr, arguments.weight_decay, rank=arguments.rank, seed=arguments.seed
+        arguments.steps,
+        arguments.tokens,
+        arguments.loss,
+        arguments.optimiser,
+        arguments.lr,
+        arguments.weight_decay,
+        rank=arguments.rank,
+        seed=arguments.seed,
     )
     model = load(arguments.model)
     rows = opened_rows(arguments, model)
     kept, learned = rows[::HELD_OUT], [row for i, row in enumerate(rows) if i % HELD_OUT]
     if not learned:
-        raise InputError(f"{len(rows)} contexts leave none to train on: give more text, or more --rows")
+        raise InputError("one context of text leaves none to train on, since one in ten is kept for judging: give more text, or more --rows")
     folder = Path(arguments.folder)
     lens = train(model, learned, config, folder=folder, progress=not arguments.json)
     lens.save(folder / "lens")

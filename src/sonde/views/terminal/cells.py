@@ -12,10 +12,11 @@ from rich.text import Text
 from sonde.results.drawing import Drawing, unpacked
 from sonde.views.terminal.amounts import MOST_BARS, signed_bars, small_print
 from sonde.views.terminal.ink import fitted, label, sentence, tone
-from sonde.views.text import readable, visible
+from sonde.views.text import readable, shared_size, visible
 from sonde.views.text import token as drawn
 
 MOST_ROWS = 24
+CELL = 11  # of a lens
 
 
 def tokens(drawing: Drawing, width: int) -> RenderableType:
@@ -67,10 +68,8 @@ def lens(drawing: Drawing, width: int) -> RenderableType:
     """Positions down, layers across; as many evenly spaced layers and last positions as fit, the model's own guess marked."""
     tops, values, marks, true = drawing.data["top"], drawing.data["values"], drawing.data.get("marks"), drawing.data.get("true")
     sides = [fitted(drawn(side), 14) for side in drawing.axes["col"]["labels"]]
-    cell = 11
     many = len(tops)
-    fit = max(2, (width - max(map(cell_len, [*sides, "position"]))) // (cell + 1))
-    layers = sorted({round(i * (many - 1) / (fit - 1)) for i in range(fit)}) if many > fit else list(range(many))
+    layers = _fitting(many, sides, width)
     first = max(0, len(sides) - MOST_ROWS)
 
     def guess(layer: int, place: int) -> Text:
@@ -78,7 +77,7 @@ def lens(drawing: Drawing, width: int) -> RenderableType:
         style = tone(values[layer][place], drawing.legend)
         if true and true[layer][place]:
             style += Style(underline=True)
-        return Text(mark + fitted(drawn(tops[layer][place]), cell - 1), style=style)
+        return Text(mark + fitted(drawn(tops[layer][place]), CELL - 1), style=style)
 
     cells = [[guess(layer, place) for layer in layers] for place in range(first, len(sides))]
     shown = grid("position", [f" {drawing.axes['row']['labels'][layer]}" for layer in layers], sides[first:], cells, justify="left")
@@ -90,6 +89,47 @@ def lens(drawing: Drawing, width: int) -> RenderableType:
     if first:
         rules.append(f"the last {len(sides) - first} of {len(sides)} positions")
     return Group(shown, small_print(rules))
+
+
+def lenses(parts: Sequence[tuple[str, Drawing]], width: int) -> RenderableType:
+    """One table in several colours: printed once in the first of them; under it, of the last position, what each of them shows, in figures.
+
+    Arguments:
+        parts: each colour's name, and the table in it.
+        width: of the console.
+    """
+    (chosen, first), last = parts[0], -1
+    tokens, heads = first.axes["col"]["labels"], first.axes["row"]["labels"]
+    sides = [fitted(visible(name), 14) for name, _ in parts]
+    # as many layers as the table has, which stands right above
+    layers = _fitting(len(heads), [*(fitted(drawn(token), 14) for token in tokens), *sides], width)
+
+    def figures(drawing: Drawing) -> list[Text]:
+        values = [drawing.data["values"][layer][last] for layer in layers]
+        like = shared_size(values)
+        return [Text(readable(value, like=like), style=tone(value, drawing.legend)) for value in values]
+
+    table: list[RenderableType] = [lens(first, width), small_print([f"coloured by {chosen}"])]
+    if not tokens:
+        return Group(*table)
+    shown = grid("", [visible(heads[layer]) for layer in layers], sides, [figures(drawing) for _, drawing in parts])
+    units = [f"{name}: {drawing.unit}" for name, drawing in parts]
+    return Group(*table, Text(), sentence(f"at the last position, `{tokens[last]}`:", "dim"), shown, small_print(units))
+
+
+def one_lens(drawings: Sequence[Drawing]) -> bool:
+    """Whether all of them are the same table in several colours.
+
+    Arguments:
+        drawings: of a group.
+    """
+    return len(drawings) > 1 and all(one.kind == "lens" and one.data["top"] == drawings[0].data["top"] for one in drawings)
+
+
+def _fitting(many: int, sides: Sequence[str], width: int) -> list[int]:
+    """As many evenly spaced layers as fit beside the sides."""
+    fit = max(2, (width - max(map(cell_len, [*sides, "position"]))) // (CELL + 1))
+    return sorted({round(i * (many - 1) / (fit - 1)) for i in range(fit)}) if many > fit else list(range(many))
 
 
 def attention(drawing: Drawing, width: int) -> RenderableType:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sonde.results.drawing import Drawing
 from sonde.views.terminal.amounts import bars, ends, lines, small_print, waterfall
-from sonde.views.terminal.cells import attention, lens, matrix, swap, tokens
+from sonde.views.terminal.cells import attention, lens, lenses, matrix, one_lens, swap, tokens
 from sonde.views.terminal.circuits import circuit_graph, circuit_pair
 from sonde.views.terminal.ink import label, sentence
 from sonde.views.terminal.pictures import overlay, overlays
@@ -91,10 +91,13 @@ def _cell(value: str | float | bool | None, like: float | None) -> str:
 
 
 def _group(drawing: Drawing, width: int) -> RenderableType:
-    """The drawings of a group, one after the other, each under its label."""
+    """The drawings of a group, one after the other, each under its label; one table in several colours is printed once."""
+    parts = [(part["label"], Drawing(**part["drawing"])) for part in drawing.data["parts"]]
+    if one_lens([one for _, one in parts]):
+        return lenses(parts, width)
     shown: list[RenderableType] = []
-    for part in drawing.data["parts"]:
-        shown += [sentence(part["label"], "underline"), Padding(figure(Drawing(**part["drawing"]), width - 2), (0, 0, 1, 2))]
+    for name, one in parts:
+        shown += [sentence(name, "underline"), Padding(figure(one, width - 2), (0, 0, 1, 2))]
     return Group(*shown)
 
 
