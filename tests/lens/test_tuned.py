@@ -135,7 +135,7 @@ def test_trainings_that_cannot_be():
         with pytest.raises(InputError, match=f"^{next(iter(wrong))}="):
             TunedTraining(**wrong)
     model = turning(True)
-    with pytest.raises(InputError, match="rank=13: .* is 12 wide"):
+    with pytest.raises(InputError, match=r"rank=13: .* is 12 wide"):
         train(model, rows(4, 0), TunedTraining(steps=1, rank=13))
     truth = TunedTraining(steps=1, tokens=4, loss="cross_entropy")
     assert train(model, [[3], [4, 5]], truth).notes == ["1 rows of one token were left out: it has no next one"]

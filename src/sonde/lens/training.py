@@ -41,8 +41,8 @@ def train(
         The lens; in its notes the rows that were left out.
 
     Raises:
-        InputError: no rows, no language model. SiteUnavailable: a model without unembedding. SondeError: a folder of another training, or a rate so high
-            that the loss is no number any more.
+        InputError: no rows, no language model. SiteUnavailable: a model without unembedding. SondeError: a folder of another training, or a
+            rate so high that the loss is no number any more.
     """
     readable(model)
     config = config or TunedTraining()
