@@ -79,13 +79,17 @@ def test_discard_table_and_direct(capsys):
     assert [row["layer"] for row in discarded["rows"]] == discarded["layers"] and len(discarded["verdicts"]) == 1
     table = told(capsys, "table", "-n", 12, "--vectors")
     assert set(table["phases"]) == {"argument", "function", "saturation"} and len(table["verdicts"]) == 2 and len(table["effects"]) == 6
-    own = told(capsys, "table", "--template", "The capital of {argument} is", "--pair", "France= Paris", "--pair", "Spain= Madrid")
+    own_form = ["--template", "The capital of {argument} is", "--pair", "France= Paris", "--pair", "Spain= Madrid"]
+    own = told(capsys, "table", *own_form)
     assert {row["right"] for row in own["rows"]} == {" Paris", " Madrid"}
+    plain, elsewhere = (told(capsys, "table", *own_form, "--vectors", *more)["effects"][0] for more in ([], ["--bare", "I am from {argument}"]))
+    assert plain["of"] == elsewhere["of"] == " Spain" and plain["without"] != elsewhere["without"] and plain["asked"] == elsewhere["asked"]
     direct = told(capsys, "direct", "-n", 4, "--norm", "removed")
     assert direct["norm"] == "removed" and direct["rows"][0]["part"] == "embed"
     for given, said in (
         (["table", "--template", "{argument}"], "at least two of --pair"),
-        (["table", "--pair", "a=b"], "goes with --template"),
+        (["table", "--pair", "a=b"], "go with --template"),
+        (["table", *own_form, "--vectors", "--bare", "no slot"], "write {argument} once"),
         (["table", "--task", "ioi"], "say with --argument"),
         (["direct", "--check", "-n", 2], "there are 2 examples"),
     ):

@@ -27,6 +27,10 @@ def add(actions: Any) -> None:
     action.add_argument("--template", metavar="TEXT", help="a form of your own with {argument} in it, instead of a task")
     action.add_argument("--pair", action="append", default=[], metavar="A=B", help="with --template: an argument and its answer; again for each")
     action.add_argument("--vectors", action="store_true", help="take relation vectors and test them on other questions")
+    action.add_argument(
+        "--bare", metavar="TEXT",
+        help="with --template and --vectors: a form with {argument} that does not ask, to which vectors are added (default: the prompt up to its argument)",
+    )  # fmt: skip
     action.add_argument("--layer", type=int, metavar="L", help="of the MLP (default: the one that raises the answer most)")
     add_task_options(action, 32)
     add_output_options(action)
@@ -43,12 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     readable(model)
-    search, evaluate = _questions(arguments, model)
+    search, evaluate, bare = _questions(arguments, model)
     course = answer_course(model, [*search, *evaluate])
     drawings, verdicts = [course.drawing()], []
     more: dict[str, Any] = {}
     if arguments.vectors:
-        found = relation_vectors(model, search, evaluate, arguments.layer, seed=arguments.seed)
+        found = relation_vectors(model, search, evaluate, arguments.layer, bare, seed=arguments.seed)
         drawings, verdicts = [*drawings, found.drawing()], found.check(model)
         more = {"layer": found.layer, "effects": found.to_frame().to_dicts()}
     return report(
@@ -57,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
-def _questions(arguments: argparse.Namespace, model: "Model") -> "tuple[list[Question], list[Question]]":
-    """The questions in two halves: to choose on, and to judge on."""
+def _questions(arguments: argparse.Namespace, model: "Model") -> "tuple[list[Question], list[Question], list[list[int]] | None]":
+    """The questions in two halves, to choose on and to judge on; and prompts that do not ask, where a form of them is given."""
     from sonde.lens import asked, questions
 
     if arguments.template:
@@ -67,12 +71,21 @@ def _questions(arguments: argparse.Namespace, model: "Model") -> "tuple[list[Que
         pairs = [pair.partition("=")[::2] for pair in arguments.pair]
         if len(pairs) < 2 or not all(argument and answer for argument, answer in pairs):
             raise InputError("--template needs at least two of --pair, such as --pair 'France= Paris' --pair 'Poland= Warsaw'")
-        found = asked(model, arguments.template, pairs, arguments.bos)
-        return found[: len(found) // 2], found[len(found) // 2 :]
-    if arguments.pair:
-        raise InputError("--pair goes with --template")
+        found, half = asked(model, arguments.template, pairs, arguments.bos), len(pairs) // 2
+        return found[:half], found[half:], _bare(arguments, model, [argument for argument, _ in pairs[half:]])
+    if arguments.pair or arguments.bare:
+        raise InputError("--pair and --bare go with --template")
     arguments.task, span = arguments.task or "capital", arguments.argument or ("country" if not arguments.task else None)
     if span is None:
         raise InputError("say with --argument which span of the task names what is asked about")
     search, evaluate = opened_task(arguments, model).split(arguments.seed)
-    return questions(search, span), questions(evaluate, span)
+    return questions(search, span), questions(evaluate, span), None
+
+
+def _bare(arguments: argparse.Namespace, model: "Model", named: list[str]) -> list[list[int]] | None:
+    """A prompt for each argument to be judged that names it and does not ask."""
+    if arguments.bare is None or model.tokenizer is None:
+        return None
+    if arguments.bare.count("{argument}") != 1:
+        raise InputError(f"--bare {arguments.bare!r}: write {{argument}} once where the argument stands")
+    return [model.tokenizer.encode(arguments.bare.replace("{argument}", one), arguments.bos) for one in named]
