@@ -11,9 +11,12 @@ from sonde.influence.losses import CrossEntropy, Likelihood, Loss, NextToken, Sq
 from sonde.influence.plan import Plan
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.rows import TokenBatch
+from sonde.influence.study import study
+from sonde.influence.study_results import Beside, Study, beside
 
 __all__ = [
     "Absolute",
+    "Beside",
     "Coverage",
     "CrossEntropy",
     "Curvature",
@@ -29,14 +32,17 @@ __all__ = [
     "SelfInfluence",
     "Solver",
     "SquaredError",
+    "Study",
     "TokenBatch",
     "Top",
     "averaged",
+    "beside",
     "conjugate_gradients",
     "exact",
     "fit",
     "gradient_cosine",
     "nearest",
     "plan",
+    "study",
     "tracin",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -78,3 +79,45 @@ def short(text: str) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
+
+
+def coloured_list(title: str, rows: Sequence[tuple[int, str, float, Sequence[str], Sequence[float]]], note: str) -> Drawing:
+    """Draw sequences one under the other, each with its tau at the head, their tokens coloured by what each adds.
+
+    Arguments:
+        title: the question.
+        rows: number, kind (or nothing), tau, tokens of each sequence and what each adds; the most helpful first.
+        note: the sign.
+    """
+    texts, values, details = list[str](), list[float](), list[str]()
+    for i, kind, tau, told, adds in rows:
+        texts += [f"{tau:+,.3g} ", f"#{i} {kind}".rstrip() + ": ", *(one.replace("\n", " ") for one in told[:-1]), told[-1].rstrip("\n") + "\n"]
+        values += [0.0, 0.0, *adds]
+        details += ["tau of the whole sequence", "its number", *(f"of sequence {i}" for _ in told)]
+    if not rows:
+        texts, values, details = ["none"], [0.0], ["no sequence has an influence above or below zero"]
+    return tokens(title, UNIT, texts, values, details=details, zero="adds nothing", note=note)
+
+
+def layer_map(
+    title: str, values: Float[Tensor, "example layer"], layers: Sequence[str], examples: Sequence[str], numbers: Sequence[int], note: str
+) -> Drawing:  # fmt: skip
+    """Draw what each layer adds to each sequence's influence: a column for each sequence; the last row is the sum.
+
+    Arguments:
+        title: the question.
+        values: what they add.
+        layers: first to last.
+        examples: their texts.
+        numbers: of the sequences.
+        note: the sign.
+    """
+    whole = values.sum(1, keepdim=True)
+    rows = [*layers, "sum"]
+    details = [[f"#{i} {short(text)}: in all {float(one):+.3g}" for i, text, one in zip(numbers, examples, whole, strict=True)] for _ in rows]
+    shares = (values.abs().sum(0) / values.abs().sum()).tolist()
+    said = ", ".join(f"{layer} {share:.0%}" for layer, share in zip(layers, shares, strict=True))
+    return matrix(
+        title, UNIT, torch.cat([values, whole], 1).T, row_name="layer", rows=rows, col_name="training sequence", cols=numbers, details=details,
+        zero="adds nothing", note=f"Shares of the layers in the sizes of all {len(numbers)} columns: {said}. {note}",
+    )  # fmt: skip

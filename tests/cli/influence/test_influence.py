@@ -7,7 +7,8 @@ from published import follows
 
 from sonde.cli import main
 
-SMALL = ("--model", "specimen:words-small", "--contexts", "6", "--documents", "60", "--length", "24", "--labels", "empirical", "--kind", "kfac")
+CORPUS = ("--corpus", "specimen:words", "--documents", "60", "--length", "24")
+SMALL = ("--model", "specimen:words-small", "--contexts", "6", *CORPUS, "--labels", "empirical", "--kind", "kfac")
 PROMPT = ("The keys on the cabinet", "--completion", " are")
 
 
@@ -38,6 +39,8 @@ def test_for_people(capsys, folder, tmp_path):
 
 
 def test_mistakes(capsys, tmp_path):
+    own = ("--model", "specimen:words-small", "--length", "24")
+    assert "read as they were" in run(capsys, "top", *PROMPT, *own, code=2).err
     assert "give --folder" in run(capsys, "fit", *SMALL, code=2).err
     assert "names no linear map" in run(capsys, "top", *PROMPT, *SMALL, "--modules", "nowhere", code=2).err
     assert "the page can't be written" in run(capsys, "top", *PROMPT, *SMALL, "--out", tmp_path / "no" / "page.html", code=2).err

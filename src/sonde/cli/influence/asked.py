@@ -4,15 +4,18 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import count
-from sonde.cli.dictionary.corpus import add_corpus_options
+from sonde.cli.dictionary.corpus import WORLD, add_corpus_options
 from sonde.cli.weights.asked import opened_rows
 from sonde.results import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sonde.access import Model
     from sonde.influence import Influence
 
 KINDS = ("ekfac", "kfac", "diagonal", "identity")
+DOCUMENTS = 4000
 LABELS = ("auto", "exact", "sampled", "empirical")
 
 
@@ -20,6 +23,8 @@ def add_fit_options(action: argparse.ArgumentParser) -> None:
     """Register the model, what it was trained on, and the curvature."""
     action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
     add_corpus_options(action)
+    # what a specimen was trained on is known, so it needs no corpus; the options that make one are None where they are not given
+    action.set_defaults(corpus=None, documents=None)
     action.add_argument("--contexts", type=count, default=200, metavar="N", help="rows of training text at most (default: %(default)s)")
     action.add_argument("--kind", choices=KINDS, default="ekfac", help="of curvature (default: %(default)s)")
     action.add_argument("--labels", choices=LABELS, default="auto", help="whose gradients make the curvature (default: %(default)s)")
@@ -42,18 +47,40 @@ def add_query_options(action: argparse.ArgumentParser) -> None:
 
 def opened(arguments: argparse.Namespace) -> "tuple[Model, Influence, list[str]]":
     """The model, its fitted curvature, and what is to be said of it."""
-    from pathlib import Path
-
-    from sonde.influence import Absolute, Relative, fit
     from sonde.loading import load
-    from sonde.results.artifact import MANIFEST
 
     model = load(arguments.model)
-    rows, notes = opened_rows(arguments, model)
+    rows, _, notes = training_of(arguments, model)
+    found, said = fitted_on(arguments, model, rows, arguments.folder)
+    return model, found, [*notes, *said]
+
+
+def training_of(arguments: argparse.Namespace, model: "Model") -> tuple[list[list[int]], list[str] | None, list[str]]:
+    """Rows of training text, their kinds where these are known, and what is to be said of them: of a language specimen what it was trained on."""
+    from sonde.influence.small_world import read_by, specimen_of
+
+    name = specimen_of(model)
+    if arguments.corpus is None and name is not None:
+        if arguments.documents or arguments.length:
+            raise InputError(f"the documents that {name} was trained on are read as they were: give --contexts for how many, or --corpus {WORLD}")
+        known, families = read_by(name, arguments.contexts, arguments.seed)
+        return known, families, [f"{len(known)} documents that {name} was trained on, of batches drawn from its whole training"]
+    made = argparse.Namespace(**{**vars(arguments), "corpus": arguments.corpus or WORLD, "documents": arguments.documents or DOCUMENTS})
+    rows, notes = opened_rows(made, model)
     rows = [row for row in rows if len(row) > 1]
     if not rows:
         raise InputError("the corpus holds no text of two tokens: give one with --corpus")
-    folder = Path(arguments.folder) if arguments.folder else None
+    return rows, None, notes
+
+
+def fitted_on(arguments: argparse.Namespace, model: "Model", rows: list[list[int]], place: "str | Path | None") -> "tuple[Influence, list[str]]":
+    """The curvature of a model on rows of text, kept in a folder if there is one, and what is to be said of it."""
+    from pathlib import Path
+
+    from sonde.influence import Absolute, Relative, fit
+    from sonde.results.artifact import MANIFEST
+
+    folder = Path(place) if place else None
     kept = folder / "curvature" if folder else None
     asked: dict[str, Any] = {"kind": arguments.kind, "labels": arguments.labels, "draws": arguments.draws, "seed": arguments.seed}
     damping = Relative() if arguments.damping is None else Absolute(arguments.damping)
@@ -70,7 +97,7 @@ def opened(arguments: argparse.Namespace) -> "tuple[Model, Influence, list[str]]
     if kept is not None and fitted is None:
         found.save(kept)
     used = ["the curvature in the folder was used"] if fitted else []
-    return model, found, [*notes, *found.coverage.notes, found.method, *used]
+    return found, [*found.coverage.notes, found.method, *used]
 
 
 def query(arguments: argparse.Namespace) -> Any:
