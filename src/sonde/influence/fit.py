@@ -29,7 +29,7 @@ from sonde.influence.rows import TokenRows
 from sonde.influence.subject import Subject, Told
 from sonde.influence.taken import kept_best, label_all, scored
 from sonde.jobs import track
-from sonde.results import InputError, Recipe, shown
+from sonde.results import InputError, Recipe, Verdict, shown
 
 METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", "ekfac": "EK-FAC"}
 
@@ -212,6 +212,24 @@ class Influence:
             folder: where.
         """
         return self.curvature.save(folder)
+
+    def check(
+        self, query: Any, training: Any = None, near: str | None = None, subsets: int = 50, seeds: int = 2, most: int = 20,
+        folder: str | Path | None = None,
+    ) -> list[Verdict]:  # fmt: skip
+        """Test the scores by what the model's size allows, against controls; what is skipped has its reason.
+
+        Arguments:
+            query: examples of the same kind as the training set, eight or more.
+            training: how the model was trained: `Descent`, `SoftmaxRegression`, or a function `(indices, seed) -> module`.
+            near: where the representations are read whose nearest neighbours must be beaten.
+            subsets, seeds: of the trainings.
+            most: examples that are taken away in the counterfactual.
+            folder: keep finished trainings here.
+        """
+        from sonde.influence.checking import checked
+
+        return checked(self, query, training, near, subsets, seeds, most, folder)
 
     def __repr__(self) -> str:
         return f"Influence of {len(self.subject.examples)} examples on {self.subject.model.name} by {self.method}\n{self.coverage}"

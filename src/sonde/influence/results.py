@@ -4,19 +4,23 @@ One sign everywhere: tau(q, i) > 0 means that keeping example i lowers the query
 first order leaving example i out of the training set changes the value by tau / n. Where sums of several examples are meant, their tau add.
 """
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.influence.drawings import heat_map, list_of_examples, own_influence
-from sonde.results import Drawing, InputError, Result, shown
+from sonde.results import Drawing, InputError, Result, Verdict, shown
 
 if TYPE_CHECKING:
     from polars import DataFrame
+
+    from sonde.influence.retraining import RetrainTruth
 
 SIGN = "tau > 0: keeping the example lowers the query's value; leaving it out changes the value by about tau / n"
 
@@ -97,6 +101,25 @@ class Scores(Result):
         return replace(
             self, values=torch.stack(columns, 1) if columns else empty, examples=list(groups), modules=None, by_module=None, tokens=None,
         by_token=None )  # fmt: skip
+
+    def check(
+        self, model: Any, *args: Any, truth: "RetrainTruth | None" = None, controls: "Mapping[str, Scores] | None" = None, **kwargs: Any
+    ) -> list[Verdict]:
+        """Test the scores against retraining.
+
+        Arguments:
+            model: that they were computed on.
+            truth: of `retrain_on_subsets` or `retrain_without`; without it nothing can be said.
+            controls: other scores of the same queries, by name, which must be beaten: `nearest`, or the method on a model of shuffled labels.
+        """
+        from sonde.evidence import untestable
+        from sonde.influence.checking import CHANCE, MEASURE, against_truth
+
+        self.refuse_other(model)
+        if truth is None:
+            reason = "no model was trained again: give truth=retrain_on_subsets(...), or use Influence.check"
+            return [untestable(f"{self.method} ranks examples as retraining does.", MEASURE, reason, threshold=0.0, threshold_source=CHANCE)]
+        return against_truth(self, truth, controls)
 
     def to_frame(self) -> "DataFrame":
         """One row per query and example."""
@@ -234,6 +257,27 @@ class SelfInfluence(Result):
         """
         values, order = self.values.sort(descending=True, stable=True)
         return list(zip(order.tolist(), values.tolist(), strict=True))[:k]
+
+    def export(self, file: str | Path, k: int | None = None) -> Path:
+        """Write the suspects as a table to be looked through: the most self-influence first, with an empty column for the verdict.
+
+        Arguments:
+            file: where; a CSV file.
+            k: how many; all if not given.
+
+        Raises:
+            InputError: a file that can't be written.
+        """
+        place, chosen = Path(file), self.most(len(self.values) if k is None else k)
+        try:
+            with place.open("w", newline="", encoding="utf-8") as opened:
+                rows = (
+                    (rank, i, self.examples[i], f"{tau:.6g}", f"{float(self.losses[i]):.6g}", "") for rank, (i, tau) in enumerate(chosen, start=1)
+                )
+                csv.writer(opened).writerows([("rank", "example", "text", "self_influence", "loss", "wrong"), *rows])
+        except OSError as error:
+            raise InputError(f"the suspects can't be written to {place}: {error.strerror or error}") from None
+        return place
 
     def to_frame(self) -> "DataFrame":
         """One row per example."""

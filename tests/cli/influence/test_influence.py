@@ -44,3 +44,22 @@ def test_mistakes(capsys, tmp_path):
     assert "give --folder" in run(capsys, "fit", *SMALL, code=2).err
     assert "names no linear map" in run(capsys, "top", *PROMPT, *SMALL, "--modules", "nowhere", code=2).err
     assert "the page can't be written" in run(capsys, "top", *PROMPT, *SMALL, "--out", tmp_path / "no" / "page.html", code=2).err
+
+
+def test_evaluate(capsys, tmp_path):
+    file, page, suspects = tmp_path / "own.py", tmp_path / "page.html", tmp_path / "suspects.csv"
+    file.write_text("from sonde.influence.problems import digits_softmax\nown = digits_softmax().smaller(80, 8)\n", encoding="utf-8")
+    asked = ("evaluate", file, "--subsets", 8, "--left-out", 4, "--remove", 5, "--queries", 8, "--suspects", suspects)
+    told = follows(json.loads(run(capsys, *asked, "--json").out))
+    assert told["lds"]["this method"] > told["lds"]["a model of shuffled labels"] and told["ceiling"] == 1
+    assert set(told["rows"]) == {"lds", "leave_one_out", "removal", "mislabelled", "concentration"} and len(told["verdicts"]) == 4
+    assert len(suspects.read_text(encoding="utf-8").splitlines()) == 81
+    said = run(capsys, *asked, "--out", page).out
+    assert "not measured: stability over seeds" in said and "examples taken away" in page.read_text(encoding="utf-8")
+    for wrong, words in (
+        (("evaluate", "digits"), "the built-in ones are digits-softmax, digits-mlp"),
+        (("evaluate", file, "--left-out", 2), "left_out=2"),
+        (("evaluate", file, "--remove", 80), "nothing would be left"),
+        (("evaluate", file, "--kind", "identity", "--left-out", 0, "--remove", "--subsets", 2), "subsets=2"),
+    ):
+        assert words in run(capsys, *wrong, code=2).err

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.influence import fit, scores, study, top
+from sonde.cli.influence import evaluate, fit, scores, study, top
 
-ACTIONS: tuple[ModuleType, ...] = (fit, scores, study, top)
+ACTIONS: tuple[ModuleType, ...] = (fit, scores, study, top, evaluate)
 
 
 def add(commands: Any) -> None:
