@@ -23,6 +23,7 @@ from sonde.results.drawing import (
     matrix,
     overlay,
     overlays,
+    picture_grid,
     scatter,
     swap,
     table,
@@ -73,6 +74,9 @@ def every_kind(labels: list[str], values: list[float | None], title: str = "What
         beside(title, [(title, strip), (labels[0] + "2", strip)], note=title),
         overlay(title, unit, picture, grid, control=control, note=title),
         overlays(title, unit, picture, [[grid, None][: len(labels)]] * 2, **how, details=[labels[:2]] * 2, colours="own", note=title),
+        picture_grid(
+            title, unit, [[picture, None][: len(labels)]] * 2, **how, values=[[1.5, None][: len(labels)]] * 2, details=[labels[:2]] * 2, note=title
+        ),
         matrix(title, unit, grid, row_name=title, rows=labels[:1] * 2, col_name=title, cols=labels, details=texts),
         lens(
             title,

@@ -30,6 +30,7 @@ from sonde.results.drawing import (
     matrix,
     overlay,
     overlays,
+    picture_grid,
     pictures,
     scatter,
     swap,
@@ -264,3 +265,13 @@ def test_a_verdict_travels_with_its_command_and_decision() -> None:
     assert sent["measured"] is None
     assert sent["interval"] == [0.1, None]
     assert sent["command"] == "sonde explain x"
+
+
+def test_pictures_of_a_grid_may_be_missing_and_are_pooled_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_TOGETHER", 8)
+    how = GRID | {"rows": ["a", "b"]}
+    drawn = picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, values=[[2.0], [None]], details=[["x"], [""]]).data
+    assert drawn["pictures"][1] == [None] and drawn["values"] == [[2.0], [None]]
+    assert (drawn["pictures"][0][0]["pool"], drawn["pictures"][0][0]["channels"]) == (2, 3)
+    with pytest.raises(DrawingError, match="a picture of 'a' has 2 channels"):
+        picture_grid("t", "u", [[torch.ones(2, 4, 4)], [None]], **how)

@@ -149,6 +149,14 @@ function rowsOf(drawing: Drawing): Entry[][] {
       );
       return [[row.name, col.name, "row", "column", value], ...maps];
     }
+    case "picture_grid": {
+      const { row, col } = drawing.axes;
+      const { pictures, values, details } = drawing.data;
+      const cells = pictures.flatMap((line, r) =>
+        line.flatMap((picture, c) => (picture ? [[row.labels[r] ?? "", col.labels[c] ?? "", values?.[r]?.[c] ?? null, details?.[r]?.[c] ?? ""]] : [])),
+      );
+      return [[row.name, col.name, value, "detail"], ...cells];
+    }
     case "circuit_graph": {
       const { scores, curve, attention } = drawing.data;
       const unitOfScore = unit ? `score (${unit})` : "score";

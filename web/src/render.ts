@@ -13,6 +13,7 @@ import { drawLines } from "./kinds/lines.ts";
 import { drawMatrix } from "./kinds/matrix.ts";
 import { drawOverlay } from "./kinds/overlay.ts";
 import { drawOverlays } from "./kinds/overlays.ts";
+import { drawPictureGrid } from "./kinds/picture_grid.ts";
 import { drawScatter } from "./kinds/scatter.ts";
 import { drawSwap } from "./kinds/swap.ts";
 import { drawTable } from "./kinds/table.ts";
@@ -88,6 +89,8 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
       return drawOverlay(host, drawing);
     case "overlays":
       return drawOverlays(host, drawing);
+    case "picture_grid":
+      return drawPictureGrid(host, drawing);
     case "circuit_graph":
       return drawCircuitGraph(host, drawing);
     case "circuit_pair":
@@ -116,6 +119,7 @@ function isEmpty(drawing: Drawing): boolean {
     case "lens":
     case "head_grid":
     case "overlays":
+    case "picture_grid":
       return drawing.axes.row.labels.length * drawing.axes.col.labels.length === 0;
     case "lines":
       return drawing.axes.x.labels.length === 0;

@@ -155,6 +155,12 @@ export interface Overlays extends Common {
   legend: Colours;
 }
 
+export interface PictureGrid extends Common {
+  kind: "picture_grid";
+  data: { pictures: (PackedPicture | null)[][]; values?: Value[][]; details?: string[][] };
+  axes: Matrix["axes"];
+}
+
 /** Nodes in rows and columns, and edges from a node to an input that one or several nodes have. */
 export interface Wiring {
   nodes: {
@@ -280,6 +286,7 @@ export type Drawing =
   | Swap
   | Overlay
   | Overlays
+  | PictureGrid
   | CircuitGraph
   | CircuitPair
   | Verdicts

@@ -134,7 +134,7 @@ def _height(drawing: Drawing) -> int:
             lines = 2 + 2 * len(drawing.data["alternatives"]) + len(drawing.data["tokens"]) // 10
         case "overlay":
             lines = 15
-        case "overlays":
+        case "overlays" | "picture_grid":
             lines = 15 + 3 * len(drawing.axes["row"]["labels"])
         case "circuit_graph" | "circuit_pair":
             lines = 8 + 2 * len(drawing.axes["row"]["labels"])

@@ -12,7 +12,7 @@ from sonde.results.drawing.circuits import Curve, circuit_graph, circuit_pair
 from sonde.results.drawing.groups import beside, tabs
 from sonde.results.drawing.heads import attention, head_grid, unpacked
 from sonde.results.drawing.packing import unpacked_map
-from sonde.results.drawing.pictures import overlay, overlays
+from sonde.results.drawing.pictures import overlay, overlays, picture_grid
 from sonde.results.drawing.points import Points, scatter, violins
 from sonde.results.drawing.swaps import swap
 from sonde.results.drawing.wiring import Edge, Node
@@ -41,6 +41,7 @@ __all__ = [
     "matrix",
     "overlay",
     "overlays",
+    "picture_grid",
     "scatter",
     "swap",
     "table",

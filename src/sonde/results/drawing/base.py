@@ -22,6 +22,7 @@ Kind = Literal[
     "swap",
     "overlay",
     "overlays",
+    "picture_grid",
     "circuit_graph",
     "circuit_pair",
     "verdicts",

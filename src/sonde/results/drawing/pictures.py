@@ -1,14 +1,15 @@
-"""Drawings of pictures with a heat map over them: one of them large, or a grid of small ones."""
+"""Drawings of pictures: with a heat map over them, one of them large or a grid of small ones; or by themselves in a grid."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from sonde.results.drawing.base import Control, Drawing, Scale, control_of, legend_of, named
 from sonde.results.drawing.packing import amounts_of, grid_of, packed_map, packed_picture
-from sonde.results.plain import Numbers, items, nested
+from sonde.results.plain import Numbers, items, nested, number
 
 MOST_PIXELS = 2**17
 MOST_VALUES = 2**19  # in one drawing
+MOST_TOGETHER = 2**19  # pixels of all pictures of a grid
 
 
 def overlay(
@@ -121,6 +122,61 @@ def overlays(
             data["details"] = nested("details", details, shape, str)
         axes = {"row": {"name": row_name, "labels": row_labels}, "col": {"name": col_name, "labels": col_labels}}
         return Drawing("overlays", title, unit, data, axes, legend_of(amounts, scale, limit, zero), note=note)
+
+
+def picture_grid(
+    title: str,
+    unit: str,
+    pictures: Sequence[Sequence[Numbers | None]],
+    *,
+    row_name: str,
+    rows: Sequence[object],
+    col_name: str,
+    cols: Sequence[object],
+    values: Sequence[Sequence[float | None]] | None = None,
+    details: Sequence[Sequence[str]] | None = None,
+    note: str = "",
+) -> Drawing:
+    """Draw pictures in a grid with named rows and columns; one of them is open beside the grid.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values; empty where there are none.
+        pictures: for each cell of the grid, with axes (row, column), pixels with axes (channel, row, col) as in `overlay`, or `None` where there
+            is none.
+        row_name: what the rows of the grid are ("unit").
+        rows: one label per row.
+        col_name: what the columns are ("start").
+        cols: one label per column.
+        values: a number for each cell, written under its picture, or `None`.
+        details: one short line per cell, written under it.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: a shape that does not fit the labels, or what is no picture.
+
+    >>> grid = picture_grid("What does it look for?", "activation", [[[[[0.5]]], None]], row_name="unit", rows=["3"], col_name="optimum",
+    ...     cols=["most", "least"], values=[[2.5, None]])
+    >>> grid.data["pictures"][0][1] is None
+    True
+    """
+    with named(title):
+        row_labels, col_labels = nested("rows", rows, (None,), str), nested("cols", cols, (None,), str)
+        shape = (len(row_labels), len(col_labels))
+        lines = [items("pictures", line, shape[1]) for line in items("pictures", pictures, shape[0])]
+        share = max(1, min(MOST_PIXELS, MOST_TOGETHER // max(1, sum(one is not None for line in lines for one in line))))
+        data: dict[str, Any] = {
+            "pictures": [
+                [None if one is None else packed_picture(f"a picture of {label!r}", one, share) for one in line]
+                for label, line in zip(row_labels, lines, strict=True)
+            ]
+        }
+        if values is not None:
+            data["values"] = nested("values", values, shape, number)
+        if details is not None:
+            data["details"] = nested("details", details, shape, str)
+        axes = {"row": {"name": row_name, "labels": row_labels}, "col": {"name": col_name, "labels": col_labels}}
+        return Drawing("picture_grid", title, unit, data, axes, note=note)
 
 
 def _pictures(picture: Numbers, rows: int) -> list[dict[str, Any]]:

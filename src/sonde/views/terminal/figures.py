@@ -13,7 +13,7 @@ from sonde.views.terminal.amounts import bars, ends, lines, small_print, waterfa
 from sonde.views.terminal.cells import attention, lens, lenses, matrix, one_lens, swap, tokens
 from sonde.views.terminal.circuits import circuit_graph, circuit_pair
 from sonde.views.terminal.ink import label, sentence
-from sonde.views.terminal.pictures import overlay, overlays
+from sonde.views.terminal.pictures import overlay, overlays, picture_grid
 from sonde.views.terminal.points import scatter, violins
 from sonde.views.text import readable, shared_size, visible
 
@@ -115,6 +115,7 @@ _FIGURES: dict[str, Callable[[Drawing, int], RenderableType]] = {
     "head_grid": matrix,
     "overlay": overlay,
     "overlays": overlays,
+    "picture_grid": picture_grid,
     "circuit_graph": circuit_graph,
     "circuit_pair": circuit_pair,
     "verdicts": _verdicts,

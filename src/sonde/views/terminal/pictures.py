@@ -1,4 +1,4 @@
-"""Heat maps over pictures in a terminal: where the large values lie, and what they are."""
+"""Pictures in a terminal: of heat maps over them where the large values lie, and what they are; else what is said under them."""
 
 from typing import Any
 
@@ -51,6 +51,28 @@ def overlays(drawing: Drawing, width: int) -> RenderableType:
         rules.append(f"the first {fit} of {len(heads)} columns")
     shown = grid(f"{row['name']} \\ {col['name']}", heads[:fit], sides, [line[:fit] for line in cells], room=room)
     return Group(shown, small_print(rules))
+
+
+def picture_grid(drawing: Drawing, width: int) -> RenderableType:
+    """What is said under each picture."""
+    data, row, col = drawing.data, drawing.axes["row"], drawing.axes["col"]
+    room = max(9, (width - 26) // max(1, len(col["labels"])) - 1)
+    fit = max(1, (width - 26) // (room + 1))
+    cells = [[_caption(data, r, c, room) for c in range(min(fit, len(col["labels"])))] for r in range(len(row["labels"]))]
+    heads, sides = [drawn(head) for head in col["labels"]], [fitted(drawn(side), 24) for side in row["labels"]]
+    rules = ["the page has the pictures"]
+    if fit < len(heads):
+        rules.append(f"the first {fit} of {len(heads)} columns")
+    return Group(grid(f"{row['name']} \\ {col['name']}", heads[:fit], sides, cells, room=room), small_print(rules))
+
+
+def _caption(data: dict[str, Any], row: int, col: int, room: int) -> Text:
+    if data["pictures"][row][col] is None:
+        return Text("–", style="dim")
+    value = data["values"][row][col] if "values" in data else None
+    words = data["details"][row][col] if "details" in data else ""
+    shown = Text("picture" if value is None else readable(value))
+    return shown.append(f"\n{fitted(label(visible(words)), room)}", style="dim") if words else shown
 
 
 def _sign(value: float | None, legend: dict[str, Any]) -> tuple[str, Any]:

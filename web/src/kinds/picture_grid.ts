@@ -1,0 +1,117 @@
+// Pictures in a grid, each with its value and a line of words; the one that was opened stands beside it, large.
+
+import { drawToWidth, h } from "../dom.ts";
+import type { Cell, Stage } from "../explore.ts";
+import { exact, readable } from "../numbers.ts";
+import { pictureCanvas } from "../pixels.ts";
+import { labelElements, prose, tokenText, visible } from "../text.ts";
+import type { PackedPicture, PictureGrid } from "../types.ts";
+
+const SMALL = { least: 44, most: 150 };
+const LARGE = 384;
+
+export function drawPictureGrid(host: HTMLElement, { data, axes, unit }: PictureGrid): Stage {
+  const { row: rowAxis, col: colAxis } = axes;
+  const wordsOf = ({ row, col }: Cell) => {
+    const value = data.values?.[row]?.[col];
+    const detail = data.details?.[row]?.[col];
+    return { value: value === null || value === undefined ? "" : readable(value), detail: detail ?? "" };
+  };
+  const cells = data.pictures.map((line, row) =>
+    line.map((picture, col) => {
+      const canvas = h("canvas", { "aria-hidden": "true" });
+      const { value, detail } = wordsOf({ row, col });
+      const names = [value, detail].filter((words) => words !== "");
+      return {
+        canvas,
+        box: h("td", { "data-row": row, "data-col": col, class: picture ? "small" : "small none" }, canvas, ...names.map((words) => h("div", { class: "name" }, ...prose(words)))),
+      };
+    }),
+  );
+  const [rowNames, colNames] = [labelElements(rowAxis.labels), labelElements(colAxis.labels)];
+  const head = h("tr", {}, h("th", { scope: "col", class: "corner" }, visible(rowAxis.name)), ...colNames.map((name) => h("th", { scope: "col" }, name)));
+  const body = cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, rowNames[row] ?? ""), ...line.map(({ box }) => box)));
+  const grid = h("div", { class: "gallery" }, h("p", { class: "axis-name" }, visible(colAxis.name)), h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
+  const caption = h("p", { class: "part-label" });
+  const large = h("canvas", { "aria-hidden": "true" });
+  const key = h("p", { class: "key" });
+  const seat = h("div", { class: "seat" }, caption, h("div", { class: "easel" }, large), key);
+  host.append(h("div", { class: "gallery-parts" }, grid, seat));
+
+  let chosen: Cell | null = null;
+  const paintLarge = () => {
+    const picture = chosen && data.pictures[chosen.row]?.[chosen.col];
+    if (picture) paint(large, picture, Math.min(LARGE, Math.max(1, host.clientWidth - 8)));
+  };
+  const open = (cell: Cell) => {
+    const picture = data.pictures[cell.row]?.[cell.col];
+    if (!picture) return;
+    chosen = cell;
+    cells.forEach((line, r) => line.forEach(({ box }, c) => box.classList.toggle("chosen", r === cell.row && c === cell.col)));
+    caption.replaceChildren(h("b", {}, ...(rowNames[cell.row]?.cloneNode(true).childNodes ?? [])), " · ", ...(colNames[cell.col]?.cloneNode(true).childNodes ?? []));
+    const { value, detail } = wordsOf(cell);
+    const [low, high] = picture.range;
+    const words = [
+      value && `${value} ${visible(unit)}`,
+      detail,
+      (low !== 0 || high !== 1) && `${readable(low)} is black, ${readable(high)} is white`,
+      picture.pool > 1 && `drawn at 1/${picture.pool} of its size`,
+    ].filter((word): word is string => typeof word === "string" && word !== "");
+    key.replaceChildren(...words.map((word) => h("span", {}, ...prose(word))));
+    paintLarge();
+  };
+  const first = data.pictures.flatMap((line, row) => line.map((picture, col) => ({ row, col, picture }))).find(({ picture }) => picture);
+  if (first) open(first);
+
+  drawToWidth(host, (width) => {
+    const labels = Math.max(...body.map((line) => line.firstElementChild?.getBoundingClientRect().width ?? 0), 0);
+    const room = (Math.min(width, 900) - labels) / Math.max(1, colAxis.labels.length) - 8;
+    const side = Math.floor(Math.max(SMALL.least, Math.min(SMALL.most, room)));
+    data.pictures.forEach((line, row) =>
+      line.forEach((picture, col) => {
+        const canvas = cells[row]?.[col]?.canvas;
+        if (canvas && picture) paint(canvas, picture, side);
+      }),
+    );
+    paintLarge();
+  });
+
+  return {
+    element: grid,
+    rows: rowAxis.labels.length,
+    cols: colAxis.labels.length,
+    at: (event) => {
+      const { row, col } = (event.target as HTMLElement).closest<HTMLElement>("td")?.dataset ?? {};
+      return row === undefined ? null : { row: Number(row), col: Number(col) };
+    },
+    box: ({ row, col }) => cells[row]?.[col]?.box.getBoundingClientRect() ?? new DOMRect(),
+    read: ({ row, col }) => {
+      const value = data.values?.[row]?.[col];
+      const { detail } = wordsOf({ row, col });
+      const there = data.pictures[row]?.[col] ? "a picture" : "no picture";
+      return {
+        head: [`${visible(rowAxis.name)} ${tokenText(rowAxis.labels[row] ?? "")}, ${visible(colAxis.name)} ${tokenText(colAxis.labels[col] ?? "")}`],
+        value: value === null || value === undefined ? there : `${exact(value)} ${visible(unit)}`,
+        lines: detail ? [visible(detail)] : [],
+      };
+    },
+    open,
+  };
+}
+
+/** Paint a picture so that its longer side has this many pixels of the page. */
+function paint(canvas: HTMLCanvasElement, picture: PackedPicture, side: number): void {
+  const { rows, cols } = picture;
+  const scale = side / Math.max(rows, cols);
+  const [width, height] = [Math.max(1, cols * scale), Math.max(1, rows * scale)];
+  const dense = Math.max(2, devicePixelRatio); // at least two, for print
+  canvas.width = Math.max(1, Math.round(width * dense));
+  canvas.height = Math.max(1, Math.round(height * dense));
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  // a picture's own pixels are seen as such; one that is drawn smaller is averaged
+  context.imageSmoothingEnabled = cols > canvas.width;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(pictureCanvas(picture, false), 0, 0, canvas.width, canvas.height);
+}
