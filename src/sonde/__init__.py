@@ -57,6 +57,7 @@ _PACKAGES = (
     "specimens",
     "tasks",
     "views",
+    "vision",
     "weights",
 )
 

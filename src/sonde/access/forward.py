@@ -114,13 +114,28 @@ def gradients(
     return Gradients(held, Readings(values, inputs.rows), value.detach(), run)
 
 
-def differentiable(model: "Model", inputs: Inputs, writes: Sequence[Write], of: Metric) -> Tensor:
-    """A metric under edits that are functions of what is to be learned: one number per example, with its graph. The weights stay as they are."""
+def differentiable(
+    model: "Model", inputs: Inputs, writes: Sequence[Write], of: Metric, read: Sequence[Site] = (), logits: Logits | None = None,
+    stop: bool = False,
+) -> Tensor:  # fmt: skip
+    """A metric under edits or of inputs that are functions of what is to be learned: one number per example, with its graph.
+
+    The weights stay as they are.
+
+    Arguments:
+        model, inputs, writes, of: as for `gradients`; the inputs may have a graph, too.
+        read: the sites that the metric reads.
+        logits: which the metric reads; by default those that it declares.
+        stop: end the forward after the last of the sites, of a module that was seen to call each of them once.
+    """
     record = needs_recording(model, writes)
-    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, batch=inputs.batch)
+    # what is read may be overwritten in place before the metric sees it
+    tape = Tape(model.module, model.architecture, model.locate, inputs.rows, batch=inputs.batch, copy=bool(read), stop=stop and logits is False)
     for write in writes:
         tape.write(write)
-    logits = logits_kept(model, logits_for(of), [w.site for w in writes])
+    for site in read:
+        tape.read(site)
+    logits = logits_kept(model, logits_for(of) if logits is None else logits, [*read, *(w.site for w in writes)])
     with evaluation(model.module) as was_training, frozen(model.module), torch.enable_grad():
         output = _call(model, tape, inputs, logits, record)
         return measured(of, _finish(model, tape, inputs, output, logits, record, writes, was_training))

@@ -17,8 +17,8 @@ from sonde.results import SiteUnavailable
 
 RectifierRule = Literal["guided", "deconvnet"]
 
-_RELUS: set[Callable[..., Any]] = {functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
-_IN_PLACE: set[Callable[..., Any]] = {functional.relu_, torch.relu_, Tensor.relu_}
+RELUS: set[Callable[..., Any]] = {functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+IN_PLACE: set[Callable[..., Any]] = {functional.relu_, torch.relu_, Tensor.relu_}
 _OTHERS: dict[Callable[..., Any], str] = {
     function: function.__name__
     for function in (
@@ -46,10 +46,10 @@ class RectifierMode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _RELUS:
+        if func in RELUS:
             self.seen += 1
             x: Tensor = args[0] if args else kwargs["input"]
-            inplace = func in _IN_PLACE or kwargs.get("inplace", args[1] if len(args) > 1 else False)
+            inplace = func in IN_PLACE or kwargs.get("inplace", args[1] if len(args) > 1 else False)
             return _Rectified.apply(x, self.rule, bool(inplace))
         if func in _OTHERS:
             raise SiteUnavailable(f"{self.rule!r} is a rule for ReLUs, and this network calls {_OTHERS[func]}: use another method, such as LRP")
@@ -80,4 +80,4 @@ class _Rectified(torch.autograd.Function):
         return allowed if ctx.rule == "deconvnet" else allowed * positive, None, None
 
 
-__all__ = ["RectifierMode", "RectifierRule"]
+__all__ = ["IN_PLACE", "RELUS", "RectifierMode", "RectifierRule"]

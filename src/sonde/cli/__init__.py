@@ -25,6 +25,7 @@ from sonde.cli import (
     specimens,
     superposition,
     tasks,
+    vision,
     weights,
 )
 from sonde.results import SondeError
@@ -42,6 +43,7 @@ COMMANDS = (
     features,
     superposition,
     influence,
+    vision,
     models,
     specimens,
     tasks,

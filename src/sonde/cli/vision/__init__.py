@@ -1,0 +1,20 @@
+"""`sonde vision`: looking inside networks of pictures; one thin file per action."""
+
+from types import ModuleType
+from typing import Any
+
+from sonde.cli.vision import dream, show
+
+ACTIONS: tuple[ModuleType, ...] = (show, dream)
+
+
+def add(commands: Any) -> None:
+    """Register the command with its actions."""
+    parser = commands.add_parser(
+        "vision",
+        help="what do the units of a vision model look for?",
+        description="Pictures of what units, layers and classes look for, and what they read into a picture.",
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    for action in ACTIONS:
+        action.add(actions)
