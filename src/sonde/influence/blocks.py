@@ -97,19 +97,6 @@ class Outer(Trace):
             return V.to(self.a).flatten(1) @ self.dense().flatten(1).T
         return super().products(V)
 
-    def turned(
-        self, QA: Float[Tensor, "col col"], QS: Float[Tensor, "row row"], a: Float[Tensor, "example place col"] | None = None
-    ) -> Float[Tensor, "example row col"]:  # fmt: skip
-        """Every example's gradient in other coordinates, Q_S^T G Q_A, by whichever order takes fewer operations.
-
-        Arguments:
-            QA, QS: orthogonal matrices of columns and rows, the new axes as columns.
-            a: the activations in the new coordinates, where they are known.
-        """
-        if rotates_first(self.places, len(QS), len(QA)):
-            return Outer(self.a @ QA.to(self.a) if a is None else a, self.delta @ QS.to(self.delta)).dense()
-        return QS.to(self.a).T @ self.dense() @ QA.to(self.a)
-
     def pairs(self, other: "Outer") -> Float[Tensor, "other example"]:
         """The inner products of two sets of gradients from their factors: the sum over s and t of (delta_s . delta_t) (a_s . a_t).
 
@@ -238,17 +225,21 @@ class Block:
         return self.rows * self.cols
 
 
-def rotates_first(places: int, rows: int, cols: int) -> bool:
+def rotates_first(places: int, rows: int, cols: int, row_axes: int = 0, col_axes: int = 0) -> bool:
     """Whether rotating activations and gradients at every place takes fewer operations than rotating the gradient's matrix.
 
     Arguments:
         places: of an example.
         rows, cols: of the matrix.
+        row_axes, col_axes: how many axes it is rotated into; as many as it has if not given.
 
     >>> rotates_first(128, 768, 768), rotates_first(2048, 768, 768)
     (True, False)
+    >>> rotates_first(2048, 768, 768, 64, 64)
+    True
     """
-    return places * (rows**2 + cols**2) < rows * cols * (rows + cols)
+    r, c = row_axes or rows, col_axes or cols
+    return places * (rows * r + cols * c + r * c) < places * rows * cols + r * cols * (rows + c)
 
 
 def kind_of(module: nn.Module) -> str | None:

@@ -18,13 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sonde.influence.blocks import Outer, Trace
 from sonde.influence.damping import Absolute, Damping, Factored
 from sonde.influence.labels import Labels
 from sonde.influence.losses import name_of
 from sonde.influence.statistics import diagonal, moments, squares
 from sonde.influence.subject import Subject, refuse_nothing
-from sonde.results import Artifact, InputError, LoadError, shown
+from sonde.results import Artifact, InputError, LoadError, content_hash, shown
 
 Kind = Literal["identity", "diagonal", "kfac", "ekfac"]
 KIND = "sonde.influence.Curvature"
@@ -69,31 +68,6 @@ class Spectrum:
         root, pi = (damping.share * self.values.mean()).sqrt(), (la.mean() / ls.mean()).sqrt()
         return la + pi * root, ls + root / pi
 
-    def inverse(self, G: Float[Tensor, "query row col"], damping: Damping) -> Float[Tensor, "query row col"]:
-        """H^-1 G.
-
-        Arguments:
-            G: gradients.
-            damping: that is added to the eigenvalues.
-        """
-        divisor = self.divisor(damping).to(G)
-        if self.QA is None or self.QS is None:
-            return G / divisor
-        QA, QS = self.QA.to(G), self.QS.to(G)
-        return QS @ ((QS.T @ G @ QA) / divisor) @ QA.T
-
-    def own(self, seen: Trace, damping: Damping) -> Float[Tensor, " example"]:
-        """Every example's g^T H^-1 g; nothing is turned back.
-
-        Arguments:
-            seen: the examples' gradients.
-            damping: that is added to the eigenvalues.
-        """
-        weights = 1 / self.divisor(damping)
-        if self.QA is None or self.QS is None or not isinstance(seen, Outer):
-            return seen.weighed(weights)
-        return torch.einsum("brc,rc->b", seen.turned(self.QA, self.QS).square(), weights.to(seen.a))
-
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
@@ -116,6 +90,17 @@ class Curvature:
     fingerprint: str
     loss: str
     examples: int = 0
+
+    @property
+    def bases(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """The axes of columns and rows of the blocks that have axes of their own."""
+        return {name: (s.QA, s.QS) for name, s in self.spectra.items() if s.QA is not None and s.QS is not None}
+
+    @property
+    def hash(self) -> str:
+        """Of all that decides an inverse product."""
+        parts = {name: [s.values, s.QA, s.QS, list(s.pair or ())] for name, s in self.spectra.items()}
+        return content_hash([self.kind, self.model_hash, self.fingerprint, self.loss, parts])
 
     def refuse_other(self, subject: Subject) -> None:
         """Raise where weights, training set, loss or blocks are others than it was fitted on.

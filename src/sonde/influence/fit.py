@@ -8,7 +8,7 @@ is the effect of up-weighting example i on the query, turned around: tau > 0 whe
 about tau / n (Koh and Liang 2017, "Understanding Black-box Predictions via Influence Functions"; at the size of language models Grosse et al. 2023).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from sonde.access import Model
 from sonde.influence.coverage import Coverage, coverage
 from sonde.influence.curvature import Curvature, Kind, curvature
 from sonde.influence.damping import Damping, Factored, Relative, damping_of
-from sonde.influence.directions import directions
+from sonde.influence.directions import Directions, Keep, directions
 from sonde.influence.examples import Examples, examples_of
 from sonde.influence.labels import labels_of
 from sonde.influence.losses import Likelihood, Loss, NextToken, name_of
@@ -27,9 +27,10 @@ from sonde.influence.plan import Plan, planned
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.rows import TokenRows
 from sonde.influence.subject import Subject, Told
-from sonde.influence.taken import kept_best, label_all, scored
-from sonde.jobs import track
-from sonde.results import InputError, Recipe, Verdict, shown
+from sonde.influence.taken import Work, kept_best, label_all, refuse_unfinished, scored
+from sonde.influence.turning import Turning
+from sonde.jobs import Share, shards
+from sonde.results import InputError, Recipe, Verdict, content_hash, shown
 
 METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", "ekfac": "EK-FAC"}
 
@@ -142,35 +143,49 @@ class Influence:
         """
         return Influence(self.subject, self.curvature, damping_of(damping))
 
-    def scores(self, query: Any, of: Loss | None = None, by: Literal["module", "token"] | None = None) -> Scores:
+    def scores(
+        self, query: Any, of: Loss | None = None, by: Literal["module", "token"] | None = None, rank: int | None = None,
+        dtype: torch.dtype | None = None, queries_at_once: int | None = None, folder: str | Path | None = None,
+        worker: tuple[int, int] | None = None,
+    ) -> Scores:  # fmt: skip
         """The influence of every training example on some queries.
 
         Arguments:
             query: examples of the same kind as the training set; of a (prompt, completion) pair only the completion counts.
             of: what is asked about: by default the loss; or any metric `(module, batch) -> one number per query`.
             by: take the scores apart: by block of weights, or by the places of the training sequence whose activations carry the gradient.
+            rank: keep the queries' gradients by so many directions of each block; the share of their squared norm that this leaves out is told.
+            dtype: keep them in this type: `torch.bfloat16` halves the memory, and moves a score by at most 2^-8 <|G|, |V|>.
+            queries_at_once: queries in a pass over the training set; by default as many as the memory holds.
+            folder: keep finished pieces of the pass here, so that one that was interrupted goes on.
+            worker: (number from 0, how many) of this process among those that share the folder; it computes its share of the pieces only.
 
         Raises:
-            InputError: a query that does not fit; a metric that is not one number per query; places that are no tokens.
+            InputError: a query that does not fit; a metric that is not one number per query; places that are no tokens. SondeError: pieces of another
+                job in the folder; pieces that other workers have not finished.
         """
         if by not in (None, "module", "token"):
             raise InputError(f"by={shown(by)}: use 'module', 'token' or None")
-        queries = examples_of(self.subject.model, query, "query")
-        found, values = directions(self.subject, self.curvature, self.damping, queries, range(len(queries)), of)
-        whole = scored(self.subject, found, by, len(queries))
+        queries, keep = examples_of(self.subject.model, query, "query"), Keep(rank, dtype)
+        work = self._work("scores", queries, of, [by], keep, queries_at_once, folder, worker)
+        whole = scored(self.subject, self._ask(queries, of, keep), by, len(queries), keep, work)
         examples, n = self.subject.examples, len(self.subject.examples)
         return Scores(
-            values=whole.values, queries=label_all(queries), examples=label_all(examples), query_values=values.cpu(), n=n, method=self.method,
-            of=_asked(of, self.subject.loss), modules=whole.modules, by_module=whole.by_module,
+            values=whole.values, queries=label_all(queries), examples=label_all(examples), query_values=whole.query_values, n=n,
+            method=self.method + kept_how(keep, whole.left_out), of=_asked(of, self.subject.loss), modules=whole.modules, by_module=whole.by_module,
             tokens=[examples.tokens(i) or [] for i in range(n)] if by == "token" else None, by_token=whole.by_token,
-            recipe=self._recipe("scores", queries, {"of": of or self.subject.loss, "by": by}),
+            left_out=None if rank is None else whole.left_out,
+            recipe=self._recipe("scores", queries, {"of": of or self.subject.loss, "by": by, **_told(keep)}),
         )  # fmt: skip
 
-    def top(self, query: Any, k: int = 10, of: Loss | None = None) -> Top:
+    def top(
+        self, query: Any, k: int = 10, of: Loss | None = None, rank: int | None = None, dtype: torch.dtype | None = None,
+        queries_at_once: int | None = None, folder: str | Path | None = None, worker: tuple[int, int] | None = None,
+    ) -> Top:  # fmt: skip
         """The training examples that bear most on some queries, in one pass over the training set whose memory does not grow with it.
 
         Arguments:
-            query, of: as for `scores`.
+            query, of, rank, dtype, queries_at_once, folder, worker: as for `scores`.
             k: how many of the most helpful and of the most harmful ones.
 
         Raises:
@@ -178,32 +193,73 @@ class Influence:
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise InputError(f"k={shown(k)}: ask for 1 example or more")
-        queries = examples_of(self.subject.model, query, "query")
-        found, _ = directions(self.subject, self.curvature, self.damping, queries, range(len(queries)), of)
-        best = kept_best(self.subject, found, len(queries), k)
+        queries, keep = examples_of(self.subject.model, query, "query"), Keep(rank, dtype)
+        work = self._work("top", queries, of, [k], keep, queries_at_once, folder, worker)
+        best = kept_best(self.subject, self._ask(queries, of, keep), len(queries), k, keep, work)
         named = sorted({int(i) for i in torch.cat([best.high_places.flatten(), best.low_places.flatten()])})
         return Top(
             best.high_places, best.low_places, best.high, best.low, label_all(queries), {i: self.subject.examples.label(i) for i in named},
-            len(self.subject.examples), self.method, _asked(of, self.subject.loss),
-            recipe=self._recipe("top", queries, {"of": of or self.subject.loss, "k": k}),
+            len(self.subject.examples), self.method + kept_how(keep, best.left_out), _asked(of, self.subject.loss),
+            left_out=None if rank is None else best.left_out,
+            recipe=self._recipe("top", queries, {"of": of or self.subject.loss, "k": k, **_told(keep)}),
         )  # fmt: skip
 
-    def self_influence(self) -> SelfInfluence:
-        """The influence of every training example on its own loss, each by itself: no table of pairs is made."""
-        values, losses = [], []
-        for indices in track(list(self.subject.batches(range(len(self.subject.examples)))), "self-influence"):
-            own = torch.zeros(len(indices), dtype=torch.float64)
+    def self_influence(self, folder: str | Path | None = None, worker: tuple[int, int] | None = None) -> SelfInfluence:
+        """The influence of every training example on its own loss, each by itself: no table of pairs is made.
 
-            def add(told: Told, own: Tensor = own) -> None:
-                spectrum = self.curvature.spectra.get(told.block.name)
-                own += (told.trace.norms() if spectrum is None else spectrum.own(told.trace, self.damping)).double().cpu()
+        Arguments:
+            folder, worker: as for `scores`.
+        """
+        examples, turning = self.subject.examples, Turning(self.subject.blocks, self.curvature.bases)
+        weights = {name: 1 / spectrum.divisor(self.damping) for name, spectrum in self.curvature.spectra.items()}
+        work = self._work("self", examples, None, [], Keep(), None, folder, worker)
 
-            losses.append(self.subject.back(self.subject.examples, indices, add).cpu())
-            values.append(own)
-        examples = self.subject.examples
+        def piece(some: range) -> dict[str, Tensor]:
+            values, losses = [], []
+            for indices in self.subject.batches(some):
+                own = torch.zeros(len(indices), dtype=torch.float64)
+
+                def add(told: Told, own: Tensor = own) -> None:
+                    name = told.block.name
+                    if name in turning:
+                        turned = turning(told)
+                        own += (turned.square_().flatten(1) @ weights[name].to(turned).flatten()).double().cpu()
+                    else:
+                        own += (told.trace.weighed(weights[name]) if name in weights else told.trace.norms()).double().cpu()
+
+                losses.append(self.subject.back(examples, indices, add).cpu())
+                values.append(own)
+            return {"values": torch.cat(values), "losses": torch.cat(losses)}
+
+        items = self.subject.pieces()
+        found = dict(shards(piece, items, work.folder and work.folder / "self", work.key, "self-influence", work.executor))
+        refuse_unfinished(len(found), len(items))
         return SelfInfluence(
-            torch.cat(values), torch.cat(losses), label_all(examples), len(examples), self.method, recipe=self._recipe("self_influence", examples, {})
+            torch.cat([found[i]["values"] for i in range(len(items))]), torch.cat([found[i]["losses"] for i in range(len(items))]),
+            label_all(examples), len(examples), self.method, recipe=self._recipe("self_influence", examples, {}),
         )  # fmt: skip
+
+    def _ask(self, queries: Examples, of: Loss | None, keep: Keep) -> Callable[[Sequence[int]], Directions]:
+        return lambda some: directions(self.subject, self.curvature, self.damping, queries, some, of, keep)
+
+    def _work(
+        self, verb: str, queries: Examples, of: Loss | None, asked: Sequence[Any], keep: Keep, at_once: int | None, folder: str | Path | None,
+        worker: tuple[int, int] | None,
+    ) -> Work:  # fmt: skip
+        """Where a pass is done, and what its pieces are recognised by."""
+        if folder is None:
+            if worker is not None:
+                raise InputError("workers meet in a folder: give folder= with worker=")
+            return Work(at_once=at_once)
+        if worker is not None and (not isinstance(worker, tuple) or len(worker) != 2):
+            raise InputError(f"worker={shown(worker)}: give (number from 0, how many)")
+        try:
+            metric = content_hash(of)
+        except TypeError:
+            raise InputError(f"with folder=, of= must be data, so that its pieces are recognised, not {shown(of)}: give a frozen dataclass") from None
+        told = [verb, self.curvature.hash, str(self.damping), queries.fingerprint, metric, type(of).__name__, *asked, *_told(keep).values()]
+        key = content_hash([*told, [block.name for block in self.subject.blocks], len(self.subject.pieces()[0])])
+        return Work(Path(folder), key, at_once, None if worker is None else Share(*worker))
 
     def save(self, folder: str | Path) -> Path:
         """Keep the curvature; `fit(..., fitted=folder)` uses it again, on the same weights and training set only.
@@ -278,6 +334,22 @@ def _outputs(subject: Subject) -> int:
 
     with evaluation(subject.model.module), torch.no_grad():
         return subject.loss.outputs(subject.model.module, subject.examples.batch([0]))[0].numel()
+
+
+def kept_how(keep: Keep, left_out: Tensor) -> str:
+    """How the queries' gradients were kept, in words; nothing where they were kept as they are.
+
+    Arguments:
+        keep: how.
+        left_out: of each query's squared norm the share that a low rank leaves out.
+    """
+    parts = [] if keep.rank is None else [f"queries' gradients at rank {keep.rank}, which leaves out {float(left_out.max()):.2g} of their squares"]
+    parts += [] if keep.dtype is None else [f"kept in {str(keep.dtype).removeprefix('torch.')}"]
+    return "".join(f", {part}" for part in parts)
+
+
+def _told(keep: Keep) -> dict[str, Any]:
+    return {"rank": keep.rank, "dtype": None if keep.dtype is None else str(keep.dtype)}
 
 
 def _asked(of: Loss | None, loss: Loss) -> str:

@@ -40,6 +40,7 @@ class Scores(Result):
         by_module: what each block adds; these sum to `values`.
         tokens: the tokens of each example, where the scores were taken apart by them.
         by_token: what each place's activations add; these sum to `values`.
+        left_out: of each query's squared gradient the share that a low rank or an index leaves out, where one was asked for.
     """
 
     values: Float[Tensor, "query example"]
@@ -53,6 +54,7 @@ class Scores(Result):
     by_module: Float[Tensor, "query example module"] | None = None
     tokens: list[list[str]] | None = None
     by_token: Float[Tensor, "query example pos"] | None = None
+    left_out: Float[Tensor, " query"] | None = None
 
     sign = SIGN
 
@@ -171,6 +173,7 @@ class Top(Result):
         n: how many training examples there are.
         method: how the scores were estimated.
         of: what was asked about.
+        left_out: of each query's squared gradient the share that a low rank or an index leaves out, where one was asked for.
     """
 
     helpful: Int[Tensor, "query k"]
@@ -182,6 +185,7 @@ class Top(Result):
     n: int
     method: str
     of: str
+    left_out: Float[Tensor, " query"] | None = None
 
     sign = SIGN
 

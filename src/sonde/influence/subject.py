@@ -19,6 +19,8 @@ from sonde.results import SondeError
 
 SHARE_OF_BATCH = 3  # times what is kept of the activations: the forward's own, and what is formed of them
 MOST = 64
+PIECES = 16  # of a pass over the training set, each of which is done or not done
+LARGEST = 2048  # examples in a piece: what is lost at most where a long pass is interrupted
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class Subject:
         """
         size = self.batch_size or rows_of_a_pass(self.blocks)
         return (list(indices[i : i + size]) for i in range(0, len(indices), size))
+
+    def pieces(self) -> list[range]:
+        """The training examples in pieces that are done or not done; they don't depend on the memory that is free, so that another run finds them."""
+        n, unit = len(self.examples), self.batch_size or MOST
+        each = max(unit, -(-min(LARGEST, -(-n // PIECES)) // unit * unit))
+        return [range(i, min(n, i + each)) for i in range(0, n, each)]
 
     def back(self, examples: Examples, indices: Sequence[int], receive: Callable[[Told], None], of: Loss | None = None) -> Tensor:
         """One batch, and the way back from its losses or another metric; returns their values.

@@ -4,6 +4,6 @@ from sonde.jobs.lengths import by_length
 from sonde.jobs.memory import available, rows_within
 from sonde.jobs.pieces import Pieces
 from sonde.jobs.progress import track
-from sonde.jobs.shards import Executor, InProcess, shards
+from sonde.jobs.shards import Executor, InProcess, Share, shards
 
-__all__ = ["Executor", "InProcess", "Pieces", "available", "by_length", "rows_within", "shards", "track"]
+__all__ = ["Executor", "InProcess", "Pieces", "Share", "available", "by_length", "rows_within", "shards", "track"]

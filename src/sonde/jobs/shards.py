@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sonde.jobs.progress import track
-from sonde.results import Artifact, SondeError
+from sonde.results import Artifact, InputError, SondeError, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,27 @@ class InProcess:
     def map(self, work: Callable[[T], Result], items: Mapping[int, T]) -> Iterator[tuple[int, Result]]:
         """Each item's number with its result, in the order of the items."""
         return ((i, work(item)) for i, item in items.items())
+
+
+class Share:
+    """Every so-many-th item, in this process: workers that share a folder each take another share, and what is finished they find there.
+
+    Arguments:
+        worker: which share, counted from 0.
+        of: how many there are.
+
+    >>> list(Share(1, 2).map(lambda n: n, {0: 5, 1: 6, 2: 7, 3: 8}))
+    [(1, 6), (3, 8)]
+    """
+
+    def __init__(self, worker: int, of: int) -> None:
+        if any(isinstance(number, bool) or not isinstance(number, int) for number in (worker, of)) or not 0 <= worker < of:
+            raise InputError(f"worker {shown(worker)} of {shown(of)}: workers are counted from 0 to one less than how many there are")
+        self.worker, self.of = worker, of
+
+    def map(self, work: Callable[[T], Result], items: Mapping[int, T]) -> Iterator[tuple[int, Result]]:
+        """The items of this share, in order."""
+        return ((i, work(item)) for i, item in items.items() if i % self.of == self.worker)
 
 
 def shards(
