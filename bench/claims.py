@@ -60,6 +60,9 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
     if job.above_mb:
         above = rows["sonde"]["above_mb"]
         found.append(Claim(f"peak memory at most {job.above_mb:g} MB above the loaded model", f"{above:+.0f} MB", above <= job.above_mb))
+    if job.within_mb:
+        peak = rows["sonde"]["peak_mb"]
+        found.append(Claim(f"peak memory at most {job.within_mb:g} MB", f"{peak:.0f} MB", peak <= job.within_mb))
     if job.memory_mb:
         above = rows["sonde"]["peak_mb"] - rows["plain"]["peak_mb"]
         found.append(Claim(f"peak memory within {job.memory_mb:g} MB of the plain forward's", f"{above:+.0f} MB", above <= job.memory_mb))

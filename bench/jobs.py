@@ -58,6 +58,7 @@ class Job:
         of_memory: a peer, and the share of its memory, beyond libraries and data, that sonde may take.
         closest: whether sonde's numbers lie at least as close to the true ones as each peer's.
         above_mb: how far it may lie above what is resident with the model loaded, MB.
+        within_mb: how much it may be in all, MB.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Job:
     data: tuple[str, ...] = ()
     memory_mb: float = 0.0
     above_mb: float = 0.0
+    within_mb: float = 0.0
     closest: bool = False
     of_memory: tuple[str, float] | None = None
 
@@ -172,6 +174,22 @@ JOBS = {
         Job(
             "tuned-lens", "train a tuned lens of 12 layers with SGD, 2 steps of 256 tokens; difference: of the layers' losses at the second step",
             ("plain", "sonde", "tuned-lens"), "tuned_lens", 3, "plain", flops=arithmetic.tuned_lens(), ahead=1.5,
+        ),
+        Job(
+            "ekfac-fit", "EK-FAC of a 4-layer transformer (width 256) from 200 sequences of 128 tokens: second moments, eigenvectors, eigenvalues",
+            ("plain", "sonde", "kronfluence"), "ekfac_fit", 3, "plain", ahead=1 / 0.72,
+        ),
+        Job(
+            "ekfac-self", "self-influence of 200 sequences of 128 tokens by the same EK-FAC",
+            ("plain", "sonde", "kronfluence"), "ekfac_self", 3, "plain", ahead=1 / 0.36,
+        ),
+        Job(
+            "ekfac-pairwise", "influence of 200 sequences of 128 tokens on 32 queries by the same EK-FAC",
+            ("plain", "sonde", "kronfluence"), "ekfac_pairwise", 3, "plain", ahead=1 / 0.9,
+        ),
+        Job(
+            "ekfac-memory", "peak memory of all these stages in one process",
+            ("plain", "sonde", "kronfluence"), "ekfac_memory", 1, "plain", within_mb=1700,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),

@@ -104,4 +104,4 @@ def ekfac_memory(device: str) -> Trial:
         analysis.fit("all", train, sampled=True)
         return analysis.scores("all", queries, train), analysis.own("all", train)
 
-    return Trial(run)
+    return Trial(run, e.answer, checked=ekfac_fit(device).checked)

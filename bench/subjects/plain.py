@@ -12,6 +12,10 @@ from bench.subjects.plain_edges import circuit_eval as circuit_eval
 from bench.subjects.plain_edges import eap as eap
 from bench.subjects.plain_edges import eap_ig as eap_ig
 from bench.subjects.plain_edges import exact_edges as exact_edges
+from bench.subjects.plain_ekfac import ekfac_fit as ekfac_fit
+from bench.subjects.plain_ekfac import ekfac_memory as ekfac_memory
+from bench.subjects.plain_ekfac import ekfac_pairwise as ekfac_pairwise
+from bench.subjects.plain_ekfac import ekfac_self as ekfac_self
 from bench.subjects.plain_erasure import leace as leace
 from bench.subjects.plain_lenses import logit_lens as logit_lens
 from bench.subjects.plain_lenses import tuned_lens as tuned_lens

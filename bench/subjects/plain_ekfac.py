@@ -134,4 +134,4 @@ def ekfac_memory(device: str) -> Trial:
         fitted = net.fit(train, sampled=True)
         return net.scores(fitted, queries, train), net.own(fitted, train)
 
-    return Trial(run)
+    return Trial(run, e.answer, checked=ekfac_fit(device).checked)

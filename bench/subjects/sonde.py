@@ -16,6 +16,10 @@ from bench.subjects.sonde_edges import circuit_eval as circuit_eval
 from bench.subjects.sonde_edges import eap as eap
 from bench.subjects.sonde_edges import eap_ig as eap_ig
 from bench.subjects.sonde_edges import exact_edges as exact_edges
+from bench.subjects.sonde_ekfac import ekfac_fit as ekfac_fit
+from bench.subjects.sonde_ekfac import ekfac_memory as ekfac_memory
+from bench.subjects.sonde_ekfac import ekfac_pairwise as ekfac_pairwise
+from bench.subjects.sonde_ekfac import ekfac_self as ekfac_self
 from bench.subjects.sonde_erasure import leace as leace
 from bench.subjects.sonde_lenses import logit_lens as logit_lens
 from bench.subjects.sonde_lenses import tuned_lens as tuned_lens

@@ -91,4 +91,4 @@ def ekfac_memory(device: str) -> Trial:
         found = fitted(net, train, "sampled")
         return found.scores((queries,)).values, found.self_influence().values
 
-    return Trial(run)
+    return Trial(run, e.answer, checked=ekfac_fit(device).checked)

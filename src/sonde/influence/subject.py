@@ -18,7 +18,8 @@ from sonde.influence.losses import Likelihood, Loss
 from sonde.results import SondeError
 
 SHARE_OF_BATCH = 3  # times what is kept of the activations: the forward's own, and what is formed of them
-MOST = 64
+MOST = 64  # examples in a pass
+PLACES = 4096  # of all examples in a pass: more of them take memory and no less time
 PIECES = 16  # of a pass over the training set, each of which is done or not done
 LARGEST = 2048  # examples in a piece: what is lost at most where a long pass is interrupted
 
@@ -155,7 +156,8 @@ def rows_of_a_pass(blocks: Sequence[Block]) -> int:
     from sonde.jobs import rows_within
 
     kept = sum(block.places * (block.rows + block.cols) for block in blocks) * SHARE_OF_BATCH
-    return min(MOST, rows_within(4 * (kept + 2 * max(block.size for block in blocks))))
+    enough = max(1, PLACES // max(block.places for block in blocks))
+    return min(MOST, enough, rows_within(4 * (kept + 2 * max(block.size for block in blocks))))
 
 
 def refuse_nothing(found: torch.Tensor, name: str) -> None:
