@@ -18,6 +18,7 @@ PEERS = (
     "concept-erasure",
     "tuned-lens",
     "kronfluence",
+    "dattri",
 )
 
 CLAIMED = ("sonde", "sonde --help")  # whom the claim of seconds speaks of

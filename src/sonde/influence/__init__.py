@@ -11,6 +11,7 @@ from sonde.influence.exact import Exact, Solver, exact
 from sonde.influence.fit import Influence, fit, plan
 from sonde.influence.losses import CrossEntropy, Likelihood, Loss, NextToken, SquaredError
 from sonde.influence.mislabelled import Mislabelled, mislabelled
+from sonde.influence.pictures import pictures
 from sonde.influence.plan import Plan
 from sonde.influence.problems import Problem, problem
 from sonde.influence.removal import RemovalCurve, removal
@@ -70,6 +71,7 @@ __all__ = [
     "leave_one_out",
     "mislabelled",
     "nearest",
+    "pictures",
     "plan",
     "problem",
     "random_groups",

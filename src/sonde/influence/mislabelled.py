@@ -71,7 +71,7 @@ class Mislabelled(Result):
         series = [Series(f"{name} (area {auc:.3f})", row.tolist()) for name, auc, row in zip(self.methods, self.auc, self.found, strict=True)]
         note = f"{len(self.wrong)} wrong labels among {self.n}. Easy data do not tell methods apart here; no measure of a method by itself."
         return lines(
-            "How many wrong labels are found?", "share of the wrong labels", "share of the examples that is checked", self.checked, series,
+            "How many wrong labels are found?", "share of the wrong labels", "share checked", self.checked, series,
             spacing="linear", control=Series("random order", self.checked), note=note,
         )  # fmt: skip
 

@@ -1,0 +1,36 @@
+"""The pictures in the docs on judging influence: pictures beside pictures, the removal curve, agreement beside its ceiling.
+
+    python docs/influence_evaluation_pictures.py [FOLDER]
+
+Trains the small network on digits some hundred times (about two minutes); FOLDER keeps finished trainings. Needs Playwright and a Chromium (in
+`SONDE_CHROMIUM`, or on the path).
+"""
+
+import sys
+from pathlib import Path
+
+from photographs import photographed
+
+from sonde.influence import CrossEntropy, evaluate, fit, pictures, problem, trained
+
+ASKED = 3  # of the pictures to ask about, the one with the highest loss first
+
+
+def main(folder: str | None = None) -> None:
+    """Write `docs/images/influence-evaluation-pictures.png`, `-removal.png`, `-lds.png`."""
+    digits = problem("digits-mlp")
+    module = trained(digits.training, digits.train_set)
+    scores = fit(module, digits.train_set, CrossEntropy()).scores(digits.query)
+    hardest = scores.query_values.argsort(descending=True)[:ASKED].tolist()
+    found = evaluate(digits, subsets=100, seeds=5, left_out=0, removed=(5, 10, 20, 50, 100), folder=None if folder is None else Path(folder))
+    assert found.removal is not None
+    kinds = {
+        "pictures": pictures(scores, digits.train_set[0], digits.query[0], digits.picture, queries=hardest[:1]),
+        "removal": found.removal.drawing(), "lds": found.lds.drawing(),
+    }  # fmt: skip
+    photographed(kinds, "influence-evaluation")
+    print(found.lds, *found.verdicts(), sep="\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
