@@ -73,9 +73,9 @@ def _judged(found: dict[str, Any]) -> list[str]:
     name, lds, loo = found["job"].removeprefix("influence-"), found["lds_ceiling"]["bound"], found["loo_ceiling"]["bound"]
     lines = [
         f"## {found['job']}", "", f"`python -m bench.influence {name}`; {found['machine']}.", "",
-        f"{found['problem']} {found['training']}; accuracy {found['accuracy']:.2f}. Means over 100 queries of the rank correlation with training again: "
-        f"on halves (LDS), and without single examples (Pearson's beside it). No score can exceed {lds:.3f} and {loo:.3f} but by chance. *Damping*: the "
-        "library's default, a tenth of the mean eigenvalue (mean), or the weight decay; none was chosen on these scores.", "",
+        f"{found['problem']} {found['training']}; accuracy {found['accuracy']:.2f}. Means over 100 queries of the rank correlation with training "
+        f"again: on halves (LDS), and without single examples (Pearson's beside it). No score can exceed {lds:.3f} and {loo:.3f} but by chance. "
+        "*Damping*: the library's default, a tenth of the mean eigenvalue (mean), or the weight decay; none was chosen on these scores.", "",
         "| library | version | method | damping | LDS | leave-one-out | CPU s |", "| --- " * 7 + "|",
     ]  # fmt: skip
     for row in found["rows"]:

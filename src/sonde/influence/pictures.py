@@ -1,28 +1,26 @@
 """Pictures beside the picture that was asked about: which training pictures help it, and which harm it?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sonde.influence.drawings import UNIT
 from sonde.influence.results import SIGN, Scores
 from sonde.results import Drawing, InputError, shown
-from sonde.results.drawing import overlay, tabs
-
-GAP = 1  # pixels between pictures, white
+from sonde.results.drawing import picture_grid, tabs
 
 
 def pictures(
     scores: Scores, train: Float[Tensor, "example ..."], asked: Float[Tensor, "query ..."], shape: tuple[int, int] | None = None, k: int = 6,
     queries: Sequence[int] | None = None,
 ) -> Drawing:  # fmt: skip
-    """Draw each query's picture, and to its right the most helpful training pictures above the most harmful ones, each shaded by its tau.
+    """Draw each query's picture, and under it the most helpful and the most harmful training pictures, each with its tau.
 
     Arguments:
         scores: of these queries and examples.
-        train, asked: the pictures, pixels from 0 to 1 (paper is 0, as in `digits`), with axes (row, col), or flat.
+        train, asked: the pictures, pixels from 0 to 1, with axes (row, col), or flat.
         shape: (row, col) of flat pictures.
         k: how many of either kind.
         queries: which; all if not given.
@@ -49,23 +47,20 @@ def pictures(
 
 
 def _view(scores: Scores, grids: Tensor, own: Tensor, query: int, k: int) -> Drawing:
-    helpful, harmful = scores.helpful(query, k), scores.harmful(query, k)
-    rows, cols = own.shape
-    high, wide = rows + 2 * GAP, cols + 2 * GAP
-    sheet = torch.zeros(2 * high, (k + 1) * wide)
-    # zeros are drawn as paper, and what is missing would be hatched over the query
-    values = [[0.0] * (k + 1) for _ in range(2)]
-    # the query stands alone at the left, half way down
-    top = high - rows // 2
-    sheet[top : top + rows, GAP : GAP + cols] = own
-    for row, ranked in enumerate((helpful, harmful)):
-        for col, (i, tau) in enumerate(ranked, start=1):
-            sheet[row * high + GAP : row * high + GAP + rows, col * wide + GAP : col * wide + GAP + cols] = grids[i]
-            values[row][col] = tau
-    named = [", ".join(f"{i} ({tau:+.3g})" for i, tau in ranked) or "none" for ranked in (helpful, harmful)]
-    title = f"Which training pictures bear on {scores.of} of {scores.queries[query]}?"
-    note = f"Left: the query, by itself. Above the most helpful, below the most harmful. Helpful: {named[0]}. Harmful: {named[1]}. {SIGN}."
-    return overlay(title, UNIT, (1 - sheet)[None], values, zero="no influence", note=note)
+    rows = {"asked about": [], "helpful": scores.helpful(query, k), "harmful": scores.harmful(query, k)}
+    cols = max(1, *(len(ranked) for ranked in rows.values()))
+
+    def line(ranked: list[tuple[int, float]], empty: Any, made: Callable[[int, float], Any]) -> list[Any]:
+        return [made(*pair) for pair in ranked] + [empty] * (cols - len(ranked))
+
+    shown_rows = [line(ranked, None, lambda i, _: grids[i][None]) for ranked in rows.values()]
+    shown_rows[0][0] = own[None]
+    details = [line(ranked, "", lambda i, _: scores.examples[i]) for ranked in rows.values()]
+    details[0][0] = f"{scores.queries[query]}, {scores.query_values[query]:.3g}"
+    return picture_grid(
+        f"Which training pictures bear on {scores.of} of {scores.queries[query]}?", UNIT, shown_rows, row_name="", rows=list(rows), col_name="rank",
+        cols=range(1, cols + 1), values=[line(ranked, None, lambda _, tau: tau) for ranked in rows.values()], details=details, note=f"{SIGN}.",
+    )  # fmt: skip
 
 
 def _grids(given: Tensor, shape: tuple[int, int] | None) -> Tensor:
