@@ -2,7 +2,7 @@
 
     python docs/superposition_studies.py toy              five features in two dimensions by sparsity, and the phase diagram of two
     python docs/superposition_studies.py basis            which places of specimen:words have a basis that matters
-    python docs/superposition_studies.py solu [FOLDER]    GELU, SoLU and LN-SoLU at three sizes; what was trained is kept in FOLDER
+    python docs/superposition_studies.py solu [FOLDER [STEPS]]    GELU, SoLU and LN-SoLU at three sizes; what was trained is kept in FOLDER
 
 prints each table with its verdicts; --help of `sonde superposition` says more.
 """
@@ -45,9 +45,9 @@ def of_bases() -> None:
     judged(found.check(model))
 
 
-def of_solu(folder: str | None) -> None:
+def of_solu(folder: str | None, steps: str = "400") -> None:
     """Language models that differ in their neurons alone."""
-    found = superposition.solu_study(folder=folder, progress=True)
+    found = superposition.solu_study(config=superposition.LanguageTraining(steps=int(steps)), folder=folder, progress=True)
     print(found.to_frame())
     if found.weak is not None:
         print(found.weak.to_frame())
@@ -64,6 +64,6 @@ if __name__ == "__main__":
         case ["basis"]:
             of_bases()
         case ["solu", *folder]:
-            of_solu(folder[0] if folder else None)
+            of_solu(*folder or [None])
         case _:
             sys.exit(__doc__)

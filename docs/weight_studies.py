@@ -11,8 +11,8 @@ from sonde.evidence import t_interval
 from sonde.weights import SmallConfig, attention_only
 
 
-def main(folder: str, steps: str = "2000") -> None:
-    """Print the tables in Markdown."""
+def main(folder: str, steps: str = "3000") -> None:
+    """Print the tables in Markdown, and keep the study beside its models."""
     found = attention_only(config=SmallConfig(steps=int(steps)), folder=folder)
     drawn = found.by_kind().data
     print("| " + " | ".join(drawn["columns"]) + " |\n|" + " --- |" * len(drawn["columns"]))
@@ -23,8 +23,11 @@ def main(folder: str, steps: str = "2000") -> None:
         print(f"{name}: in-context score {scores.mean():+.2f} ({low:+.2f} to {high:+.2f})")
     if found.scores is not None:
         print("; ".join(f"head {role.head} {role}" for role in found.scores.roles()) or "no head has a name")
+    for heads, scores in zip([", ".join(found.heads), *["random heads"] * (len(found.without) - 1)], found.without, strict=True):
+        print(f"without {heads}: {scores.mean():+.2f}")
     for verdict in found.verdicts:
         print(verdict.holds, verdict.claim, verdict.measured, verdict.control, verdict.interval, verdict.reason)
+    found.save(f"{folder}/study")
 
 
 if __name__ == "__main__":

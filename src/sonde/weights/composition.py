@@ -33,16 +33,19 @@ from sonde.weights.reading import by_query_head, output, projection, read_norm
 MOST_TOKENS = 2000
 
 
-def composition(model: Model, texts: Rows | None = None, progress: bool = False) -> Composition:
+def composition(model: Model, texts: Rows | None = None, distance: int | None = None, progress: bool = False) -> Composition:
     """Score how much each head reads of what each earlier head writes.
 
     Arguments:
         model: of a known family, with two blocks or more.
         texts: weigh the directions that a sender reads by how much it reads of them in these texts (up to 2,000 tokens); else all count alike.
+        distance: in a family that rotates queries and keys, how far the key stands behind the query; without it they are compared as if both stood
+            at the same place. What senders write reaches values at any distance alike.
         progress: show it in a terminal.
 
     Raises:
-        InputError: a model of one block. SiteUnavailable: heads that have no maps of their own.
+        InputError: a model of one block, a distance that the context does not allow. SiteUnavailable: heads that have no maps of their own; a
+            distance in a family without rotations.
 
     >>> import sonde
     >>> composition(sonde.load("specimen:words-small")).kinds
@@ -65,16 +68,16 @@ def composition(model: Model, texts: Rows | None = None, progress: bool = False)
         centred = read is not None and read.centres
         maps = {"V": ov(model, receiver)}
         if "Q" in kinds:
-            maps["Q"] = qk(model, receiver)
+            maps["Q"] = qk(model, receiver, distance)
             maps["K"] = maps["Q"].T
         for sender in range(receiver):
             writes = _centred(writing[sender]) if centred else writing[sender]
             for i, kind in enumerate(kinds):
-                score, distance = scores(writes[:, None], maps[kind][None, :], model.d_model - centred)
-                values[i, sender, :, receiver], z[i, sender, :, receiver] = score.float(), distance.float()
+                score, z_score = scores(writes[:, None], maps[kind][None, :], model.d_model - centred)
+                values[i, sender, :, receiver], z[i, sender, :, receiver] = score.float(), z_score.float()
     return Composition(
-        kinds=kinds, values=values, z=z, expected=1 / math.sqrt(model.d_model), left_out=left_out, weighed=bool(rows),
-        recipe=Recipe.of("sonde.weights.composition", {}, model_hash=model.hash, inputs=rows),
+        kinds=kinds, values=values, z=z, expected=1 / math.sqrt(model.d_model), left_out=left_out, weighed=bool(rows), distance=distance,
+        recipe=Recipe.of("sonde.weights.composition", {"distance": distance}, model_hash=model.hash, inputs=rows),
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Composition(Result):
         expected: the score by chance.
         left_out: kinds that could not be formed, and why.
         weighed: whether directions are weighed by what heads read in a text.
+        distance: how far keys stand behind queries that are rotated; None where both are compared as if at the same place.
     """
 
     kinds: list[str]
@@ -42,6 +43,7 @@ class Composition(Result):
     expected: float
     left_out: dict[str, str]
     weighed: bool
+    distance: int | None = None
 
     def strongest(self, kind: str) -> tuple[str, str]:
         """The sender and the receiver that are furthest beyond chance.
@@ -79,7 +81,9 @@ class Composition(Result):
 
     def drawing(self) -> Drawing:
         """The graph of the pairs beyond chance, and a grid for each kind."""
-        note = " ".join(f"Not formed: {kind}, because {reason}." for kind, reason in self.left_out.items())
+        said = [f"Not formed: {kind}, because {reason}." for kind, reason in self.left_out.items()]
+        said += [f"Keys {self.distance} places behind queries."] if self.distance is not None else []
+        note = " ".join(said)
         return tabs(
             "Which heads read what which heads write?", [("graph", self.graph()), *((kind, self.grid(kind)) for kind in self.kinds)], note=note
         )

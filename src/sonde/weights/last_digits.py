@@ -58,6 +58,21 @@ class LastDigits(Result):
         found = ((means >= LEAST) & (means > self.chance)).nonzero().tolist()
         return [f"{layer}.{head}" for layer, head in sorted(found, key=lambda place: -float(means[place[0], place[1]]))]
 
+    @property
+    def nearest(self) -> str:
+        """The head with the highest mean, whether it has a name or not."""
+        layer, head = divmod(int(self.values.mean(-1).argmax()), self.values.shape[1])
+        return f"{layer}.{head}"
+
+    def by_head(self) -> "DataFrame":
+        """One row per head, the one that counts most first: its mean, and that with shuffled digits."""
+        import polars as pl
+
+        n_layers, n_heads = self.values.shape[:2]
+        names = [f"{layer}.{head}" for layer in range(n_layers) for head in range(n_heads)]
+        columns = {"head": names, "value": self.values.mean(-1).flatten().tolist(), "shuffled": self.control.mean((0, -1)).flatten().tolist()}
+        return pl.DataFrame(columns).sort("value", descending=True)
+
     def to_frame(self) -> "DataFrame":
         """One row per head and number."""
         import polars as pl
@@ -80,7 +95,13 @@ class LastDigits(Result):
 
         Arguments:
             head: "1.2".
+
+        Raises:
+            InputError: no such head.
         """
+        heads = sorted(self.by_head()["head"], key=lambda name: [int(part) for part in name.split(".")])
+        if head not in heads:
+            raise InputError(f"there is no head {head!r}: give one of {heads[0]} to {heads[-1]}")
         layer, number = map(int, head.split("."))
         return matrix(
             f"Which last digits does head {head} raise?", "standard deviations", self.digits[layer, number], row_name="looks at", rows=range(10),

@@ -62,6 +62,8 @@ def repeats_by(model: Model, heads: Sequence[str], seed: int = 1, sets: int = 10
     assert mask is not None
     means = {f"{i}.{head}": mean for i in range(model.n_layers) for head, mean in enumerate(run[f"blocks.{i}.attn.z"][mask].mean(0))}
     drawn_sets = [one for one in random_sets(names, len(heads), sets, seed) if set(one) != set(heads)]
+    if len(drawn_sets) < 2:
+        return _untestable(claim, f"of {len(names)} heads hardly another set of {len(heads)} can be drawn")
     edits = [[Mean(_site(head), means[head]) for head in chosen] for chosen in (heads, *drawn_sets)]
     sweep = model.sweep(drawn.rows, edits, _Loss(drawn, 1))
     lost = ((sweep.values - sweep.base) / gain.mean().to(sweep.values)).cpu()

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.weights import attention_only, bigrams, composition, copying, effects, heads, importance, paths, trigrams
+from sonde.cli.weights import attention_only, bigrams, composition, copying, digits, effects, heads, importance, paths, trigrams
 
-ACTIONS: tuple[ModuleType, ...] = (attention_only, bigrams, composition, copying, effects, heads, importance, paths, trigrams)
+ACTIONS: tuple[ModuleType, ...] = (attention_only, bigrams, composition, copying, digits, effects, heads, importance, paths, trigrams)
 
 
 def add(commands: Any) -> None:

@@ -19,7 +19,7 @@ def add(actions: Any) -> None:
     )
     action.add_argument("--text", metavar="FILE", help="a text, read letter by letter (default: words by chance, parts of which are said again)")
     action.add_argument("--layers", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="depths of the models (default: 0 1 2)")
-    action.add_argument("--steps", type=count, metavar="N", help="updates of each model (default: 2000)")
+    action.add_argument("--steps", type=count, metavar="N", help="updates of each model (default: 3000)")
     action.add_argument("--held-out", type=count, default=256, metavar="N", help="rows that are measured on (default: %(default)s)")
     action.add_argument("--folder", type=Path, metavar="DIR", help="keep models and checkpoints here; an interrupted study goes on from them")
     action.add_argument("--seed", type=int, default=0, metavar="N", help="of text, first weights and draws (default: %(default)s)")

@@ -19,6 +19,7 @@ def add(actions: Any) -> None:
     add_model_options(action)
     add_text_options(action, contexts=16)
     action.add_argument("--weigh", action="store_true", help="weigh directions by how much heads read of them in the text")
+    action.add_argument("--distance", type=int, metavar="N", help="places from query back to key, in a family that rotates them (default: the same)")
     action.set_defaults(run=run)
 
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     rows, notes = opened_rows(arguments, model)
-    found = composition(model, rows if arguments.weigh else None, progress=not arguments.json)
+    found = composition(model, rows if arguments.weigh else None, arguments.distance, progress=not arguments.json)
     verdicts = [verdict for kind in found.kinds if kind != "V" for verdict in found.check(model, rows, kind)]
     return report(
         arguments, start, model, "Which heads read what which heads write?", [found.drawing()], verdicts, notes, kinds=found.kinds,

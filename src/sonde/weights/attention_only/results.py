@@ -36,8 +36,8 @@ class AttentionOnly(Result):
         curves: the training losses, from the beginning to the end of
         steps: so many updates.
         scores: of the heads of the deepest model; `None` where they cannot be measured.
-        heads: its strongest induction heads, all of one layer, less than half of them.
-        without: the in-context scores without these heads, then without random ones of the same layer.
+        heads: its induction heads.
+        without: the in-context scores without these heads, then without as many random ones.
         reason: why nothing was taken out; empty where something was.
     """
 
@@ -76,7 +76,7 @@ class AttentionOnly(Result):
                 )
             )  # fmt: skip
         claim, source = "Induction heads carry what the context is worth.", "half of the score: a convention"
-        measure = "in-context score lost without them, share; control: as many random heads of their layer"
+        measure = "in-context score lost without them, share; control: as many random heads"
         worth = -intact[-1].mean()
         if self.reason or worth <= 0:
             reason = self.reason or f"the context doesn't help {self.names[-1]} ({float(worth):+.2f} nats per token)"
@@ -137,7 +137,7 @@ class AttentionOnly(Result):
         return bars(
             f"What is left without induction heads ({self.names[-1]})?", SCORE, [name for name, _ in shown], [float(one.mean()) for _, one in shown],
             intervals=[t_interval(one) for _, one in shown],
-            control=Control("as many random heads of the layer", float(random.mean()), (float(random.min()), float(random.max()))),
+            control=Control("as many random heads", float(random.mean()), (float(random.min()), float(random.max()))),
             zero="context doesn't help",
         )  # fmt: skip
 

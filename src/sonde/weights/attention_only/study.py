@@ -7,10 +7,9 @@ score of a row is its loss at the end less that near the beginning,
     mean loss over the last tenth of places  -  mean loss over the tenth that begins a tenth in
 
 (theirs: token 500 less token 50); below zero the model uses the context. It is measured again without the induction heads (their outputs replaced by
-their mean over the rows), and without as many random heads of the same layer.
+their mean over the rows), and without as many heads drawn from all of the model's.
 """
 
-from collections import Counter
 from pathlib import Path
 
 import torch
@@ -82,8 +81,10 @@ def measured(networks: list[Transformer], source: Source, held_out: int, seed: i
     tables = table_losses(source.rows(COUNTED, n_ctx, "counted"), ids, len(source.vocabulary))
     model = Model(deepest)
     scores, reason = _head_scores(model, seed)
-    heads = _chosen(scores, model.n_heads)
+    heads = [] if scores is None else scores.named("induction")
+    without = _without(model, ids, heads, seed) if heads else torch.zeros(0, held_out)
     reason = reason or ("" if heads else "no head looks like an induction head")
+    reason = reason or ("" if len(without) > 2 else f"nearly all heads are induction heads ({len(heads)}): no other sets of as many can be drawn")
     return AttentionOnly(
         text=source.name,
         layers=[network.config.n_layers for network in networks],
@@ -95,7 +96,7 @@ def measured(networks: list[Transformer], source: Source, held_out: int, seed: i
         steps=0,
         scores=scores,
         heads=heads,
-        without=_without(model, ids, heads, seed) if heads else torch.zeros(0, held_out),
+        without=without,
         reason=reason,
         recipe=Recipe.of("sonde.weights.attention_only", {}, model_hash=model.hash, inputs=ids.tolist(), seed=seed),
     )
@@ -111,21 +112,17 @@ def _head_scores(model: Model, seed: int) -> tuple[HeadScores | None, str]:
         return None, str(reason)
 
 
-def _chosen(scores: HeadScores | None, n_heads: int) -> list[str]:
-    """The strongest induction heads of the layer that has most of them: less than half of its heads, so that as many others are left."""
-    named = [] if scores is None else scores.named("induction")
-    if not named:
-        return []
-    layer = Counter(head.split(".")[0] for head in named).most_common(1)[0][0]
-    return [head for head in named if head.split(".")[0] == layer][: max(1, (n_heads - 1) // 2)]
-
-
 def _without(model: Model, ids: Tensor, heads: list[str], seed: int) -> Float[Tensor, "set row"]:
-    """The in-context scores without the heads, then without random ones of their layer, each set replaced by its mean over the rows."""
-    layer = heads[0].split(".")[0]
-    others = [f"{layer}.{head}" for head in range(model.n_heads) if f"{layer}.{head}" not in heads]
-    site = f"blocks.{layer}.attn.z"
-    means = model.run(ids, read=site, logits=False)[site].mean((0, 1))
-    sets = [heads, *random_sets(others, len(heads), SETS, seed)]
-    edits = [[Mean(f"{site}[head={head.split('.')[1]}]", means[int(head.split(".")[1])]) for head in chosen] for chosen in sets]
+    """The in-context scores without the heads, then without as many drawn from all heads, each set replaced by its mean over the rows."""
+    sites = [f"blocks.{layer}.attn.z" for layer in range(model.n_layers)]
+    run = model.run(ids, read=sites, logits=False)
+    means = {f"{layer}.{head}": mean for layer, site in enumerate(sites) for head, mean in enumerate(run[site].mean((0, 1)))}
+    # as in `repeats_by`: sets drawn from all heads may hold some of the named ones, or what these read from
+    sets = [heads, *(one for one in random_sets(list(means), len(heads), SETS, seed) if set(one) != set(heads))]
+    edits = [[Mean(_site(head), means[head]) for head in chosen] for chosen in sets]
     return model.sweep(ids, edits, InContextScore()).values.cpu()
+
+
+def _site(head: str) -> str:
+    layer, number = head.split(".")
+    return f"blocks.{layer}.attn.z[head={number}]"

@@ -1,7 +1,8 @@
 """The text that all of the small models are trained on: generated, or the user's own, letter by letter.
 
-The generated one holds what each depth can use. Its words follow one another by chance, each having a few successors (what a bigram table knows);
-and by turns a part of the row is said again (what only a head can know that finds what followed the last time).
+The generated one holds what each depth can use. Of its new words half follow the one before by rule, as one of its few successors (what a bigram
+table knows), and half are any word; by turns a part of the row, 6 to 16 words long, is said again (what only a head can know that finds what followed
+the last time). So most of a row has been said before, in it: a text in which induction pays, made for that, and not what a natural text is like.
 """
 
 import random
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from sonde.results import InputError
 
-WORDS, SUCCESSORS = 64, 8
+WORDS, SUCCESSORS, BY_RULE = 32, 4, 0.5
 MOST_LETTERS = 512
 
 
@@ -54,11 +55,13 @@ def generated(seed: int) -> Source:
 
 def _row(dice: random.Random, follow: list[list[int]], length: int) -> list[int]:
     row = [dice.randrange(WORDS)]
+    new = dice.randrange(6, 16)
     while len(row) < length:
-        for _ in range(dice.randrange(2, 7)):
-            row.append(dice.choice(follow[row[-1]]))
-        start = dice.randrange(max(1, len(row) - 4))
-        row += row[start : start + dice.randrange(4, 13)]
+        for _ in range(new):
+            row.append(dice.choice(follow[row[-1]]) if dice.random() < BY_RULE else dice.randrange(WORDS))
+        start = dice.randrange(max(1, len(row) - 5))
+        row += row[start : start + dice.randrange(6, 17)]
+        new = dice.randrange(4)
     return row[:length]
 
 

@@ -29,9 +29,9 @@ class SmallConfig:
     """Tokens of a row."""
     rows: int = 16
     """Rows in an update."""
-    steps: int = 2000
+    steps: int = 3000
     """Updates."""
-    lr: float = 4e-3
+    lr: float = 6e-3
     """Highest learning rate."""
 
     def __post_init__(self) -> None:
