@@ -1,9 +1,11 @@
-"""The pictures in the docs on superposition: dimensionality by sparsity, what interferes, the phase diagram, a basis beside its rotations.
+"""The pictures in the docs on superposition: dimensionality by sparsity, what interferes, the phase diagram, a basis beside its rotations, SoLU.
 
-    python docs/superposition_pictures.py
+    python docs/superposition_pictures.py [FOLDER]
 
-Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
+with the folder of `docs/superposition_studies.py solu`, without which that study's pictures stay as they are. Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
+
+import sys
 
 from photographs import photographed
 
@@ -11,7 +13,7 @@ import sonde
 from sonde import superposition
 from sonde.results.drawing import Drawing
 from sonde.specimens.words import documents
-from sonde.superposition import ToyTraining
+from sonde.superposition import SoluStudy, ToyTraining
 
 
 def drawings() -> dict[str, Drawing]:
@@ -28,10 +30,16 @@ def drawings() -> dict[str, Drawing]:
     }
 
 
-def main() -> None:
+def main(folder: str = "") -> None:
     """Write `docs/images/drawing-{name}.png` of each."""
-    photographed(drawings())
+    kinds = drawings()
+    if folder:
+        study = SoluStudy.load(f"{folder}/study")
+        kinds["solu"] = study.passing_bars()
+        if study.weak is not None:
+            kinds["weak"] = study.weak.drawing()
+    photographed(kinds)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,20 +1,22 @@
-"""The pictures in the docs on weights: skip-trigrams, composition of the planted pair, and paths by order.
+"""The pictures in the docs on weights: skip-trigrams, composition of the planted pair, paths by order, and what each layer of attention adds.
 
-    python docs/weight_pictures.py
+    python docs/weight_pictures.py [FOLDER]
 
-Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
+with the folder of `docs/weight_studies.py`, without which the study's pictures stay as they are. Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
+
+import sys
 
 from photographs import photographed
 
 import sonde
 from sonde.specimens import compiled
 from sonde.specimens.words import documents
-from sonde.weights import composition, path_importance, skip_trigrams
+from sonde.weights import AttentionOnly, composition, path_importance, skip_trigrams
 
 
-def main() -> None:
-    """Write `docs/images/weights-trigrams.png`, `weights-composition.png` and `weights-paths.png`."""
+def main(folder: str = "") -> None:
+    """Write `docs/images/weights-trigrams.png`, `-composition`, `-paths`, and of a study `-layers` and `-without`."""
     program = compiled.induction()
     planted, model = sonde.load(program.model, program.tokenizer), sonde.load("specimen:words")
     texts = [document.text for document in documents(n=60, seed=0)]
@@ -23,8 +25,11 @@ def main() -> None:
         "composition": composition(planted).drawing(),
         "paths": path_importance(model, texts[:8]).drawing(),
     }
+    if folder:
+        study = AttentionOnly.load(f"{folder}/study")
+        kinds |= {"layers": study.by_place(), "without": study.without_bars()}
     photographed(kinds, "weights")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

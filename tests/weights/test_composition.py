@@ -71,6 +71,23 @@ def test_the_dense_computation_agrees():
         assert found.value(kind, "0.2", "1.3")[0] == pytest.approx(float(dense), abs=1e-5)
 
 
+def test_at_a_distance_queries_meet_keys_that_are_turned():
+    """Of one pair, written out with the family's own rotation; values do not turn, and at no distance nothing does."""
+    model = sonde.load(build("llama"))
+    found, same = composition(model, distance=3), composition(model)
+    from sonde.weights import ov, qk
+
+    writes, reads = ov(model, 0)[1].dense(), qk(model, 1, 3)[2].dense()
+    assert found.value("Q", "0.1", "1.2")[0] == pytest.approx(float((writes @ reads).norm() / (writes.norm() * reads.norm())), abs=1e-5)
+    assert not torch.allclose(found.values[0].nan_to_num(), same.values[0].nan_to_num(), atol=1e-4)
+    assert torch.equal(found.values[2].nan_to_num(), same.values[2].nan_to_num())
+    assert torch.allclose(composition(model, distance=0).values.nan_to_num(), same.values.nan_to_num(), atol=1e-5)
+    with pytest.raises(InputError, match="does not rotate"):
+        composition(sonde.load(build("gpt2")), distance=3)
+    with pytest.raises(InputError, match="distance=-1"):
+        composition(model, distance=-1)
+
+
 def test_weighing_by_a_text_and_saving(tmp_path):
     model = sonde.load(build("llama"))
     found = composition(model, [[1, 2, 3, 4, 5], [6, 7, 8]])

@@ -29,6 +29,7 @@ from sonde.weights.corpora import Rows, rows_of
 from sonde.weights.linear import LinearMap
 from sonde.weights.maps import ov, qk
 from sonde.weights.reading import by_query_head, output, projection, read_norm
+from sonde.weights.scores import rotation
 
 MOST_TOKENS = 2000
 
@@ -44,8 +45,8 @@ def composition(model: Model, texts: Rows | None = None, distance: int | None = 
         progress: show it in a terminal.
 
     Raises:
-        InputError: a model of one block, a distance that the context does not allow. SiteUnavailable: heads that have no maps of their own; a
-            distance in a family without rotations.
+        InputError: a model of one block; a distance that the context does not allow, or in a family that does not rotate. SiteUnavailable: heads that
+            have no maps of their own.
 
     >>> import sonde
     >>> composition(sonde.load("specimen:words-small")).kinds
@@ -54,6 +55,8 @@ def composition(model: Model, texts: Rows | None = None, distance: int | None = 
     n = model.n_layers
     if n < 2:
         raise InputError(f"{model.name} has {n} block{'s' * (n != 1)}: heads compose with heads of later blocks, so it takes two")
+    if distance and torch.allclose(turn := rotation(model, 1, distance), torch.eye(len(turn)), atol=1e-4):
+        raise InputError(f"distance={distance}: {model.name} ({model.architecture.family}) does not rotate queries and keys; leave the distance out")
     rows = [] if texts is None else rows_of(model, texts)
     writing = [_written(model, layer, rows) for layer in range(n - 1)]
     kinds, left_out = ["Q", "K", "V"], {}

@@ -26,7 +26,8 @@ def test_every_model_has_its_figures(study, tmp_path):
     assert (frame["loss"] > 7).all() and {"tense", "random"} <= set(frame.columns)  # 3,072 words, hardly trained: ln 3072 = 8.03
     assert found.neurons().height == 2 * 64
     claims = [verdict.claim for verdict in found.check()]
-    assert claims[:2] == ["More neurons of ln_solu than of gelu are explained by one hypothesis.", "ln_solu predicts worse than gelu."]
+    assert claims[:2] == [f"More neurons of {name} than random directions are explained by one hypothesis." for name in ("gelu", "ln_solu")]
+    assert claims[2:4] == ["More neurons of ln_solu than of gelu are explained by one hypothesis.", "ln_solu predicts worse than gelu."]
     again = Result.load(found.save(tmp_path / "kept"))
     assert again.drawing().to_json() == found.drawing().to_json()
     low, high = found.difference("ln_solu", "1 x 16")

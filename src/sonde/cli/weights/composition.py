@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = [verdict for kind in found.kinds if kind != "V" for verdict in found.check(model, rows, kind)]
     return report(
         arguments, start, model, "Which heads read what which heads write?", [found.drawing()], verdicts, notes, kinds=found.kinds,
-        expected=found.expected, left_out=found.left_out, entries=json_ready(found.to_frame().to_dicts()),
+        expected=found.expected, distance=found.distance, left_out=found.left_out, entries=json_ready(found.to_frame().to_dicts()),
     )  # fmt: skip

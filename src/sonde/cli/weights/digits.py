@@ -18,7 +18,9 @@ def add(actions: Any) -> None:
     )
     add_model_options(action)
     action.add_argument("--draws", type=count, default=20, metavar="N", help="how often the digits are shuffled (default: %(default)s)")
-    action.add_argument("--head", nargs="+", default=[], metavar="L.H", help="heads whose digits are shown (default: those that count, or the nearest)")
+    action.add_argument(
+        "--head", nargs="+", default=[], metavar="L.H", help="heads whose digits are shown (default: those that count, or the nearest)"
+    )
     action.set_defaults(run=run)
 
 

@@ -112,7 +112,7 @@ def privileged_basis_of(
     if not activations or rotations < 2 or parts < 1:
         raise InputError(f"{len(activations)} sites, {rotations} rotations, {parts} parts: give a site, two rotations and a part at least")
     told = list(notes)
-    values, turned, by_part, turned_by_part, spikes = [], [], [], [], {}
+    values, turned, by_part, turned_by_part, spikes, chance = [], [], [], [], {}, {}
     for site, given in activations.items():
         x, own = given.detach().float().cpu(), torch.arange(len(given)) if groups is None else groups[site]
         if x.ndim != 2 or x.shape[1] < 2 or not x.isfinite().all():
@@ -135,6 +135,7 @@ def privileged_basis_of(
         turned.append(torch.stack([draw[0] for draw in all_draws]))
         turned_by_part.append(torch.stack([draw[1] for draw in all_draws]))
         spikes[site] = kurtosis(centred)
+        chance[site] = kurtosis(centred @ random_rotation(x.shape[1], seed * 10_007))
         if still := int(spikes[site].isnan().sum()):
             told.append(f"{site}: {still} of {x.shape[1]} coordinates never vary and have no kurtosis")
     if len({len(one) for one in by_part}) > 1:
@@ -144,7 +145,7 @@ def privileged_basis_of(
         model_hash=model_hash, inputs=inputs or [content_hash(one) for one in activations.values()], seed=seed,
     )  # fmt: skip
     return PrivilegedBasis(
-        tuple(activations), torch.stack(values), torch.stack(turned), torch.stack(by_part), torch.stack(turned_by_part), spikes, tuple(told),
+        tuple(activations), torch.stack(values), torch.stack(turned), torch.stack(by_part), torch.stack(turned_by_part), spikes, chance, tuple(told),
         recipe=recipe,
     )  # fmt: skip
 

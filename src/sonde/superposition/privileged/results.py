@@ -26,6 +26,7 @@ class PrivilegedBasis(Result):
         parts: on parts of the inputs: what the intervals are made of.
         rotated_parts: of each rotation, on the same parts.
         kurtosis: by site the excess kurtosis of each coordinate.
+        turned: the same after one turn at random.
         notes: what was left out.
     """
 
@@ -35,6 +36,7 @@ class PrivilegedBasis(Result):
     parts: Float[Tensor, "site part measure"]
     rotated_parts: Float[Tensor, "site draw part measure"]
     kurtosis: dict[str, Tensor]
+    turned: dict[str, Tensor]
     notes: tuple[str, ...]
 
     @property
@@ -57,15 +59,24 @@ class PrivilegedBasis(Result):
         return pl.DataFrame(rows, ["site", "measure", "value", "rotated", "low", "high", "p"], orient="row")
 
     def drawing(self) -> Drawing:
-        """Each measure by site, beside that of the rotations; and the kurtosis of the coordinates."""
-        drawn = []
+        """The kurtosis of every coordinate beside that after a turn at random, and each measure by site beside that of the rotations."""
+        drawn = [("by coordinate", self.by_coordinate())]
         for j, name in enumerate(MEASURES):
             turned = self.rotated[:, :, j]
             control = Series("turned at random", turned.mean(1))
             note = f"Grey: the mean of {turned.shape[1]} rotations; their highest is {float(turned.max()):.3g}."
             drawn.append((name, bars(f"Is the basis special: {name}", name, self.sites, self.values[:, j], bar_control=control, note=note)))
-        spread = violins("Which coordinates are special?", "excess kurtosis", list(self.kurtosis), list(self.kurtosis.values()))
-        return tabs("Is the basis privileged?", [*drawn, ("by coordinate", spread)])
+        return tabs("Is the basis privileged?", drawn)
+
+    def by_coordinate(self) -> Drawing:
+        """How the kurtosis of the coordinates is spread at each site, as it is and after a turn at random; by its logarithm, as tails are long."""
+        labels, samples = [], []
+        for site in self.sites:
+            for name, values in ((site, self.kurtosis[site]), (f"{site}, turned", self.turned[site])):
+                labels.append(name)
+                samples.append((values[~values.isnan()] + 3).clamp_min(1).log10())
+        note = "0.48: normal; 1: a kurtosis of 10; 2: of 100. Turned: the same activations in coordinates drawn at random."
+        return violins("Do the coordinates differ from directions drawn at random?", "log10 of kurtosis", labels, samples, note=note)
 
     def check(self, model: Any = None) -> list[Verdict]:
         """Whether each measure exceeds that of one more rotation, on parts of the inputs, and that of every rotation on all of them.

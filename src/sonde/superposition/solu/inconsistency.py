@@ -48,7 +48,7 @@ class Inconsistency(Result):
     def drawing(self) -> Drawing:
         """Both curves, the means over neurons with their intervals."""
         return lines(
-            "Do weak firings mean something else?", "share of examples against the hypothesis", "activation, share of the highest",
+            "Do weak firings mean something else?", "share of examples against the hypothesis", "share of its highest",
             [f"{low:g} to {high:g}" for low, high in pairwise(EDGES)],
             [_series("before the norm", self.before), _series("after the norm", self.after)],
         )  # fmt: skip

@@ -84,7 +84,7 @@ class SoluStudy(Result):
 
     def drawing(self) -> Drawing:
         """The share of neurons that pass, layer by layer; loss and skills by size; the neurons of the last model; and what the norm does."""
-        drawn = [("80 % test", self._passing()), ("loss", self._loss())]
+        drawn = [("80 % test", self.passing_bars()), ("loss", self._loss())]
         drawn += [(name, self._skill(name)) for name in self.models[0].skills]
         last = self.models[-1]
         drawn += [(f"neurons, layer {i}", rated.drawing()) for i, rated in enumerate(last.ratings)]
@@ -95,13 +95,14 @@ class SoluStudy(Result):
         return tabs("Does SoLU make neurons interpretable?", drawn)
 
     def check(self) -> list[Verdict]:  # type: ignore[override]
-        """Whether at the largest size other activations have more neurons that pass than GELU, and cost loss; and what the norm does.
+        """Whether at the largest size neurons pass more often than random directions, other activations' more often than GELU's, and cost loss; and
+        what the norm does.
 
         Neurons of two models are no pairs: they stand beside one another in their order. Rows of the held-out text are.
         """
         largest = self.models[-1].size
         here = {one.activation: one for one in self.models if one.size == largest}
-        verdicts = []
+        verdicts = [_against_chance(one) for one in here.values()]
         if BASELINE in here:
             plain = here.pop(BASELINE)
             for name, one in here.items():
@@ -140,7 +141,8 @@ class SoluStudy(Result):
             groups.setdefault(one.activation, []).append(one)
         return sizes, groups
 
-    def _passing(self) -> Drawing:
+    def passing_bars(self) -> Drawing:
+        """The share of neurons that pass, layer by layer, beside random directions."""
         layers = [(f"{one.activation}, {one.size}, layer {i}", rated) for one in self.models for i, rated in enumerate(one.ratings)]
         ratings = [rated for _, rated in layers]
         return bars(
@@ -161,3 +163,14 @@ class SoluStudy(Result):
             shares, lows, highs = zip(*(one.skills[skill] for one in models), strict=True)
             series.append(Series(name, list(shares), list(lows), list(highs)))
         return lines(skill, "share of right answers", "layers x width", sizes, series)
+
+
+def _against_chance(one: Trained) -> Verdict:
+    """Whether a model's neurons pass more often than random directions of the same layers."""
+    passes, random = (
+        torch.cat(parts, -1).double() for parts in zip(*((r.passes[r.rated], r.random[:, r.rated] >= SHARE) for r in one.ratings), strict=True)
+    )
+    return compare(
+        f"More neurons of {one.activation} than random directions are explained by one hypothesis.", f"share with {SHARE:.0%} explained", passes, random,
+        threshold=0.0, threshold_source="none: the claim is the difference",
+    )  # fmt: skip
