@@ -2,7 +2,9 @@
 
     python docs/superposition_pictures.py [FOLDER]
 
-with the folder of `docs/superposition_studies.py solu`, without which that study's pictures stay as they are. Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
+with the folder of `docs/superposition_studies.py solu`, without which that study's pictures stay as they are.
+
+Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
 import sys

@@ -2,7 +2,9 @@
 
     python docs/weight_pictures.py [FOLDER]
 
-with the folder of `docs/weight_studies.py`, without which the study's pictures stay as they are. Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
+with the folder of `docs/weight_studies.py`, without which the study's pictures stay as they are.
+
+Needs Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
 import sys

@@ -19,7 +19,7 @@ def run(capsys, *arguments, code=0):
 @pytest.mark.parametrize(
     "asked",
     [
-        ("composition", *SMALL, *TEXT, "--distance", 2),
+        ("composition", *SMALL, *TEXT),
         ("digits", "--model", "specimen:words", "--head", "3.0"),
         ("copying", *SMALL),
         ("trigrams", *SMALL, *TEXT, "--layers", 0, "-k", 4),
@@ -38,7 +38,7 @@ def test_an_action(capsys, tmp_path, asked):
 
 def test_mistakes(capsys):
     assert "no block 7" in run(capsys, "trigrams", *SMALL, *TEXT, "--layers", 7, code=2).err
-    assert "positions from 0 to" in run(capsys, "composition", *SMALL, *TEXT, "--distance", 999, code=2).err
+    assert "does not rotate" in run(capsys, "composition", *SMALL, *TEXT, "--distance", 2, code=2).err
     assert "give one of 0.0 to 3.3" in run(capsys, "digits", "--head", "9.9", code=2).err
     assert "0 numbers below 100" in run(capsys, "digits", "--model", "specimen:induction", code=2).err
     assert "is 7 tokens in this tokenizer" in run(capsys, "paths", "The keys", "--target", " zzzzqq", *SMALL, code=2).err

@@ -14,13 +14,12 @@ def add(actions: Any) -> None:
     action = actions.add_parser(
         "digits",
         help="which heads count by the last digit?",
-        description="How much each head, looking at a number, raises the numbers of other decades that end in the next digit, beside shuffled digits.",
+        description="How much each head, looking at a number, raises the numbers of other decades that end in the next digit, beside "
+        "shuffled digits.",
     )
     add_model_options(action)
     action.add_argument("--draws", type=count, default=20, metavar="N", help="how often the digits are shuffled (default: %(default)s)")
-    action.add_argument(
-        "--head", nargs="+", default=[], metavar="L.H", help="heads whose digits are shown (default: those that count, or the nearest)"
-    )
+    action.add_argument("--head", nargs="+", default=[], metavar="L.H", help="heads to show (default: those that count, or the nearest)")
     action.set_defaults(run=run)
 
 
