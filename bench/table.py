@@ -79,7 +79,7 @@ def _judged(found: dict[str, Any]) -> list[str]:
         "| library | version | method | damping | LDS | leave-one-out | CPU s |", "| --- " * 7 + "|",
     ]  # fmt: skip
     for row in found["rows"]:
-        told = f"{row['missing']} | |"
+        told = f"{row.get('missing', '')} | |"
         if "lds" in row:
             low, high = row["interval"]
             told = f"{row['lds']:.3f} ({low:.3f} to {high:.3f}) | {row['loo_spearman']:.3f} / {row['loo_pearson']:.3f} | {row['cpu_s']:.1f}"

@@ -28,6 +28,7 @@ def pictures(
     Raises:
         InputError: pictures that are not those of the scores, or have no rows and columns.
 
+    >>> import torch
     >>> from sonde.influence import CrossEntropy, fit
     >>> x, y = torch.rand(20, 9), torch.arange(20) % 3
     >>> scores = fit(torch.nn.Linear(9, 3), (x, y), CrossEntropy()).scores((x[:2], y[:2]))
