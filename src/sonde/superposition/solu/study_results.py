@@ -167,10 +167,8 @@ class SoluStudy(Result):
 
 def _against_chance(one: Trained) -> Verdict:
     """Whether a model's neurons pass more often than random directions of the same layers."""
-    passes, random = (
-        torch.cat(parts, -1).double() for parts in zip(*((r.passes[r.rated], r.random[:, r.rated] >= SHARE) for r in one.ratings), strict=True)
-    )
-    return compare(
-        f"More neurons of {one.activation} than random directions are explained by one hypothesis.", f"share with {SHARE:.0%} explained", passes, random,
-        threshold=0.0, threshold_source="none: the claim is the difference",
-    )  # fmt: skip
+    passes = torch.cat([rated.passes[rated.rated] for rated in one.ratings]).double()
+    random = torch.cat([rated.random[:, rated.rated] >= SHARE for rated in one.ratings], 1).double()
+    claim = f"More neurons of {one.activation} than random directions are explained by one hypothesis."
+    source = "none: the claim is the difference"
+    return compare(claim, f"share with {SHARE:.0%} explained", passes, random, threshold=0.0, threshold_source=source)
