@@ -28,14 +28,14 @@ NOTHING = 1e-8  # beside the mean size of the gradient
 
 
 def dream(
-    model: Model, picture: Float[Tensor, "channel row col"], objective: Objective | str, *, normalise: Normalisation | str | None = None,
+    model: Model, picture: Float[Tensor, "..."], objective: Objective | str, *, normalise: Normalisation | str | None = None,
     octaves: int = 4, ratio: float = 1.4, steps: int = 10, step: float = STEP, roll: int = 32, seed: int = 0, progress: bool = False,
 ) -> Dream:  # fmt: skip
     """Exaggerate in a picture what a layer, a unit or any objective sees there.
 
     Arguments:
         model: a network of pictures.
-        picture: from 0 to 1, red first.
+        picture: (channel row col), from 0 to 1, red first.
         objective: of one picture; a layer's name stands for `Layer(name)`.
         normalise: from pictures of 0 to 1 to what the network takes; by default as the model's own image processor says, and nothing else is guessed.
         octaves: sizes of the picture.
@@ -79,9 +79,9 @@ def dream(
             next(bar)
             shift = torch.randint(-roll, roll + 1, (2,), generator=generator).tolist() if roll else [0, 0]
             leaf = x.roll(shift, (2, 3)).requires_grad_()
-            value = valued(model, [goal], [1], leaf, _seen(leaf, means, view), sites, outputs, stop=octave + i > 0)
-            (slope,) = torch.autograd.grad(value.sum(), leaf)
-            trace.append(float(value.detach()))
+            height = valued(model, [goal], [1], leaf, _seen(leaf, means, view), sites, outputs, stop=octave + i > 0)
+            (slope,) = torch.autograd.grad(height.sum(), leaf)
+            trace.append(float(height.detach()))
             slope = slope.roll([-shift[0], -shift[1]], (2, 3))
             if bool(slope.any()):
                 moved = True

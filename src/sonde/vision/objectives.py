@@ -284,7 +284,7 @@ class Direction(Objective):
         if self.power:
             lengths = maps.norm(dim=1) * vector.norm()
             dots = dots * (dots / lengths.clamp(min=1e-12)).clamp(min=LEAST_COSINE) ** self.power
-        return dots.flatten(1).mean(1)
+        return dots.reshape(len(dots), -1).mean(1)
 
 
 @dataclass(frozen=True, eq=False)

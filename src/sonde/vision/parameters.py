@@ -31,9 +31,20 @@ COORDINATES = math.sqrt(3)  # a uniform draw between plus and minus this has dev
 class Parameterisation(Protocol):
     """How pictures are represented while they are sought."""
 
-    size: Size
-    channels: int
-    colours: Colours
+    @property
+    def size(self) -> Size:
+        """Rows and columns, or one number for both."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures."""
+        ...
+
+    @property
+    def colours(self) -> Colours:
+        """How the channels hang together."""
+        ...
 
     def start(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Parameters of `n` pictures, the picture first in each."""

@@ -10,6 +10,7 @@ side by side as one batch. A picture says what excites a unit most, not what it 
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,12 @@ def climbed(
 ) -> Found:  # fmt: skip
     """All starts of all objectives, batch by batch."""
     starts = [(objective, setting.restarts * i + start) for i, objective in enumerate(objectives) for start in range(setting.restarts)]
-    found, before = [], 0
+    found, before, total = [], 0, sum(objective.pictures for objective, _ in starts)
     parts = batches([objective.pictures for objective, _ in starts], batch_size)
     for i, part in enumerate(parts):
-        batch = starts[part]
         words = "looking" if len(parts) == 1 else f"looking, batch {i + 1} of {len(parts)}"
-        found.append(pieces(f"batch {i}", lambda b=batch, o=before, w=words: _ascent(model, b, setting, seed, o, w, progress)))
-        before += sum(objective.pictures for objective, _ in batch)
+        found.append(Found(*pieces(f"batch {i}", partial(_ascent, model, starts[part], setting, seed, before, total, words, progress))))
+        before += sum(objective.pictures for objective, _ in starts[part])
     return Found(
         torch.cat([one.pictures for one in found]), torch.cat([one.snapshots for one in found], 1), torch.cat([one.trace for one in found]),
         [moved for one in found for moved in one.moved],
@@ -130,13 +130,15 @@ def climbed(
 
 
 def _ascent(
-    model: Model, starts: Sequence[tuple[Objective, int]], setting: Setting, seed: int, before: int, words: str, progress: bool
-) -> Found:  # fmt: skip
-    """Some starts, climbing side by side.
+    model: Model, starts: Sequence[tuple[Objective, int]], setting: Setting, seed: int, before: int, total: int, words: str,
+    progress: bool,
+) -> tuple[Tensor, Tensor, Tensor, list[bool]]:  # fmt: skip
+    """Some starts, climbing side by side; gives what `Found` holds.
 
     Arguments:
         starts: each objective with the number of its start, which decides its first draw whatever the batch.
-        before: how many pictures other batches hold before this one: each picture has its own draws of the transforms.
+        before, total: how many pictures other batches hold before this one, and all batches together: each picture has its own draws of the
+            transforms, whatever the batch.
     """
     objectives, sizes = [one for one, _ in starts], [one.pictures for one, _ in starts]
     parameters = []
@@ -152,8 +154,8 @@ def _ascent(
         if step in setting.snapshots:
             kept.append(pictures.detach().cpu())
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        chain, left = chained(setting.transforms, before + n, canvas, generator)
-        views = setting.normalise(sampled(pictures, chain[before:], left, view_of(model)))
+        chain, left = chained(setting.transforms, total, canvas, generator)
+        views = setting.normalise(sampled(pictures, chain[before : before + n], left, view_of(model)))
         redirecting = step < setting.redirect
         with Redirected() if redirecting else contextlib.nullcontext():
             value = valued(model, objectives, sizes, pictures, views, sites, outputs, stop=step > 0)
@@ -168,7 +170,7 @@ def _ascent(
     if setting.steps <= setting.redirect:  # no step showed the true gradient
         moved = [True] * len(starts)
     snapshots = torch.stack(kept) if kept else pictures.new_zeros(0, *pictures.shape)
-    return Found(pictures, snapshots, torch.stack(traces, 1) if traces else pictures.new_zeros(len(starts), 0), moved)
+    return pictures, snapshots, torch.stack(traces, 1) if traces else pictures.new_zeros(len(starts), 0), moved
 
 
 def _any_slope(parameters: Sequence[Tensor]) -> bool:
@@ -217,7 +219,7 @@ def _notes(objectives: Sequence[Objective], setting: Setting, moved: Sequence[bo
 
 
 def _objectives(given: Objective | Sequence[Objective]) -> list[Objective]:
-    listed = [given] if isinstance(given, Objective) else list(given) if isinstance(given, list | tuple) else [given]
+    listed: list[Objective] = list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
     if not listed or not all(isinstance(one, Objective) for one in listed):
         wrong = next((one for one in listed if not isinstance(one, Objective)), given)
         raise InputError(f"{shown(wrong)} is no objective: give one such as sonde.vision.Channel('fire2', 3), or a list of them")

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
 
 from sonde.results import InputError, shown
 
@@ -182,8 +182,8 @@ def sampled(
     """
     rows, cols = pictures.shape[2:]
     view = canvas if view is None else view
-    if view == canvas == (rows, cols) and torch.equal(chain, torch.eye(3).expand_as(chain)):
-        return pictures
+    if canvas == (rows, cols) and torch.equal(chain, torch.eye(3).expand_as(chain)):
+        return pictures if view == canvas else interpolate(pictures, size=view, mode="bilinear", align_corners=False, antialias=True)
     # centres of pixels: place i of the view is at (i + 1/2) canvas / view - 1/2 of the canvas
     across, down = ((torch.arange(side) + 0.5) * whole / side - 0.5 for side, whole in ((view[1], canvas[1]), (view[0], canvas[0])))
     places = torch.stack([*torch.meshgrid(across, down, indexing="xy"), torch.ones(view[0], view[1])], -1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sonde.access import Model
     from sonde.vision import Objective
-    from sonde.vision.parameters import Parameterisation
+    from sonde.vision.parameters import Colours, Parameterisation
 
 MADE = ("fourier", "pixels", "cppn")
 
@@ -94,7 +94,7 @@ def _sought(arguments: argparse.Namespace) -> "list[Objective]":
     if arguments.spectrum is not None:
         if len(units) != 2 or arguments.diversity or arguments.negative:
             raise InputError("--spectrum goes from one unit to another: give two, without --diversity and --negative")
-        return [spectrum(*units, n=arguments.spectrum)]
+        return [spectrum(units[0], units[1], n=arguments.spectrum)]
     if arguments.apart is not None and not arguments.diversity:
         raise InputError("--apart is the weight of --diversity: give both")
     if arguments.diversity:
@@ -112,12 +112,12 @@ def _made(arguments: argparse.Namespace, model: "Model") -> "Parameterisation":
 
     size, channels = fitting(model)
     size = arguments.size or size
+    colours: Colours = arguments.colours or ("decorrelated" if channels == 3 else "plain")
     if arguments.of == "cppn":
         if arguments.colours == "decorrelated":
             raise InputError("--of cppn makes its colours itself: leave --colours out, or ask for plain or grey")
         return CPPN(size, channels, colours=arguments.colours or "plain")
-    colours = arguments.colours or ("decorrelated" if channels == 3 else "plain")
-    made = (Fourier if arguments.of == "fourier" else Pixels)(size, channels, colours)
+    made = Fourier(size, channels, colours) if arguments.of == "fourier" else Pixels(size, channels, colours)
     return Shared(made) if arguments.spectrum else made
 
 
