@@ -9,6 +9,7 @@ from sonde.influence.damping import Absolute, Factored, Relative
 from sonde.influence.evaluation import Evaluation, evaluate
 from sonde.influence.exact import Exact, Solver, exact
 from sonde.influence.fit import Influence, fit, plan
+from sonde.influence.index import Index
 from sonde.influence.losses import CrossEntropy, Likelihood, Loss, NextToken, SquaredError
 from sonde.influence.mislabelled import Mislabelled, mislabelled
 from sonde.influence.pictures import pictures
@@ -37,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Exact",
     "Factored",
+    "Index",
     "Influence",
     "Likelihood",
     "Loss",

@@ -21,6 +21,7 @@ from sonde.influence.curvature import Curvature, Kind, curvature
 from sonde.influence.damping import Damping, Factored, Relative, damping_of
 from sonde.influence.directions import Directions, Keep, directions
 from sonde.influence.examples import Examples, examples_of
+from sonde.influence.index import Axes, Index, refuse_axes
 from sonde.influence.labels import labels_of
 from sonde.influence.losses import Likelihood, Loss, NextToken, name_of
 from sonde.influence.plan import Plan, planned
@@ -172,10 +173,10 @@ class Influence:
         examples, n = self.subject.examples, len(self.subject.examples)
         return Scores(
             values=whole.values, queries=label_all(queries), examples=label_all(examples), query_values=whole.query_values, n=n,
-            method=self.method + kept_how(keep, whole.left_out), of=_asked(of, self.subject.loss), modules=whole.modules, by_module=whole.by_module,
+            method=self.method + kept_how(keep, whole.left_out), of=self.asked(of), modules=whole.modules, by_module=whole.by_module,
             tokens=[examples.tokens(i) or [] for i in range(n)] if by == "token" else None, by_token=whole.by_token,
             left_out=None if rank is None else whole.left_out,
-            recipe=self._recipe("scores", queries, {"of": of or self.subject.loss, "by": by, **_told(keep)}),
+            recipe=self.recipe("scores", queries, {"of": of or self.subject.loss, "by": by, **_told(keep)}),
         )  # fmt: skip
 
     def top(
@@ -199,9 +200,9 @@ class Influence:
         named = sorted({int(i) for i in torch.cat([best.high_places.flatten(), best.low_places.flatten()])})
         return Top(
             best.high_places, best.low_places, best.high, best.low, label_all(queries), {i: self.subject.examples.label(i) for i in named},
-            len(self.subject.examples), self.method + kept_how(keep, best.left_out), _asked(of, self.subject.loss),
+            len(self.subject.examples), self.method + kept_how(keep, best.left_out), self.asked(of),
             left_out=None if rank is None else best.left_out,
-            recipe=self._recipe("top", queries, {"of": of or self.subject.loss, "k": k, **_told(keep)}),
+            recipe=self.recipe("top", queries, {"of": of or self.subject.loss, "k": k, **_told(keep)}),
         )  # fmt: skip
 
     def self_influence(self, folder: str | Path | None = None, worker: tuple[int, int] | None = None) -> SelfInfluence:
@@ -236,7 +237,7 @@ class Influence:
         refuse_unfinished(len(found), len(items))
         return SelfInfluence(
             torch.cat([found[i]["values"] for i in range(len(items))]), torch.cat([found[i]["losses"] for i in range(len(items))]),
-            label_all(examples), len(examples), self.method, recipe=self._recipe("self_influence", examples, {}),
+            label_all(examples), len(examples), self.method, recipe=self.recipe("self_influence", examples, {}),
         )  # fmt: skip
 
     def _ask(self, queries: Examples, of: Loss | None, keep: Keep) -> Callable[[Sequence[int]], Directions]:
@@ -260,6 +261,35 @@ class Influence:
         told = [verb, self.curvature.hash, str(self.damping), queries.fingerprint, metric, type(of).__name__, *asked, *_told(keep).values()]
         key = content_hash([*told, [block.name for block in self.subject.blocks], len(self.subject.pieces()[0])])
         return Work(Path(folder), key, at_once, None if worker is None else Share(*worker))
+
+    def index(
+        self, k: Axes = 64, dtype: torch.dtype = torch.float16, folder: str | Path | None = None, worker: tuple[int, int] | None = None
+    ) -> Index:  # fmt: skip
+        """Keep the training gradients, projected, so that later queries need no pass over the training set.
+
+        Arguments:
+            k: axes that are kept of activations and of output gradients in each block: one number, two, or `None` for all of them.
+            dtype: of what is kept.
+            folder: keep it here, piece by piece; pieces that are there already are used, so that this is also how an index is opened again.
+            worker: (number from 0, how many) of this process among those that share the folder.
+
+        Raises:
+            InputError: no curvature to choose axes by. SondeError: a folder with pieces of another index; pieces that others have not finished.
+        """
+        refuse_axes(k, dtype)
+        if not self.curvature.spectra:
+            raise InputError("an index keeps the axes in which a curvature says most, and there is none: fit 'ekfac', 'kfac' or 'diagonal'")
+        asked = [list(k) if isinstance(k, tuple) else k, str(dtype)]
+        work = self._work("index", self.subject.examples, None, asked, Keep(), None, folder, worker)
+        return Index(self, k, dtype, work.folder and work.folder / "index", work.key, work.executor)
+
+    def asked(self, of: Loss | None) -> str:
+        """What is asked about, in words.
+
+        Arguments:
+            of: the metric; the loss if not given.
+        """
+        return f"the loss ({name_of(self.subject.loss)})" if of is None else name_of(of)
 
     def save(self, folder: str | Path) -> Path:
         """Keep the curvature; `fit(..., fitted=folder)` uses it again, on the same weights and training set only.
@@ -290,7 +320,14 @@ class Influence:
     def __repr__(self) -> str:
         return f"Influence of {len(self.subject.examples)} examples on {self.subject.model.name} by {self.method}\n{self.coverage}"
 
-    def _recipe(self, verb: str, queries: Examples, arguments: dict[str, Any]) -> Recipe:
+    def recipe(self, verb: str, queries: Examples, arguments: dict[str, Any]) -> Recipe:
+        """How a result came about.
+
+        Arguments:
+            verb: what was asked.
+            queries: about what.
+            arguments: of the call.
+        """
         labels = self.curvature.labels
         told = {"kind": self.curvature.kind, "damping": str(self.damping), "labels": labels.kind, "draws": labels.draws}
         named = {name: name_of(value) if callable(value) else value for name, value in arguments.items()}
@@ -350,7 +387,3 @@ def kept_how(keep: Keep, left_out: Tensor) -> str:
 
 def _told(keep: Keep) -> dict[str, Any]:
     return {"rank": keep.rank, "dtype": None if keep.dtype is None else str(keep.dtype)}
-
-
-def _asked(of: Loss | None, loss: Loss) -> str:
-    return f"the loss ({name_of(loss)})" if of is None else name_of(of)

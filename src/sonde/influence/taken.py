@@ -124,7 +124,7 @@ def scored(subject: Subject, ask: Ask, by: str | None, queries: int, keep: Keep,
     """
 
     def piece(found: Directions, some: range) -> Mapping[str, Tensor]:
-        parts = [part for _, part in _passes(subject, found, by, some)]
+        parts = [part for _, part in scores_of(subject, found, by, some)]
         longest = max(part.shape[-1] for part in parts) if by == "token" else 0
         return {"parts": torch.cat([_longer(part, longest) if by == "token" else part for part in parts], 1)}
 
@@ -155,7 +155,7 @@ def kept_best(subject: Subject, ask: Ask, queries: int, k: int, keep: Keep, work
 
     def piece(found: Directions, some: range) -> Mapping[str, Tensor]:
         best = Strongest(len(found.values), k)
-        for indices, part in _passes(subject, found, None, some):
+        for indices, part in scores_of(subject, found, None, some):
             best.add(part, indices)
         return best.tensors()
 
@@ -263,8 +263,15 @@ def _longer(part: Tensor, length: int) -> Tensor:
     return torch.nn.functional.pad(part, (0, length - part.shape[-1]))
 
 
-def _passes(subject: Subject, found: Directions, by: str | None, some: range) -> Iterator[tuple[list[int], Tensor]]:
-    """For every batch its examples' numbers and their scores, with a last axis for what they are taken apart into."""
+def scores_of(subject: Subject, found: Directions, by: str | None, some: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
+    """For every batch its examples' numbers and their scores, with a last axis for what they are taken apart into.
+
+    Arguments:
+        subject: the model with its training examples.
+        found: the queries' directions.
+        by: "module", "token" or `None`.
+        some: the numbers of the training examples.
+    """
     order = [block.name for block in subject.blocks]
     for indices in subject.batches(some):
         sums: dict[str, Tensor] = {}
