@@ -1,5 +1,7 @@
 """Lenses: what a model would say at each layer, and what each of its parts writes, read through its own unembedding."""
 
+from sonde.lens.alignment import aitchison_similarity
+from sonde.lens.causal import CausalBasis, causal_basis
 from sonde.lens.check import readable_from
 from sonde.lens.checkpoints import read_checkpoint
 from sonde.lens.contributions import Contributions
@@ -21,8 +23,8 @@ from sonde.lens.values import ValueVectors, value_vectors
 from sonde.lens.writers import written_by
 
 __all__ = [
-    "AnswerCourse", "Contributions", "InputDiscard", "LensResult", "Question", "RelationVectors", "SubUpdates", "TunedLens", "TunedQuality",
-    "TunedTraining", "ValueVectors", "answer_course", "asked", "direct_contributions", "input_discard", "judge", "logit_lens", "questions",
-    "read_checkpoint", "read_out", "readable_from", "relation_vectors", "sub_updates", "train", "tuned_lens", "value_sheet", "value_vectors",
-    "written_by",
+    "AnswerCourse", "CausalBasis", "Contributions", "InputDiscard", "LensResult", "Question", "RelationVectors", "SubUpdates", "TunedLens",
+    "TunedQuality", "TunedTraining", "ValueVectors", "aitchison_similarity", "answer_course", "asked", "causal_basis", "direct_contributions",
+    "input_discard", "judge", "logit_lens", "questions", "read_checkpoint", "read_out", "readable_from", "relation_vectors", "sub_updates", "train",
+    "tuned_lens", "value_sheet", "value_vectors", "written_by",
 ]  # fmt: skip

@@ -49,6 +49,9 @@ def test_a_tuned_lens_from_training_to_reading(capsys, tmp_path):
     assert judged["n"] == 3
     read = told(capsys, "logit", PROMPT, "--tuned", found["folder"])
     assert read["layers"][-1] == "model"
+    basis = told(capsys, "basis", "--tuned", found["folder"], "--layer", 2, "-k", 2, "--draws", 2, "--rows", 6, "--documents", 60, "--length", 32)
+    assert len(basis["rows"]) == 2 and basis["n"] == 2 and len(basis["verdicts"]) == 2
+    assert "layer='9': the lens reads embed, 0, 1, 2" in run(capsys, "basis", "--layer", 9, "--rows", 3, code=2).err
     assert "leave out --read mlp" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--read", "mlp", code=2).err
     assert "this lens belongs to the model" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--model", "specimen:induction", code=2).err
     assert f"give {found['folder']}, which is in it" in run(capsys, "judge", folder, code=2).err

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.lens import convert, direct, discard, judge, logit, sheet, table, train, updates, values
+from sonde.cli.lens import basis, convert, direct, discard, judge, logit, sheet, table, train, updates, values
 
-ACTIONS: tuple[ModuleType, ...] = (logit, discard, train, judge, convert, values, updates, sheet, table, direct)
+ACTIONS: tuple[ModuleType, ...] = (logit, discard, train, judge, convert, basis, values, updates, sheet, table, direct)
 
 
 def add(commands: Any) -> None:

@@ -29,7 +29,8 @@ def add(actions: Any) -> None:
     action.add_argument("--vectors", action="store_true", help="take relation vectors and test them on other questions")
     action.add_argument(
         "--bare", metavar="TEXT",
-        help="with --template and --vectors: a form with {argument} that does not ask, to which vectors are added (default: the prompt up to its argument)",
+        help="with --template and --vectors: a form with {argument} that does not ask, to which vectors are added (default: the prompt up to "
+        "its argument)",
     )  # fmt: skip
     action.add_argument("--layer", type=int, metavar="L", help="of the MLP (default: the one that raises the answer most)")
     add_task_options(action, 32)
