@@ -24,7 +24,20 @@ from sonde.results import SondeError
 
 QUICK = 2  # repeats
 # commands of their own
-OTHERS = ("dashboards", "dictionary_formats", "exact_edges", "explain", "influence", "nulls", "placebos", "recovery", "shapley_error", "stories260k")
+OTHERS = (
+    "dashboards",
+    "dictionary_formats",
+    "ekfac_wide",
+    "exact_edges",
+    "explain",
+    "influence_stream",
+    "influence",
+    "nulls",
+    "placebos",
+    "recovery",
+    "shapley_error",
+    "stories260k",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

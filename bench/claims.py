@@ -52,6 +52,11 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         own = rows["sonde"]["difference"]
         text = "no peer was measured" if best is None else f"{own:.1e}, {best['subject']} {best['difference']:.1e}"
         found.append(Claim("no farther from the true numbers than the best peer", text, None if best is None else own <= best["difference"]))
+    if job.of_peer:
+        way, peer, most = job.of_peer
+        share = rows[way]["value"] / rows[peer]["value"] if peer in rows else None
+        told = "it was not measured" if share is None else f"{share:.3f} x"
+        found.append(Claim(f"{way} at most {most:g} x what {peer} takes", told, None if share is None else share <= most))
     if job.of_memory:
         peer, most = job.of_memory
         share = rows["sonde"]["extra_mb"] / rows[peer]["extra_mb"] if peer in rows else None

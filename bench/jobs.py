@@ -32,6 +32,7 @@ SUBJECTS = {
     "sonde --help": ("sonde_help", "sonde"),
     "sonde, first use": ("sonde_used", "sonde"),
     "sonde, adaptive": ("sonde_adaptive", "sonde"),
+    "sonde, index": ("sonde_index", "sonde"),
     **{peer: (peer.replace("-", "_"), peer) for peer in PEERS},
 }
 
@@ -57,6 +58,7 @@ class Job:
         data: folders of the shared data that it needs.
         memory_mb: how far sonde's peak memory may lie above that of `plain`, MB.
         of_memory: a peer, and the share of its memory, beyond libraries and data, that sonde may take.
+        of_peer: a way of sonde's, a peer, and the share of what the peer costs that it may cost.
         closest: whether sonde's numbers lie at least as close to the true ones as each peer's.
         above_mb: how far it may lie above what is resident with the model loaded, MB.
         within_mb: how much it may be in all, MB.
@@ -80,6 +82,7 @@ class Job:
     above_mb: float = 0.0
     within_mb: float = 0.0
     closest: bool = False
+    of_peer: tuple[str, str, float] | None = None
     of_memory: tuple[str, float] | None = None
 
 
@@ -178,7 +181,7 @@ JOBS = {
         ),
         Job(
             "ekfac-fit", "EK-FAC of a 4-layer transformer (width 256) from 200 sequences of 128 tokens: second moments, eigenvectors, eigenvalues",
-            ("plain", "sonde", "kronfluence"), "ekfac_fit", 3, "plain", ahead=1 / 0.72,
+            ("plain", "sonde", "kronfluence"), "ekfac_fit", 2, "plain", ahead=1 / 0.72,
         ),
         Job(
             "ekfac-self", "self-influence of 200 sequences of 128 tokens by the same EK-FAC",
@@ -186,10 +189,11 @@ JOBS = {
         ),
         Job(
             "ekfac-pairwise", "influence of 200 sequences of 128 tokens on 32 queries by the same EK-FAC",
-            ("plain", "sonde", "kronfluence"), "ekfac_pairwise", 3, "plain", ahead=1 / 0.9,
+            ("plain", "sonde", "sonde, index", "kronfluence"), "ekfac_pairwise", 2, "plain", ahead=1 / 0.9,
+            of_peer=("sonde, index", "kronfluence", 0.1),
         ),
         Job(
-            "ekfac-memory", "peak memory of all these stages in one process",
+            "ekfac-memory", "peak memory of all these stages in one process, 100 sequences",
             ("plain", "sonde", "kronfluence"), "ekfac_memory", 1, "plain", within_mb=1700,
         ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),

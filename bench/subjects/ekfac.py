@@ -7,6 +7,7 @@ from typing import Any
 
 WIDTH, HEADS, LAYERS, VOCAB, POSITIONS = 256, 4, 4, 512, 128
 TRAIN, QUERIES, ROWS = 200, 32, 50  # sequences, queries, sequences in a pass where a subject does not choose by itself
+MEASURED = 100  # sequences of the job that looks at memory alone, which does not depend on how many there are
 CHECKED, ASKED = 24, 4  # sequences and queries that are compared
 MAPS = ("q", "k", "v", "o", "up", "down")  # in each block
 TRACKED = [f"blocks.{i}.{name}" for i in range(LAYERS) for name in MAPS]

@@ -12,9 +12,10 @@ class Analysis:
 
     Arguments:
         net: the transformer.
+        tracked: its linear maps that are looked at.
     """
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, tracked: list[str] = e.TRACKED) -> None:
         from kronfluence.analyzer import Analyzer, prepare_model
         from kronfluence.task import Task
         from torch.nn.functional import cross_entropy
@@ -30,7 +31,7 @@ class Analysis:
                 return e.loss(model(batch[0]), batch[0]).sum()
 
             def get_influence_tracked_modules(self) -> list[str]:
-                return e.TRACKED
+                return tracked
 
         self._folder, task = tempfile.TemporaryDirectory(), Foretelling()
         net = prepare_model(net.requires_grad_(True), task)
@@ -98,7 +99,7 @@ def ekfac_pairwise(device: str) -> Trial:
 
 def ekfac_memory(device: str) -> Trial:
     """All of it, one stage after the other."""
-    analysis, train, queries = Analysis(e.network()), e.sequences(e.TRAIN, 1), e.sequences(e.QUERIES, 2)
+    analysis, train, queries = Analysis(e.network()), e.sequences(e.MEASURED, 1), e.sequences(e.QUERIES, 2)
 
     def run() -> Any:
         analysis.fit("all", train, sampled=True)

@@ -128,7 +128,7 @@ def ekfac_pairwise(device: str) -> Trial:
 
 def ekfac_memory(device: str) -> Trial:
     """All of it, one stage after the other."""
-    net, train, queries = ByHand(e.network().to(device)), e.sequences(e.TRAIN, 1).to(device), e.sequences(e.QUERIES, 2).to(device)
+    net, train, queries = ByHand(e.network().to(device)), e.sequences(e.MEASURED, 1).to(device), e.sequences(e.QUERIES, 2).to(device)
 
     def run() -> Any:
         fitted = net.fit(train, sampled=True)

@@ -85,7 +85,7 @@ def ekfac_pairwise(device: str) -> Trial:
 
 def ekfac_memory(device: str) -> Trial:
     """All of it, one stage after the other."""
-    net, train, queries = e.network().to(device), e.sequences(e.TRAIN, 1).to(device), e.sequences(e.QUERIES, 2).to(device)
+    net, train, queries = e.network().to(device), e.sequences(e.MEASURED, 1).to(device), e.sequences(e.QUERIES, 2).to(device)
 
     def run() -> Any:
         found = fitted(net, train, "sampled")
