@@ -4,7 +4,7 @@ from bench.subjects import ekfac as e
 from bench.subjects.sonde_ekfac import asked_of, fitted
 from bench.subjects.trial import Trial
 
-AXES = 64  # of activations and of output gradients in each block
+AXES = (256, 128)  # of activations and of output gradients in each block
 
 
 def ekfac_pairwise(device: str) -> Trial:
@@ -20,5 +20,5 @@ def ekfac_pairwise(device: str) -> Trial:
     whole = few.index(k=None, dtype=torch.float32)
     return Trial(
         lambda: index.scores((queries,)).values, e.answer, checked=lambda: whole.scores((queries[: e.ASKED],)).values, score=float(agreement),
-        note=f"{AXES} x {AXES} axes a block, {index.bytes / 1e6:.0f} MB; rank correlation {float(agreement):.3f} with whole scores",
+        note=f"{AXES[0]} x {AXES[1]} axes a block, {index.bytes / 1e6:.0f} MB; rank correlation {float(agreement):.3f} with whole scores",
     )  # fmt: skip

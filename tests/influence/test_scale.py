@@ -1,4 +1,4 @@
-"""What makes scores of many queries and long training sets possible gives the same scores: ranks, half precision, blocks, pieces, workers, an index."""
+"""Many queries and long training sets give the same scores: ranks, half precision, blocks, pieces, workers, an index."""
 
 import pytest
 import torch

@@ -116,7 +116,7 @@ def gradients(
 
 def differentiable(
     model: "Model", inputs: Inputs, writes: Sequence[Write], of: Metric, read: Sequence[Site] = (), logits: Logits | None = None,
-    stop: bool = False,
+    stop: bool = False, freeze: bool = True,
 ) -> Tensor:  # fmt: skip
     """A metric under edits or of inputs that are functions of what is to be learned: one number per example, with its graph.
 
@@ -127,6 +127,7 @@ def differentiable(
         read: the sites that the metric reads.
         logits: which the metric reads; by default those that it declares.
         stop: end the forward after the last of the sites, of a module that was seen to call each of them once.
+        freeze: let no weight take part in the graph; the caller sees to that where not.
     """
     record = needs_recording(model, writes)
     # what is read may be overwritten in place before the metric sees it
@@ -136,7 +137,8 @@ def differentiable(
     for site in read:
         tape.read(site)
     logits = logits_kept(model, logits_for(of) if logits is None else logits, [*read, *(w.site for w in writes)])
-    with evaluation(model.module) as was_training, frozen(model.module), torch.enable_grad():
+    still = frozen(model.module) if freeze else contextlib.nullcontext()
+    with evaluation(model.module) as was_training, still, torch.enable_grad():
         output = _call(model, tape, inputs, logits, record)
         return measured(of, _finish(model, tape, inputs, output, logits, record, writes, was_training))
 

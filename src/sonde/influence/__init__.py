@@ -11,6 +11,7 @@ from sonde.influence.exact import Exact, Solver, exact
 from sonde.influence.fit import Influence, fit, plan
 from sonde.influence.index import Index
 from sonde.influence.losses import CrossEntropy, Likelihood, Loss, NextToken, SquaredError
+from sonde.influence.metrics import Along
 from sonde.influence.mislabelled import Mislabelled, mislabelled
 from sonde.influence.pictures import pictures
 from sonde.influence.plan import Plan
@@ -26,6 +27,7 @@ from sonde.influence.training import Descent, OneByOne, SoftmaxRegression, Train
 
 __all__ = [
     "Absolute",
+    "Along",
     "Additivity",
     "Agreement",
     "Beside",

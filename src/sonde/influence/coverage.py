@@ -72,7 +72,7 @@ def coverage(model: Model, examples: Examples, loss: Loss, modules: str | Sequen
             left_out[name] = reason
             del groups[name]
     _refuse_mixing(model.module)
-    blocks = _proved(model, examples, loss, groups, left_out) if groups else []
+    blocks = proved(model, examples, loss, groups, left_out) if groups else []
     if refused := [name for name in exact if name in left_out]:
         raise InputError(f"{refused[0]!r} can't be looked at: {left_out[refused[0]]}")
     if not blocks:
@@ -170,8 +170,16 @@ def _refuse_mixing(module: nn.Module) -> None:
             )
 
 
-def _proved(model: Model, examples: Examples, loss: Loss, groups: dict[str, list[str]], left_out: dict[str, str]) -> list[Block]:
-    """The blocks whose gradients from calls are torch's own."""
+def proved(model: Model, examples: Examples, loss: Loss, groups: dict[str, list[str]], left_out: dict[str, str]) -> list[Block]:
+    """The blocks whose gradients from calls are torch's own.
+
+    Arguments:
+        model: whose weights.
+        examples: of which the first two are tried.
+        loss: or a metric.
+        groups: a name to the paths of modules that share their weights.
+        left_out: takes what does not hold, with its reason.
+    """
     n = min(2, len(examples))
     blocks: dict[str, Block] = {}
     told: dict[str, Tensor] = {}

@@ -68,6 +68,19 @@ class Spectrum:
         root, pi = (damping.share * self.values.mean()).sqrt(), (la.mean() / ls.mean()).sqrt()
         return la + pi * root, ls + root / pi
 
+    def inverse(self, G: Float[Tensor, "query row col"], damping: Damping) -> Float[Tensor, "query row col"]:
+        """H^-1 G.
+
+        Arguments:
+            G: gradients.
+            damping: that is added to the eigenvalues.
+        """
+        divisor = self.divisor(damping).to(G)
+        if self.QA is None or self.QS is None:
+            return G / divisor
+        QA, QS = self.QA.to(G), self.QS.to(G)
+        return QS @ ((QS.T @ G @ QA) / divisor) @ QA.T
+
 
 @dataclass(frozen=True, eq=False)
 class Curvature:

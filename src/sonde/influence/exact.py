@@ -11,6 +11,7 @@ For least squares that is the closed form of leave-one-out, residual / (1 - leve
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -25,8 +26,10 @@ from sonde.influence.coverage import Coverage, losses_of
 from sonde.influence.damping import Absolute, Damping, Factored, Relative, damping_of
 from sonde.influence.examples import Examples, examples_of
 from sonde.influence.fit import subject_of
+from sonde.influence.groups import Groups, refuse_groups, refuse_order
 from sonde.influence.labels import Labels
 from sonde.influence.losses import Likelihood, Loss, name_of
+from sonde.influence.metrics import metric_of, refuse_unseen
 from sonde.influence.results import Scores
 from sonde.influence.subject import Subject, Told
 from sonde.influence.taken import label_all
@@ -55,21 +58,61 @@ class Solver:
         """Which weights are looked at, and which are not."""
         return self.subject.coverage
 
-    def scores(self, query: Any, of: Loss | None = None) -> Scores:
+    def scores(self, query: Any, of: Any = None) -> Scores:
         """The influence of every training example on some queries.
 
         Arguments:
             query: examples of the same kind as the training set.
-            of: what is asked about: by default the loss; or any metric `(module, batch) -> one number per query`.
+            of: what is asked about, as for `Influence.scores`.
         """
+        of = metric_of(self.subject.model, of)
         queries, g, values = self._asked(query, of)
         V = self.solve(g)
         found = torch.cat([V @ G.T for _, G in self._training()], 1)
         return self._told(found, queries, values, of, "scores")
 
+    def groups(self, query: Any, groups: Groups, of: Any = None, order: Literal[1, 2, "newton"] = "newton") -> Scores:
+        """The influence of groups of examples, of which `removal` says what leaving a whole group out does.
+
+        Arguments:
+            query, of: as for `scores`.
+            groups: a name to the numbers of its examples.
+            order: 1 adds the single influences, 2 takes in that the group's own curvature is gone too, "newton" is the whole step without the group:
+                exact for least squares.
+
+        Raises:
+            InputError: a group that is none; a loss that does not say which distribution it stands for; a group without which nothing is determined.
+        """
+        refuse_order(order, (1, 2, "newton"))
+        n, of = len(self.subject.examples), metric_of(self.subject.model, of)
+        members = refuse_groups(groups, n)
+        queries, g, values = self._asked(query, of)
+        V, found = self.solve(g), []
+        for name, some in track(list(members.items()), "groups"):
+            parts = list(self.subject.batches(some))
+            g_U = torch.stack([gradients(self.subject, self.subject.examples, part)[0].sum(0) for part in parts]).sum(0)
+            column = V @ g_U
+            if order != 1:
+                loss = _likelihood(self.subject.loss)
+                U = torch.cat([outer_factors(self.subject, loss, part).flatten(0, 1) for part in parts])
+                right = U @ self.solve(g_U[None])[0]
+                if order == "newton":
+                    small = n * torch.eye(len(U), dtype=U.dtype) - self.solve(U) @ U.T
+                    factor, failed = torch.linalg.cholesky_ex((small + small.T) / 2)
+                    if int(failed) or float(factor.diagonal().min()) ** 2 < n * torch.finfo(U.dtype).eps ** 0.5:
+                        raise InputError(f"without group {name!r} the curvature is not positive: leave fewer examples out, or give more damping")
+                    column = column + V @ U.T @ torch.cholesky_solve(right[:, None], factor)[:, 0]
+                else:
+                    column = column + V @ U.T @ right / n
+            found.append(column)
+        told = self._told(torch.stack(found, 1), queries, values, of, "groups")
+        how = "by a Newton step" if order == "newton" else f"to order {order}"
+        return replace(told, examples=list(members), method=f"{self.method}, groups {how}")
+
     def _asked(self, query: Any, of: Loss | None) -> tuple[Examples, Tensor, Tensor]:
         """The queries, their gradients and values."""
         queries = examples_of(self.subject.model, self._prepared(query), "query")
+        refuse_unseen(self.subject, queries, of)
         parts = [gradients(self.subject, queries, some, of) for some in self.subject.batches(range(len(queries)))]
         return queries, torch.cat([g for g, _ in parts]), torch.cat([values for _, values in parts])
 
@@ -115,7 +158,7 @@ class Exact(Solver):
         super().__init__(subject, solve, method if self.positive else f"{method}, indefinite", prepared)
         self.matrix = matrix
 
-    def leave_one_out(self, query: Any, of: Loss | None = None) -> Scores:
+    def leave_one_out(self, query: Any, of: Any = None) -> Scores:
         """Scores by the Newton step that leaves an example out, its own curvature included; `removal` is then the step's own effect.
 
         Arguments:
@@ -124,7 +167,7 @@ class Exact(Solver):
         Raises:
             InputError: a loss that does not say which distribution it stands for.
         """
-        loss = _likelihood(self.subject.loss)
+        loss, of = _likelihood(self.subject.loss), metric_of(self.subject.model, of)
         queries, g, values = self._asked(query, of)
         n, V = len(self.subject.examples), self.solve(g)
         found = []

@@ -19,18 +19,20 @@ from sonde.access import Model
 from sonde.influence.coverage import Coverage, coverage
 from sonde.influence.curvature import Curvature, Kind, curvature
 from sonde.influence.damping import Damping, Factored, Relative, damping_of
-from sonde.influence.directions import Directions, Keep, directions
+from sonde.influence.directions import Directions, Factors, Keep, LowRank, directions
 from sonde.influence.examples import Examples, examples_of
+from sonde.influence.groups import Groups, by_second_order, refuse_groups, refuse_order
 from sonde.influence.index import Axes, Index, refuse_axes
 from sonde.influence.labels import labels_of
 from sonde.influence.losses import Likelihood, Loss, NextToken, name_of
+from sonde.influence.metrics import metric_of, refuse_unseen
 from sonde.influence.plan import Plan, planned
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.rows import TokenRows
 from sonde.influence.subject import Subject, Told
 from sonde.influence.taken import Work, kept_best, label_all, refuse_unfinished, scored
 from sonde.influence.turning import Turning
-from sonde.jobs import Share, shards
+from sonde.jobs import Share, shards, track
 from sonde.results import InputError, Recipe, Verdict, content_hash, shown
 
 METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", "ekfac": "EK-FAC"}
@@ -145,7 +147,7 @@ class Influence:
         return Influence(self.subject, self.curvature, damping_of(damping))
 
     def scores(
-        self, query: Any, of: Loss | None = None, by: Literal["module", "token"] | None = None, rank: int | None = None,
+        self, query: Any, of: Any = None, by: Literal["module", "token"] | None = None, rank: int | None = None,
         dtype: torch.dtype | None = None, queries_at_once: int | None = None, folder: str | Path | None = None,
         worker: tuple[int, int] | None = None,
     ) -> Scores:  # fmt: skip
@@ -153,7 +155,8 @@ class Influence:
 
         Arguments:
             query: examples of the same kind as the training set; of a (prompt, completion) pair only the completion counts.
-            of: what is asked about: by default the loss; or any metric `(module, batch) -> one number per query`.
+            of: what is asked about: by default the loss; any function `(module, batch) -> one number per query`; a metric of a run, such as
+                `sonde.tasks.LogitDifference(target, foil)`; or (site, direction or number of an entry): a head's output, a neuron, a feature.
             by: take the scores apart: by block of weights, or by the places of the training sequence whose activations carry the gradient.
             rank: keep the queries' gradients by so many directions of each block; the share of their squared norm that this leaves out is told.
             dtype: keep them in this type: `torch.bfloat16` halves the memory, and moves a score by at most 2^-8 <|G|, |V|>.
@@ -167,20 +170,20 @@ class Influence:
         """
         if by not in (None, "module", "token"):
             raise InputError(f"by={shown(by)}: use 'module', 'token' or None")
-        queries, keep = examples_of(self.subject.model, query, "query"), Keep(rank, dtype)
+        queries, keep, metric = examples_of(self.subject.model, query, "query"), Keep(rank, dtype), metric_of(self.subject.model, of)
         work = self._work("scores", queries, of, [by], keep, queries_at_once, folder, worker)
-        whole = scored(self.subject, self._ask(queries, of, keep), by, len(queries), keep, work)
+        whole = scored(self.subject, self._ask(queries, metric, keep), by, len(queries), keep, work)
         examples, n = self.subject.examples, len(self.subject.examples)
         return Scores(
             values=whole.values, queries=label_all(queries), examples=label_all(examples), query_values=whole.query_values, n=n,
-            method=self.method + kept_how(keep, whole.left_out), of=self.asked(of), modules=whole.modules, by_module=whole.by_module,
+            method=self.method + kept_how(keep, whole.left_out), of=self.asked(metric), modules=whole.modules, by_module=whole.by_module,
             tokens=[examples.tokens(i) or [] for i in range(n)] if by == "token" else None, by_token=whole.by_token,
             left_out=None if rank is None else whole.left_out,
-            recipe=self.recipe("scores", queries, {"of": of or self.subject.loss, "by": by, **_told(keep)}),
+            recipe=self.recipe("scores", queries, {"of": metric or self.subject.loss, "by": by, **_told(keep)}),
         )  # fmt: skip
 
     def top(
-        self, query: Any, k: int = 10, of: Loss | None = None, rank: int | None = None, dtype: torch.dtype | None = None,
+        self, query: Any, k: int = 10, of: Any = None, rank: int | None = None, dtype: torch.dtype | None = None,
         queries_at_once: int | None = None, folder: str | Path | None = None, worker: tuple[int, int] | None = None,
     ) -> Top:  # fmt: skip
         """The training examples that bear most on some queries, in one pass over the training set whose memory does not grow with it.
@@ -194,15 +197,15 @@ class Influence:
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise InputError(f"k={shown(k)}: ask for 1 example or more")
-        queries, keep = examples_of(self.subject.model, query, "query"), Keep(rank, dtype)
+        queries, keep, metric = examples_of(self.subject.model, query, "query"), Keep(rank, dtype), metric_of(self.subject.model, of)
         work = self._work("top", queries, of, [k], keep, queries_at_once, folder, worker)
-        best = kept_best(self.subject, self._ask(queries, of, keep), len(queries), k, keep, work)
+        best = kept_best(self.subject, self._ask(queries, metric, keep), len(queries), k, keep, work)
         named = sorted({int(i) for i in torch.cat([best.high_places.flatten(), best.low_places.flatten()])})
         return Top(
             best.high_places, best.low_places, best.high, best.low, label_all(queries), {i: self.subject.examples.label(i) for i in named},
-            len(self.subject.examples), self.method + kept_how(keep, best.left_out), self.asked(of),
+            len(self.subject.examples), self.method + kept_how(keep, best.left_out), self.asked(metric),
             left_out=None if rank is None else best.left_out,
-            recipe=self.recipe("top", queries, {"of": of or self.subject.loss, "k": k, **_told(keep)}),
+            recipe=self.recipe("top", queries, {"of": metric or self.subject.loss, "k": k, **_told(keep)}),
         )  # fmt: skip
 
     def self_influence(self, folder: str | Path | None = None, worker: tuple[int, int] | None = None) -> SelfInfluence:
@@ -241,10 +244,14 @@ class Influence:
         )  # fmt: skip
 
     def _ask(self, queries: Examples, of: Loss | None, keep: Keep) -> Callable[[Sequence[int]], Directions]:
-        return lambda some: directions(self.subject, self.curvature, self.damping, queries, some, of, keep)
+        def ask(some: Sequence[int]) -> Directions:
+            refuse_unseen(self.subject, queries, of)
+            return directions(self.subject, self.curvature, self.damping, queries, some, of, keep)
+
+        return ask
 
     def _work(
-        self, verb: str, queries: Examples, of: Loss | None, asked: Sequence[Any], keep: Keep, at_once: int | None, folder: str | Path | None,
+        self, verb: str, queries: Examples, of: Any, asked: Sequence[Any], keep: Keep, at_once: int | None, folder: str | Path | None,
         worker: tuple[int, int] | None,
     ) -> Work:  # fmt: skip
         """Where a pass is done, and what its pieces are recognised by."""
@@ -261,6 +268,31 @@ class Influence:
         told = [verb, self.curvature.hash, str(self.damping), queries.fingerprint, metric, type(of).__name__, *asked, *_told(keep).values()]
         key = content_hash([*told, [block.name for block in self.subject.blocks], len(self.subject.pieces()[0])])
         return Work(Path(folder), key, at_once, None if worker is None else Share(*worker))
+
+    def groups(self, query: Any, groups: Groups, of: Any = None, order: Literal[1, 2] = 1) -> Scores:
+        """The influence of groups of examples, of which `removal` says what leaving a whole group out does.
+
+        Arguments:
+            query, of: as for `scores`.
+            groups: a name to the numbers of its examples.
+            order: 1 adds the single influences; 2 takes in that the group's own curvature is gone too, which matters for large groups.
+
+        Raises:
+            InputError: a group that is none; no curvature for the second order; and as for `scores`.
+        """
+        refuse_order(order, (1, 2))
+        if order == 2 and not self.curvature.spectra:
+            raise InputError("the second order takes in a group's curvature, and there is none: fit 'ekfac', 'kfac' or 'diagonal'")
+        members, metric = refuse_groups(groups, len(self.subject.examples)), metric_of(self.subject.model, of)
+        queries = examples_of(self.subject.model, query, "query")
+        found = self._ask(queries, metric, Keep())(range(len(queries)))
+        V = {name: part.outer.dense() if isinstance(part, Factors) else part.V for name, part in found.parts.items() if not isinstance(part, LowRank)}
+        values = [by_second_order(self, V, some, order) for some in track(list(members.values()), "groups")]
+        return Scores(
+            values=torch.stack(values, 1), queries=label_all(queries), examples=list(members), query_values=found.values.cpu(),
+            n=len(self.subject.examples), method=f"{self.method}, groups to order {order}", of=self.asked(metric),
+            recipe=self.recipe("groups", queries, {"of": metric or self.subject.loss, "order": order, "groups": list(members.values())}),
+        )  # fmt: skip
 
     def index(
         self, k: Axes = 64, dtype: torch.dtype = torch.float16, folder: str | Path | None = None, worker: tuple[int, int] | None = None

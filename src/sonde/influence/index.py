@@ -23,6 +23,7 @@ from sonde.influence.blocks import Block
 from sonde.influence.curvature import Spectrum
 from sonde.influence.examples import Examples, examples_of
 from sonde.influence.losses import Loss
+from sonde.influence.metrics import metric_of, refuse_unseen
 from sonde.influence.results import Scores, Top
 from sonde.influence.subject import Subject, Told
 from sonde.influence.taken import Strongest, label_all, refuse_unfinished
@@ -131,7 +132,7 @@ class Index:
         kind = str(self.dtype).removeprefix("torch.")
         return f"{self.influence.method}, from an index of {axes} a block in {kind} that holds {self.kept:.3g} of the expected self-influence"
 
-    def scores(self, query: Any, of: Loss | None = None, by: Literal["module"] | None = None) -> Scores:
+    def scores(self, query: Any, of: Any = None, by: Literal["module"] | None = None) -> Scores:
         """The influence of every training example on some queries; no pass over the training set.
 
         Arguments:
@@ -143,20 +144,21 @@ class Index:
         """
         if by not in (None, "module"):
             raise InputError(f"by={shown(by)}: an index keeps no places of sequences; use 'module' or None, or scores(by='token') without it")
-        queries, asked, values = self._asked(query, of)
+        metric = metric_of(self.subject.model, of)
+        queries, asked, values = self._asked(query, metric)
         parts = []
         for _, part in self._parts():
             each = [self._products(asked, part, block) for block in self.subject.blocks]
             parts.append(torch.stack(each, -1) if by == "module" else torch.stack(each).sum(0))
         whole, examples = torch.cat(parts, 1), self.subject.examples
-        told = {"of": of or self.subject.loss, "by": by, **self._told()}
+        told = {"of": metric or self.subject.loss, "by": by, **self._told()}
         return Scores(
             values=whole.sum(-1) if by == "module" else whole, queries=label_all(queries), examples=label_all(examples), query_values=values,
-            n=len(examples), method=self.method, of=self.influence.asked(of), modules=[b.name for b in self.subject.blocks] if by else None,
+            n=len(examples), method=self.method, of=self.influence.asked(metric), modules=[b.name for b in self.subject.blocks] if by else None,
             by_module=whole if by == "module" else None, recipe=self.influence.recipe("index.scores", queries, told),
         )  # fmt: skip
 
-    def top(self, query: Any, k: int = 10, of: Loss | None = None) -> Top:
+    def top(self, query: Any, k: int = 10, of: Any = None) -> Top:
         """The training examples that bear most on some queries.
 
         Arguments:
@@ -168,7 +170,8 @@ class Index:
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise InputError(f"k={shown(k)}: ask for 1 example or more")
-        queries, asked, _ = self._asked(query, of)
+        metric = metric_of(self.subject.model, of)
+        queries, asked, _ = self._asked(query, metric)
         best = Strongest(len(queries), k)
         for some, part in self._parts():
             best.add(torch.stack([self._products(asked, part, block) for block in self.subject.blocks]).sum(0), some)
@@ -176,11 +179,11 @@ class Index:
         named = sorted({int(i) for i in torch.cat([found["high places"].flatten(), found["low places"].flatten()])})
         return Top(
             found["high places"], found["low places"], found["high"], found["low"], label_all(queries),
-            {i: self.subject.examples.label(i) for i in named}, len(self.subject.examples), self.method, self.influence.asked(of),
-            recipe=self.influence.recipe("index.top", queries, {"of": of or self.subject.loss, "k": k, **self._told()}),
+            {i: self.subject.examples.label(i) for i in named}, len(self.subject.examples), self.method, self.influence.asked(metric),
+            recipe=self.influence.recipe("index.top", queries, {"of": metric or self.subject.loss, "k": k, **self._told()}),
         )  # fmt: skip
 
-    def agreement(self, query: Any, of: Loss | None = None, examples: int = 100, seed: int = 0) -> Float[Tensor, " query"]:
+    def agreement(self, query: Any, of: Any = None, examples: int = 100, seed: int = 0) -> Float[Tensor, " query"]:
         """For each query the rank correlation of the index's scores with whole ones, on training examples that are drawn.
 
         Arguments:
@@ -195,7 +198,8 @@ class Index:
         n = len(self.subject.examples)
         drawn = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: max(2, examples)].sort().values
         queries = examples_of(self.subject.model, query, "query")
-        found = directions(self.subject, self.influence.curvature, self.influence.damping, queries, range(len(queries)), of)
+        metric = metric_of(self.subject.model, of)
+        found = directions(self.subject, self.influence.curvature, self.influence.damping, queries, range(len(queries)), metric)
         whole = torch.cat([part for _, part in scores_of(self.subject, found, None, drawn.tolist())], 1)
         return spearman(self.scores(query, of).values[:, drawn].double(), whole)
 
@@ -235,6 +239,7 @@ class Index:
     def _asked(self, query: Any, of: Loss | None) -> tuple[Examples, dict[str, Tensor], Tensor]:
         """The queries, what is to be held against the index, and their values."""
         queries = examples_of(self.subject.model, query, "query")
+        refuse_unseen(self.subject, queries, of)
         parts: dict[str, list[Tensor]] = {block.name: [] for block in self.subject.blocks}
         receive = self._whitening(lambda name, x: parts[name].append(x.cpu()))
         values = torch.cat([self.subject.back(queries, some, receive, of) for some in self.subject.batches(range(len(queries)))])

@@ -89,7 +89,7 @@ class Subject:
             receive: is given each block's trace.
             of: the metric; the loss if not given.
         """
-        batch, n, metric = examples.batch(indices), len(indices), of or self.loss
+        batch, n, metric = examples.batch(indices), len(indices), self.loss if of is None else of_queries(of, indices)
         with watching(self.model.module, self._groups, self._receiver(examples, batch, n, receive, [0])) as watch:
             values = losses_of(metric, self.model.module, batch, n)
             watch.back(values)
@@ -133,6 +133,17 @@ class Subject:
             receive(Told(blocks[name], seen, counting, again[0], 0 if counting is None or real is None else real.shape[1]))
 
         return told
+
+
+def of_queries(of: Loss, indices: Sequence[int]) -> Loss:
+    """A metric for some of the queries: one that has a target for each of them takes theirs.
+
+    Arguments:
+        of: the metric.
+        indices: of the queries.
+    """
+    select = getattr(of, "select", None)
+    return of if select is None else select(indices)
 
 
 def places_that_count(seen: Trace, real: Bool[Tensor, "example pos"] | None) -> Bool[Tensor, "example place"] | None:
