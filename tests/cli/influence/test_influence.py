@@ -32,6 +32,35 @@ def test_fit_then_ask(capsys, folder):
     assert "another --folder" in run(capsys, "top", *PROMPT, *SMALL, "--kind", "diagonal", "--folder", folder, code=2).err
 
 
+def test_at_scale(capsys, folder):
+    asked = ("top", *PROMPT, *SMALL, "--folder", folder, "-k", 6)
+
+    def ranked(*more):
+        rows = follows(json.loads(run(capsys, *asked, *more, "--json").out))["rows"]
+        return sorted((row["example"], row["tau"]) for row in rows)
+
+    whole = ranked()
+    assert [i for i, _ in ranked("--rank", 10000)] == [i for i, _ in whole]
+    strongest = max(abs(tau) for _, tau in whole)
+    assert [tau for _, tau in ranked("--index", 10000)] == pytest.approx([tau for _, tau in whole], abs=2e-3 * strongest)
+    assert len(ranked("--index", 8)) == len(whole)
+    assert "1 of 6 pieces" in run(capsys, *asked, "--half", "--worker", "1/6", "--batch-size", 1).out
+    about = follows(json.loads(run(capsys, *asked, "--site", "blocks.1.attn.z[head=0, pos=-1]", "--entry", 3, "--json").out))
+    assert about["rows"] and ranked() != about["rows"]
+    for more, words in (
+        (("--site", "blocks.0.mlp.post[pos=-1]"), "give both"),
+        (("--site", "blocks.0.mlp.post", "--entry", 0), "select one place"),
+        (("--site", "blocks.7.mlp.post[pos=-1]", "--entry", 0), "blocks.7"),
+        (("--index", 8, "--rank", 2), "leave one out"),
+        (("--index", 8, "--damping", 0.5), "pieces of another job"),
+    ):
+        assert words in run(capsys, *asked, *more, code=2).err
+    assert "give --folder with --worker" in run(capsys, "top", *PROMPT, *SMALL, "--worker", "1/2", code=2).err
+    with pytest.raises(SystemExit):
+        run(capsys, *asked, "--worker", "3/2")
+    assert "is no share" in capsys.readouterr().err
+
+
 def test_for_people(capsys, folder, tmp_path):
     page = tmp_path / "page.html"
     said = run(capsys, "scores", *PROMPT, *SMALL, "--folder", folder, "--by", "token", "-k", 2, "--out", page).out

@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, add_query_options, opened, query
+from sonde.cli.influence.asked import add_fit_options, add_query_options, opened
+from sonde.cli.influence.scale import add_scale_options, answered
 from sonde.cli.printing import refuse_unwritable, report
 
 
@@ -17,6 +18,7 @@ def add(actions: Any) -> None:
     )
     add_query_options(action)
     add_fit_options(action)
+    add_scale_options(action)
     action.add_argument("--by", choices=("module", "token"), help="take the scores apart by block of weights, or by token of the training text")
     action.set_defaults(run=run)
 
@@ -25,10 +27,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
+    from sonde.influence.taken import Unfinished
     from sonde.results.plain import json_ready
 
     model, found, notes = opened(arguments)
-    scores = found.scores(query(arguments), by=arguments.by)
+    try:
+        scores = answered(arguments, found, "scores", by=arguments.by)
+    except Unfinished as waiting:
+        print(waiting)
+        return 0
     rows = scores.to_frame().sort("tau", descending=True).to_dicts()
     return report(
         arguments, start, model, "From which training texts does it have that?", [scores.drawing(arguments.k)], (), notes, method=scores.method,

@@ -4,7 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, add_query_options, opened, query
+from sonde.cli.influence.asked import add_fit_options, add_query_options, opened
+from sonde.cli.influence.scale import add_scale_options, answered
 from sonde.cli.printing import refuse_unwritable, report
 
 
@@ -17,6 +18,7 @@ def add(actions: Any) -> None:
     )
     add_query_options(action)
     add_fit_options(action)
+    add_scale_options(action)
     action.set_defaults(run=run)
 
 
@@ -24,10 +26,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Look, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
+    from sonde.influence.taken import Unfinished
     from sonde.results.plain import json_ready
 
     model, found, notes = opened(arguments)
-    top = found.top(query(arguments), arguments.k)
+    try:
+        top = answered(arguments, found, "top", k=arguments.k)
+    except Unfinished as waiting:
+        print(waiting)
+        return 0
     return report(
         arguments, start, model, "From which training texts does it have that?", [top.drawing()], (), notes, method=top.method, sign=top.sign,
         n=top.n, rows=json_ready(top.to_frame().to_dicts()),
