@@ -205,6 +205,32 @@ def test_a_curvature_that_is_nothing_is_named():
         fit(network, (x, y), CrossEntropy(), labels="sampled")
 
 
+def test_blocks_of_different_kinds_are_each_what_they_are_alone():
+    module = bare("native")
+    asked = {"labels": "sampled", "seed": 3}
+    whole = {kind: fit(module, ROWS, NextToken(), kind, **asked) for kind in ("diagonal", "kfac", "ekfac")}
+    names = [block.name for block in whole["ekfac"].coverage.blocks]
+    kinds = {"blocks.0.attn.*": "kfac", "blocks.*.attn.q": "diagonal", "blocks.1.mlp": "diagonal", "*": "ekfac"}
+    mixed = fit(module, ROWS, NextToken(), kinds, **asked)
+    of = {name: "kfac" if name.startswith("blocks.0.attn.") else "diagonal" if name.startswith(("blocks.1.attn.q", "blocks.1.mlp.")) else "ekfac"
+          for name in names}  # fmt: skip
+    assert set(of.values()) == set(whole) and "by block" in mixed.method
+    for name, kind in of.items():
+        torch.testing.assert_close(mixed.curvature.spectra[name].values, whole[kind].curvature.spectra[name].values, **CLOSE)
+    parts = {kind: influence.scores(ROWS[:2], by="module").by_module for kind, influence in whole.items()}
+    truth = torch.stack([parts[of[name]][..., i] for i, name in enumerate(names)], -1)
+    torch.testing.assert_close(mixed.scores(ROWS[:2], by="module").by_module, truth, rtol=1e-5, atol=1e-8)
+    assert plan(module, ROWS, NextToken(), kinds).kind == "mixed"
+    for wrong, words in (
+        ({"*": "hessian"}, "'hessian' for"),
+        ({"nowhere": "kfac", "*": "ekfac"}, "for 'nowhere'"),
+        ({"blocks.0": "kfac"}, "is given for 'blocks.1"),
+        ({"*": "identity"}, "'identity' for"),
+    ):
+        with pytest.raises(InputError, match=words):
+            fit(module, ROWS, NextToken(), wrong)
+
+
 def test_a_singular_curvature_needs_damping(classifier):
     network, x, y = classifier
     with pytest.raises(InputError, match="is singular"):

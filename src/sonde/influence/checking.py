@@ -161,7 +161,7 @@ def _shuffled_labels(influence: "Influence", training: Training, query: Any, exa
     module = trained(training, other)
     dtype = next(p.dtype for p in module.parameters())
     modules = [block.name for block in influence.coverage.blocks]
-    found = fit(module, (x.to(dtype), other[1]), loss, influence.curvature.kind, influence.damping, modules)
+    found = fit(module, (x.to(dtype), other[1]), loss, influence.curvature.kinds, influence.damping, modules)
     asked = query if not isinstance(query, tuple) else tuple(part.to(dtype) if part.is_floating_point() else part for part in query)
     scores = found.scores(asked)
     return replace(scores, examples=examples_named)  # their names hold labels, and these are others

@@ -10,14 +10,17 @@ axes, with Lambda measured in them. Embeddings and norms are diagonal in all of 
 weight decay.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sonde.influence.blocks import Block
 from sonde.influence.damping import Absolute, Damping, Factored
 from sonde.influence.labels import Labels
 from sonde.influence.losses import name_of
@@ -26,6 +29,8 @@ from sonde.influence.subject import Subject, refuse_nothing
 from sonde.results import Artifact, InputError, LoadError, content_hash, shown
 
 Kind = Literal["identity", "diagonal", "kfac", "ekfac"]
+Kinds = Kind | Mapping[str, Kind]  # of all blocks, or by paths and globs of modules
+MIXED = "mixed"  # what a curvature is called whose blocks are of several kinds
 KIND = "sonde.influence.Curvature"
 
 
@@ -87,7 +92,7 @@ class Curvature:
     """The curvature of all blocks, and what it was fitted on.
 
     Arguments:
-        kind: how it is approximated.
+        kind: how it is approximated; "mixed" where that differs from block to block.
         labels: whose gradients.
         spectra: of each block by name; none for the identity.
         model_hash: of the weights.
@@ -96,13 +101,20 @@ class Curvature:
         examples: how many.
     """
 
-    kind: Kind
+    kind: str
     labels: Labels
     spectra: dict[str, Spectrum]
     model_hash: str
     fingerprint: str
     loss: str
     examples: int = 0
+
+    @property
+    def kinds(self) -> Any:
+        """How it is approximated, as `fit` takes it."""
+        if self.kind != MIXED:
+            return self.kind
+        return {name: "diagonal" if s.QA is None else "ekfac" if s.pair is None else "kfac" for name, s in self.spectra.items()}
 
     @property
     def bases(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -179,36 +191,65 @@ class Curvature:
             raise LoadError(f"{folder} keeps a curvature that this sonde can't read ({error}): fit it again") from error
 
 
-def curvature(subject: Subject, kind: Kind, labels: Labels, folder: str | Path | None = None) -> Curvature:
+def kinds_of(blocks: Sequence[Block], kind: Kinds) -> dict[str, Kind]:
+    """The kind of curvature of every block.
+
+    Arguments:
+        blocks: that are looked at.
+        kind: of all, or by paths and globs of modules, of which the first that fits a block counts.
+
+    Raises:
+        InputError: no such kind; a pattern that fits no block, or a block that none fits.
+    """
+    if not isinstance(kind, Mapping):
+        if kind not in get_args(Kind):
+            raise InputError(f"curvature={shown(kind)}: use {', '.join(map(repr, get_args(Kind)))}, or a kind for each of some patterns of modules")
+        return {block.name: kind for block in blocks}
+    found: dict[str, Kind] = {}
+    for pattern, one in kind.items():
+        if one not in get_args(Kind) or one == "identity":
+            raise InputError(f"curvature={shown(one)} for {pattern!r}: use 'diagonal', 'kfac' or 'ekfac'; what has none is left out by modules=")
+        hits = [block.name for block in blocks if fnmatchcase(block.name, pattern) or block.name.startswith(f"{pattern}.")]
+        if not hits:
+            raise InputError(f"a kind of curvature is given for {pattern!r}, and no block of weights is called so; there are {blocks[0].name}, ...")
+        found = dict.fromkeys(hits, one) | found
+    if bare := [block.name for block in blocks if block.name not in found]:
+        raise InputError(f"no kind of curvature is given for {bare[0]!r}: add one for '*'")
+    return found
+
+
+def curvature(
+    subject: Subject, kind: Kinds, labels: Labels, folder: str | Path | None = None
+) -> Curvature:  # fmt: skip
     """Fit the curvature of the training loss.
 
     Arguments:
         subject: the model with its training examples.
-        kind: how it is approximated.
+        kind: how it is approximated; one for all blocks, or by patterns.
         labels: whose gradients.
         folder: keep finished pieces here, so that a fit that was interrupted goes on.
 
     Raises:
         InputError: no such kind. SondeError: a block whose curvature is zero or no number, or a folder with pieces of another fit.
     """
-    if kind not in get_args(Kind):
-        raise InputError(f"curvature={shown(kind)}: use {', '.join(map(repr, get_args(Kind)))}")
+    kinds = kinds_of(subject.blocks, kind)
     place = None if folder is None else Path(folder)
     found: dict[str, Spectrum] = {}
-    if kind == "diagonal":
+    if set(kinds.values()) == {"diagonal"}:
         sums = diagonal(subject, labels, place)
         found = {block.name: Spectrum(sums[f"{block.name}/squares"] / sums["examples"]) for block in subject.blocks}
-    elif kind != "identity":
-        found = _kronecker(subject, labels, place, again=kind == "ekfac")
+    elif "identity" not in kinds.values():
+        found = _kronecker(subject, labels, place, kinds)
     for name, spectrum in found.items():
         refuse_nothing(spectrum.values, name)
     model_hash = subject.model.hash
-    return Curvature(kind, labels, found, model_hash, subject.examples.fingerprint, name_of(subject.loss), len(subject.examples))
+    name = next(iter(kinds.values())) if len(set(kinds.values())) == 1 else MIXED
+    return Curvature(name, labels, found, model_hash, subject.examples.fingerprint, name_of(subject.loss), len(subject.examples))
 
 
-def _kronecker(subject: Subject, labels: Labels, folder: Path | None, again: bool) -> dict[str, Spectrum]:
-    """K-FAC, and with another pass EK-FAC."""
-    sums = moments(subject, labels, folder)
+def _kronecker(subject: Subject, labels: Labels, folder: Path | None, kinds: Mapping[str, Kind]) -> dict[str, Spectrum]:
+    """K-FAC, and with another pass EK-FAC; what is diagonal comes with the first."""
+    sums = moments(subject, labels, folder, [name for name, kind in kinds.items() if kind == "diagonal"])
     n = sums["examples"]
     found, read = {}, {}
     for block in subject.blocks:
@@ -224,9 +265,10 @@ def _kronecker(subject: Subject, labels: Labels, folder: Path | None, again: boo
         refuse_nothing(S, name)
         (la, QA), (ls, QS) = read[block.source], _eigen(S)
         found[name] = Spectrum(torch.outer(ls, la), QA, QS, (la, ls))
-    if not again:
+    measure = [name for name, kind in kinds.items() if kind == "ekfac"]
+    bases = {name: (s.QA, s.QS) for name, s in found.items() if name in measure and s.QA is not None and s.QS is not None}
+    if not bases:
         return found
-    bases = {name: (s.QA, s.QS) for name, s in found.items() if s.QA is not None and s.QS is not None}
     measured = squares(subject, labels, bases, folder)
     return {
         name: Spectrum(measured[f"{name}/squares"] / n, s.QA, s.QS) if name in bases else s for name, s in found.items()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sonde.access import Model
 from sonde.influence.coverage import Coverage, coverage
-from sonde.influence.curvature import Curvature, Kind, curvature
+from sonde.influence.curvature import Curvature, Kinds, curvature, kinds_of
 from sonde.influence.damping import Damping, Factored, Relative, damping_of
 from sonde.influence.directions import Directions, Factors, Keep, LowRank, directions
 from sonde.influence.examples import Examples, examples_of
@@ -39,7 +39,7 @@ METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", 
 
 
 def fit(
-    model: Model | nn.Module, train_set: Any, loss: Loss | None = None, kind: Kind = "ekfac", damping: Damping | float = Relative(0.1),  # noqa: B008
+    model: Model | nn.Module, train_set: Any, loss: Loss | None = None, kind: Kinds = "ekfac", damping: Damping | float = Relative(0.1),  # noqa: B008
     modules: str | Sequence[str] | None = None, labels: str = "auto", draws: int = 1, seed: int = 0, batch_size: int | None = None,
     folder: str | Path | None = None, fitted: Curvature | str | Path | None = None,
 ) -> "Influence":  # fmt: skip
@@ -51,7 +51,8 @@ def fit(
             token ids, or (prompt, completion) pairs.
         loss: of an example: `CrossEntropy()`, `SquaredError()`, `NextToken()` (the default of language models), or any `loss(module, batch)` that
             gives one number per example; then the curvature is the empirical Fisher.
-        kind: of curvature: "identity" (none: gradients are multiplied as they are), "diagonal", "kfac" or "ekfac".
+        kind: of curvature: "identity" (none: gradients are multiplied as they are), "diagonal", "kfac" or "ekfac"; or a kind for each of some paths
+            or globs of modules, of which the first that fits counts: {"*.mlp.*": "diagonal", "*": "ekfac"}.
         damping: what is added to the curvature's eigenvalues; a number is meant absolutely.
         modules: paths or globs of modules whose weights are looked at; by default those inside the blocks of a language model, and all of another
             network.
@@ -83,7 +84,7 @@ def fit(
 
 
 def plan(
-    model: Model | nn.Module, train_set: Any, loss: Loss | None = None, kind: Kind = "ekfac", modules: str | Sequence[str] | None = None,
+    model: Model | nn.Module, train_set: Any, loss: Loss | None = None, kind: Kinds = "ekfac", modules: str | Sequence[str] | None = None,
     queries: int = 1, labels: str = "auto", draws: int = 1, batch_size: int | None = None,
 ) -> Plan:  # fmt: skip
     """What a fit and the scores of some queries would take, at the price of one small batch.
@@ -99,7 +100,7 @@ def plan(
     """
     subject = subject_of(model, train_set, loss, modules, batch_size)
     outputs = _outputs(subject)
-    return planned(subject, kind, labels_of(labels, subject.loss, outputs, draws, 0), outputs, queries)
+    return planned(subject, kinds_of(subject.blocks, kind), labels_of(labels, subject.loss, outputs, draws, 0), outputs, queries)
 
 
 class Influence:
@@ -114,9 +115,7 @@ class Influence:
     def __init__(self, subject: Subject, curvature: Curvature, damping: Damping) -> None:
         self.subject, self.curvature, self.damping = subject, curvature, damping
         if isinstance(damping, Factored) and curvature.kind != "kfac":
-            raise InputError(
-                f"factored damping splits between the two factors of K-FAC, and this is {METHODS[curvature.kind]}: use Relative or Absolute"
-            )
+            raise InputError(f"factored damping splits between the two factors of K-FAC, and this is {self._name}: use Relative or Absolute")
         for name, spectrum in curvature.spectra.items():
             if not float(spectrum.divisor(damping).min()) > 0:
                 raise InputError(
@@ -132,11 +131,15 @@ class Influence:
     @property
     def method(self) -> str:
         """How scores are estimated, in words."""
-        name, labels = METHODS[self.curvature.kind], self.curvature.labels
+        name, labels = self._name, self.curvature.labels
         if self.curvature.kind == "identity":
             return name
         drawn = f"{labels.draws} sampled label(s), seed {labels.seed}" if labels.kind == "sampled" else f"{labels.kind} labels"
         return f"{name}, {drawn}, damping {self.damping}"
+
+    @property
+    def _name(self) -> str:
+        return METHODS.get(self.curvature.kind, "different curvatures by block")
 
     def with_damping(self, damping: Damping | float) -> "Influence":
         """The same curvature with another damping.

@@ -1,5 +1,6 @@
 """What a fit will take, said before it is begun."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,37 +51,38 @@ class Plan:
         )
 
 
-def planned(subject: Subject, kind: str, labels: Labels, outputs: int, queries: int) -> Plan:
+def planned(subject: Subject, kinds: Mapping[str, str], labels: Labels, outputs: int, queries: int) -> Plan:
     """What a fit and the scores of some queries would take.
 
     Arguments:
         subject: the model with its training examples.
-        kind: of curvature.
+        kinds: of the curvature of each block.
         labels: whose gradients.
         outputs: of an example.
         queries: how many.
     """
     n, ways = len(subject.examples), labels.ways_back or outputs
     blocks, size = subject.blocks, subject.batch_size or rows_of_a_pass(subject.blocks)
-    kronecker = kind in ("kfac", "ekfac")
-    leaders = [block for block in blocks if block.source == block.name]
-    factors = sum(8 * block.cols**2 for block in leaders) + sum(8 * block.rows**2 for block in blocks)
+    kind = next(iter(kinds.values())) if len(set(kinds.values())) == 1 else "mixed"
+    split, measured, squared = ([b for b in blocks if kinds[b.name] in some] for some in (("kfac", "ekfac"), ("ekfac",), ("diagonal",)))
+    leaders = list({block.source: block for block in reversed(split)}.values())
+    factors = sum(8 * block.cols**2 for block in leaders) + sum(8 * block.rows**2 for block in split)
     eigenvalues = sum(8 * block.size for block in blocks)
     held = {
-        "curvature": 0 if kind == "identity" else eigenvalues + (2 * factors if kronecker else 0),
+        "curvature": 0 if kind == "identity" else eigenvalues + 2 * factors,
         "queries": 4 * queries * sum(block.size for block in blocks),
         "a pass": 4 * size * (sum(block.places * (block.rows + block.cols) for block in blocks) + max(block.size for block in blocks)),
     }
     done = {}
-    if kronecker:
+    if split:
         done["second moments"] = n * (
-            sum(2 * block.places * block.cols**2 for block in leaders) + ways * sum(2 * block.places * block.rows**2 for block in blocks)
+            sum(2 * block.places * block.cols**2 for block in leaders) + ways * sum(2 * block.places * block.rows**2 for block in split)
         )  # fmt: skip
-        done["eigenvectors"] = sum(9 * block.cols**3 for block in leaders) + sum(9 * block.rows**3 for block in blocks)
-    if kind == "ekfac":
-        done["eigenvalues"] = n * ways * sum(_turning(block) for block in blocks)
-    if kind == "diagonal":
-        done["squares"] = n * ways * sum(2 * block.places * block.size for block in blocks)
+        done["eigenvectors"] = sum(9 * block.cols**3 for block in leaders) + sum(9 * block.rows**3 for block in split)
+    if measured:
+        done["eigenvalues"] = n * ways * sum(_turning(block) for block in measured)
+    if squared:
+        done["squares"] = n * ways * sum(2 * block.places * block.size for block in squared)
     done["scores"] = n * sum(2 * block.places * block.size + 2 * queries * block.size for block in blocks)
     rows = tuple((block.name, block.size, block.places, rotates_first(block.places, block.rows, block.cols)) for block in blocks)
     return Plan(kind, n, queries, size, ways, held, done, rows)

@@ -28,15 +28,23 @@ Sums = dict[str, Tensor]
 Receive = Callable[[Sums, Told], None]
 
 
-def moments(subject: Subject, labels: Labels, folder: Path | None = None) -> Sums:
-    """The sums of a a^T, of delta delta^T and of squared gradients (of blocks that are no linear maps), with the numbers of places and examples.
+def moments(subject: Subject, labels: Labels, folder: Path | None = None, diagonal: Sequence[str] = ()) -> Sums:
+    """The sums of a a^T, of delta delta^T and of squared gradients (of what is no linear map), with the numbers of places and examples.
 
     Arguments:
         subject: what is asked.
         labels: whose gradients.
         folder: keep finished pieces here.
+        diagonal: blocks of which squared gradients are summed, too.
     """
-    return _summed(subject, labels, "moments", _add_moments, folder)
+    # of the blocks that read the same activations one tells of them
+    tells = {block.source: block.name for block in reversed(subject.blocks) if block.name not in diagonal}
+
+    def add(sums: Sums, told: Told) -> None:
+        block = told.block
+        _add_moments(sums, told, squared=block.name in diagonal, tells=tells.get(block.source) == block.name)
+
+    return _summed(subject, labels, " ".join(["moments", *sorted(diagonal)]), add, folder)
 
 
 def squares(subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, Tensor]], folder: Path | None = None) -> Sums:
@@ -121,20 +129,20 @@ def job_key(subject: Subject, labels: Labels, what: str) -> str:
     return content_hash([subject.model.hash, subject.examples.fingerprint, name_of(subject.loss), labels, blocks, what, len(subject.pieces()[0])])
 
 
-def _add_moments(sums: Sums, told: Told) -> None:
+def _add_moments(sums: Sums, told: Told, squared: bool, tells: bool) -> None:
     block, seen = told.block, told.trace
-    if not isinstance(seen, Outer):
+    if squared or not isinstance(seen, Outer):
         _into(sums, f"{block.name}/squares", seen.squares())
         return
     delta = seen.delta.flatten(0, 1)
     _into(sums, f"{block.name}/S", gram(delta))
-    if told.again or block.source != block.name:  # the activations are the same in every way back, and in blocks that read the same
+    if told.again or not tells:  # the activations are the same in every way back, and in blocks that read the same
         return
     a = seen.a if told.real is None else seen.a * told.real[..., None].to(seen.a)
     a = a.flatten(0, 1)
-    _into(sums, f"{block.name}/A", gram(a))
+    _into(sums, f"{block.source}/A", gram(a))
     places = a.shape[0] if told.real is None else int(told.real.sum())
-    _into(sums, f"{block.name}/places", torch.tensor(float(places), dtype=torch.float64))
+    _into(sums, f"{block.source}/places", torch.tensor(float(places), dtype=torch.float64))
 
 
 def gram(rows: Float[Tensor, "row axis"]) -> Float[Tensor, "axis axis"]:
