@@ -46,7 +46,7 @@ def test_the_parts_sum_to_the_scores(influence, found):
     scores = influence.scores([query for asked in QUERIES.values() for query in asked])
     torch.testing.assert_close(found.values, scores.values, rtol=1e-4, atol=1e-4 * float(scores.values.abs().max()))
     for q in range(3):
-        for place, i in enumerate(found.named):
+        for place, i in enumerate(torch.cat([found.helpful[q], found.harmful[q]]).tolist()):
             torch.testing.assert_close(found.shares[q, place].sum(), found.values[q, i], rtol=1e-4, atol=1e-4 * float(found.values.abs().max()))
     assert found.helpful[0].tolist() == [i for i, _ in scores.helpful(0, 5)]
     torch.testing.assert_close(found.layer_shares().sum(1), torch.ones(3, dtype=torch.float64))

@@ -21,7 +21,7 @@ from tests.report.conftest import GIFT, KEYS
 FEATURES = ["features"] if featured(sonde.load("specimen:words")) else []
 SECTIONS = [
     "summary", "prediction", "task", "attribution", "contributions", "heads", "lens", "representation", "patching", "circuit", *FEATURES,
-    "verification",
+    "training_data", "verification",
 ]  # fmt: skip
 
 

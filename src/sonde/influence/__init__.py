@@ -20,7 +20,9 @@ from sonde.influence.removal import RemovalCurve, removal
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.retraining import Ceiling, RetrainTruth, retrain_on_subsets, retrain_without, trained
 from sonde.influence.rows import TokenBatch
+from sonde.influence.shipped import ShippedInfluence, shipped
 from sonde.influence.stability import Additivity, Concentration, Stability, additivity, concentration, random_groups, stability
+from sonde.influence.step import stepped
 from sonde.influence.study import study
 from sonde.influence.study_results import Beside, Study, beside
 from sonde.influence.training import Descent, OneByOne, SoftmaxRegression, Training
@@ -55,6 +57,7 @@ __all__ = [
     "Scores",
     "SelfInfluence",
     "SoftmaxRegression",
+    "ShippedInfluence",
     "Solver",
     "SquaredError",
     "Stability",
@@ -83,6 +86,8 @@ __all__ = [
     "retrain_on_subsets",
     "retrain_without",
     "stability",
+    "shipped",
+    "stepped",
     "study",
     "tracin",
     "trained",

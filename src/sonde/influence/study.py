@@ -11,14 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from sonde.influence.fit import Influence
 from sonde.influence.losses import Loss
 from sonde.influence.overlap import word_overlap
 from sonde.influence.rows import TokenRows
 from sonde.influence.study_results import Study
+from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
 
 TOP = 10
@@ -65,8 +67,8 @@ def study(
     k = min(k, n)
     order = by_layer.sum(-1).argsort(dim=1, descending=True, stable=True)
     helpful, harmful = order[:, :k], order.flip(1)[:, :k]
+    shares = _token_by_token(influence, examples, asked, of, torch.cat([helpful, harmful], 1))
     named = sorted({int(i) for i in torch.cat([helpful, harmful]).flatten()})
-    shares = _token_by_token(influence, examples, asked, of, named)
     texts = ["".join(examples.tokens(i)) for i in range(n)]
     named_queries = [re.sub(r"<\|\w+\|>|<s>|<bos>", "", label) for label in apart.queries]
     return Study(
@@ -93,12 +95,15 @@ def layered(modules: Sequence[str], values: Float[Tensor, "query example module"
     return layers, torch.stack([values[..., [i for i, name in enumerate(names) if name == layer]].sum(-1) for layer in layers], -1)
 
 
-def _token_by_token(influence: Influence, examples: TokenRows, asked: Sequence[Any], of: Loss | None, named: Sequence[int]) -> Tensor:
-    """What each place of the named sequences adds; only these are read again."""
-    few = TokenRows(examples.model, [examples.rows[i] for i in named], [examples.begins[i] for i in named])
-    found = Influence(replace(influence.subject, examples=few), influence.curvature, influence.damping).scores(asked, of, by="token")
-    assert found.by_token is not None
-    return found.by_token
+def _token_by_token(influence: Influence, examples: TokenRows, asked: Sequence[Any], of: Loss | None, places: Int[Tensor, "query told"]) -> Tensor:
+    """What each place of each query's own sequences adds: what is said of a sequence token by token costs its length, so no other is read."""
+    found = []
+    for query, own in track(list(zip(asked, places.tolist(), strict=True)), "token by token"):
+        few = TokenRows(examples.model, [examples.rows[i] for i in own], [examples.begins[i] for i in own])
+        told = Influence(replace(influence.subject, examples=few), influence.curvature, influence.damping).scores([query], of, by="token")
+        assert told.by_token is not None
+        found.append(told.by_token[0].T)
+    return pad_sequence(found, batch_first=True).transpose(1, 2)
 
 
 def _recipe(apart: Recipe, kinds: Sequence[str], k: int) -> Recipe:

@@ -39,7 +39,7 @@ class Study(Result):
         helpful, harmful: the sequences with the highest and the lowest tau, the strongest first.
         named: the sequences that are told token by token.
         tokens: of each of these.
-        shares: what each of their places adds, for every query; numbers beyond its tokens belong to padding.
+        shares: for every query what each place of its helpful, then of its harmful sequences adds; numbers beyond the tokens belong to padding.
         n: how many training sequences there are.
         method, of: how influence was estimated, on what.
     """
@@ -57,7 +57,7 @@ class Study(Result):
     harmful: Int[Tensor, "query k"]
     named: list[int]
     tokens: list[list[str]]
-    shares: Float[Tensor, "query named pos"]
+    shares: Float[Tensor, "query told pos"]
     n: int
     method: str
     of: str
@@ -139,8 +139,10 @@ class Study(Result):
         """
         self._known(query)
         values = self.values[query]
-        ranked = [i for i in self.helpful[query].tolist() if values[i] > 0] + [i for i in self.harmful[query].tolist()[::-1] if values[i] < 0]
-        rows = [(i, self.groups[i] if self.groups else "", float(values[i]), *self._coloured(query, i)) for i in ranked]
+        helpful, harmful = ([(i, place) for place, i in enumerate(side[query].tolist())] for side in (self.helpful, self.harmful))
+        ranked = [(i, place) for i, place in helpful if values[i] > 0]
+        ranked += [(i, len(helpful) + place) for i, place in harmful[::-1] if values[i] < 0]
+        rows = [(i, self.groups[i] if self.groups else "", float(values[i]), *self._coloured(query, i, place)) for i, place in ranked]
         return coloured_list(f"Which training sequences bear on {self.queries[query][:60]!r} in {self.model}?", rows, SIGN)
 
     def map_of(self, query: int = 0, k: int = MOST) -> Drawing:
@@ -174,7 +176,9 @@ class Study(Result):
         return tabs(f"From which training does {self.model} have what it says?", views)
 
     def check(self, model: Any) -> list[Verdict]:  # type: ignore[override]
-        """Judge over the queries whether the most helpful sequences share more words with them than random ones, and are more often of their kind.
+        """Judge whether the most helpful sequences share more words with queries than random ones, and are more often of their kind.
+
+        Queries of one kind are alike, so it is kinds that are counted.
 
         Arguments:
             model: that was studied.
@@ -184,20 +188,21 @@ class Study(Result):
         k, source = self.helpful.shape[1], CONTROL_DECIDES
         lexical, chance = self.lexical()
         claim = f"The sequences most helpful to {self.model} share words with their query, more than random ones."
-        found.append(compare(claim, f"share of the query's words, top {k}", lexical, chance, threshold=0.0, threshold_source=source))
+        found.append(
+            compare(claim, f"share of the query's words, top {k}", lexical, chance, threshold=0.0, threshold_source=source, blocks=self.kinds)
+        )
         claim = f"The sequences most helpful to {self.model} are of their query's own kind, more often than random ones."
         measure = f"share of the own kind, top {k}"
         known = ~self.related()[0].isnan()
         if not known.any():
             found.append(untestable(claim, measure, "no query's kind is among those of the sequences", threshold=0.0, threshold_source=source))
         else:
-            related, base = (one[known] for one in self.related())
-            found.append(compare(claim, measure, related, base, threshold=0.0, threshold_source=source))
+            (related, base), kinds = (one[known] for one in self.related()), self._known_kinds()
+            found.append(compare(claim, measure, related, base, threshold=0.0, threshold_source=source, blocks=kinds))
         return found
 
-    def _coloured(self, query: int, example: int) -> tuple[list[str], list[float]]:
-        place = self.named.index(example)
-        tokens = self.tokens[place]
+    def _coloured(self, query: int, example: int, place: int) -> tuple[list[str], list[float]]:
+        tokens = self.tokens[self.named.index(example)]
         return tokens, self.shares[query, place, : len(tokens)].tolist()
 
     def _first(self, k: int) -> Int[Tensor, "query k"]:
@@ -207,6 +212,10 @@ class Study(Result):
         """The mean over the most helpful sequences, and over all."""
         first = self._first(self.helpful.shape[1] if k is None else k)
         return table.gather(1, first).mean(1), table.mean(1)
+
+    def _known_kinds(self) -> list[str]:
+        """The kinds of the queries whose kind is that of some sequences."""
+        return [kind for kind in self.kinds if kind in self.groups]
 
     def _known(self, query: int) -> None:
         if not 0 <= query < len(self.queries):
@@ -270,7 +279,7 @@ class Beside(Result):
         return tabs(f"{self.first.model} and {self.second.model}", [("all queries", whole), *kinds])
 
     def check(self, first: Any, second: Any) -> list[Verdict]:  # type: ignore[override]
-        """Judge over the queries whether the first model's influences are less lexical than the second's, and more of the query's own kind.
+        """Judge whether the first model's influences are less lexical than the second's, and more often of the query's own kind; kinds are counted.
 
         Arguments:
             first, second: the models.
@@ -278,12 +287,10 @@ class Beside(Result):
         self.first.refuse_other(first)
         self.second.refuse_other(second)
         k, names = self.first.helpful.shape[1], (self.first.model, self.second.model)
-        verdicts = [
-            compare(
-                f"The influences of {names[0]} are less lexical than those of {names[1]}.", f"share of the query's words, top {k}",
-                self.first.lexical()[0], self.second.lexical()[0], direction="less", threshold=1.0, threshold_source=CONTROL_DECIDES,
-            )
-        ]  # fmt: skip
+        claim, measure = f"The influences of {names[0]} are less lexical than those of {names[1]}.", f"share of the query's words, top {k}"
+        own, other = self.first.lexical()[0], self.second.lexical()[0]
+        found = compare(claim, measure, own, other, direction="less", threshold=1.0, threshold_source=CONTROL_DECIDES, blocks=self.first.kinds)
+        verdicts = [found]
         claim, measure = (
             f"The influences of {names[0]} are more often of the query's own kind than those of {names[1]}.",
             f"share of the own kind, top {k}",
@@ -293,7 +300,8 @@ class Beside(Result):
             reason = "no query's kind is among those of the sequences"
             return [*verdicts, untestable(claim, measure, reason, threshold=0.0, threshold_source=CONTROL_DECIDES)]
         own, other = self.first.related()[0][known], self.second.related()[0][known]
-        return [*verdicts, compare(claim, measure, own, other, threshold=0.0, threshold_source=CONTROL_DECIDES)]
+        kinds = self.first._known_kinds()
+        return [*verdicts, compare(claim, measure, own, other, threshold=0.0, threshold_source=CONTROL_DECIDES, blocks=kinds)]
 
 
 def beside(first: Study, second: Study) -> Beside:

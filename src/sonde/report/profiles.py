@@ -28,6 +28,7 @@ REST = (
     "patching",
     "circuit",
     "features",
+    "training_data",
     "verification",
 )
 

@@ -12,6 +12,7 @@ from sonde.report.chapters.patching import patching
 from sonde.report.chapters.prediction import prediction
 from sonde.report.chapters.representation import representation
 from sonde.report.chapters.task import task
+from sonde.report.chapters.training_data import training_data
 from sonde.report.chapters.verification import verification
 
 CHAPTERS = {
@@ -26,6 +27,7 @@ CHAPTERS = {
     "patching": patching,
     "circuit": circuit,
     "features": features,
+    "training_data": training_data,
     "verification": verification,
 }
 
