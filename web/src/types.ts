@@ -157,7 +157,7 @@ export interface Overlays extends Common {
 
 export interface PictureGrid extends Common {
   kind: "picture_grid";
-  data: { pictures: (PackedPicture | null)[][]; values?: Value[][]; details?: string[][] };
+  data: { pictures: (PackedPicture | null)[][]; opened?: [number, number]; values?: Value[][]; details?: string[][] };
   axes: Matrix["axes"];
 }
 

@@ -222,7 +222,7 @@ def _call(model: "Model", tape: Tape, inputs: Inputs, logits: Logits, record: bo
             return model.module(*given.args, **{**model.architecture.call, **given.kwargs})
         except Stop:
             return None
-        except (RuntimeError, TypeError) as error:  # an unknown module says itself what it can't take, in the words of its own code
+        except (RuntimeError, TypeError, ValueError) as error:  # an unknown module says itself what it can't take, in the words of its own code
             if model.architecture.family != "module" or tape.edits or isinstance(error, SondeError):
                 raise
             raise InputError(f"{model.name} can't take {_described(inputs)}: {shown(str(error), limit=200)}") from error

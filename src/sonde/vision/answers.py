@@ -101,20 +101,23 @@ def batches(sizes: Sequence[int], batch_size: int) -> list[slice]:
     return parts
 
 
-def values(model: Model, objective: Objective, images: Float[Tensor, "image channel row col"], batch_size: int) -> Float[Tensor, " image"]:
-    """An objective's value on each of many pictures.
+def values(
+    model: Model, objectives: Sequence[Objective], images: Float[Tensor, "image channel row col"], batch_size: int
+) -> list[Float[Tensor, " image"]]:  # fmt: skip
+    """The value of each of some objectives on each of many pictures, every one of which is run once.
 
     Arguments:
         model: the network.
-        objective: of one picture.
+        objectives: of one picture.
         images: as the network takes them.
         batch_size: pictures at once.
     """
-    parts = []
-    for some in images.split(batch_size):
-        (answers,) = _groups(model, _run(model, [objective], some), some.to(model.device), [len(some)])
-        parts.append(objective.value(answers).detach().cpu().float())
-    return torch.cat(parts)
+    parts: list[list[Tensor]] = [[] for _ in objectives]
+    for some in images.split(batch_size) if objectives else ():
+        (answers,) = _groups(model, _run(model, objectives, some), some.to(model.device), [len(some)])
+        for held, objective in zip(parts, objectives, strict=True):
+            held.append(objective.value(answers).detach().cpu().float())
+    return [torch.cat(held) for held in parts]
 
 
 def _run(model: Model, objectives: Sequence[Objective], views: Tensor) -> Run:

@@ -17,7 +17,7 @@ from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
 from sonde.results.codec import pack
 from sonde.vision.answers import asked, needed, valued
-from sonde.vision.layers import view_of
+from sonde.vision.layers import refuse_others, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Layer, Objective
 from sonde.vision.results import Dream
@@ -58,6 +58,7 @@ def dream(
     goal = Layer(objective) if isinstance(objective, str) else objective
     if not isinstance(goal, Objective) or goal.pictures != 1:
         raise InputError(f"{shown(objective)} is no objective of one picture: give a layer, or one such as sonde.vision.Channel('fire2', 3)")
+    refuse_others(model)
     base = _picture(picture)
     for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("roll", roll, 0)):
         if not isinstance(value, int) or value < least:

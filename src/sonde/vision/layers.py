@@ -66,6 +66,19 @@ def as_maps(
     return patches.unflatten(-1, (down, n // down))
 
 
+def refuse_others(model: Model) -> None:
+    """Raise where a model takes texts, or pictures and texts together.
+
+    Arguments:
+        model: any.
+
+    Raises:
+        InputError: it is no network of pictures alone.
+    """
+    if model.architecture.towers or (model.architecture.images is None and (model.architecture.d_vocab or model.tokenizer is not None)):
+        raise InputError(f"{model.name} is no network of pictures alone: load one, or the image encoder of this one by itself")
+
+
 def images_of(model: Model) -> Images | None:
     """The pictures that a network says it takes: its architecture, or a configuration with an `image_size`; `None` where neither does.
 

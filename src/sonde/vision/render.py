@@ -8,7 +8,7 @@ side by side as one batch. A picture says what excites a unit most, not what it 
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from sonde.jobs import Pieces, track
 from sonde.results import InputError, Recipe, content_hash, shown
 from sonde.results.codec import pack
 from sonde.vision.answers import asked, batches, needed, valued, values
-from sonde.vision.layers import fitting, view_of
+from sonde.vision.layers import fitting, refuse_others, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Objective
 from sonde.vision.parameters import CPPN, Fourier, Parameterisation, picture, sides
@@ -87,8 +87,7 @@ def show(
     (torch.Size([1, 1, 8, 8]), ['blocks.0.conv:3'])
     """
     sought = _objectives(objectives)
-    if model.architecture.towers or (model.architecture.images is None and model.architecture.d_vocab):
-        raise InputError(f"{model.name} is no network of pictures alone: load one, or the image encoder of this one by itself")
+    refuse_others(model)
     of = _parameterisation(model, of)
     rate = rate if rate is not None else (0.005 if isinstance(of, CPPN) else 0.05)
     transforms = standard(of.size) if transforms is None else tuple(transforms)
@@ -103,7 +102,8 @@ def show(
     found = climbed(model, sought, setting, seed, batch_size, pieces, progress)
     best, starts = best_starts(model, sought, setting, found, batch_size)
     reached, terms = asked(model, sought, best.pictures, setting.normalise, batch_size, view_of(model))
-    over = [] if dataset is None else [values(model, one, dataset, batch_size) if one.pictures == 1 else None for one in sought]
+    alone = [one for one in sought if one.pictures == 1]
+    over = {} if dataset is None else dict(zip(map(id, alone), values(model, alone, dataset, batch_size), strict=True))
     return Visualisation(
         names=[one.name for one in sought], group=[i for i, one in enumerate(sought) for _ in range(one.pictures)], pictures=best.pictures,
         reached=reached, terms=terms, trace=best.trace, starts=starts, snapshots=best.snapshots, dead=[not moved for moved in best.moved],
@@ -194,13 +194,12 @@ def best_starts(
 
 
 def _percentiles(
-    objectives: Sequence[Objective], reached: Float[Tensor, " picture"], over: Sequence[Tensor | None]
+    objectives: Sequence[Objective], reached: Float[Tensor, " picture"], over: Mapping[int, Tensor]
 ) -> Float[Tensor, " picture"]:  # fmt: skip
     """The share of a dataset's pictures that excite each objective less, in percent; NaN where none were given."""
-    if not over:
-        return torch.full_like(reached, float("nan"))
     parts = []
-    for part, data in zip(reached.split([one.pictures for one in objectives]), over, strict=True):
+    for one, part in zip(objectives, reached.split([one.pictures for one in objectives]), strict=True):
+        data = over.get(id(one))
         parts.append(torch.full_like(part, float("nan")) if data is None else 100 * (data[None] < part[:, None]).float().mean(1))
     return torch.cat(parts)
 

@@ -150,7 +150,7 @@ class Visualisation(Result):
             parts += [f"{name} {value:.3g}" for name, value in self.terms[i].items()]
         share = float(self.percentiles[i])
         if not math.isnan(share):
-            parts.append(f"above {share:.3g} % of pictures")
+            parts.append("above all other pictures" if share == 100 else f"above {share:.3g} % of pictures")
         return "; ".join(parts)
 
     def _made(self) -> str:
@@ -211,7 +211,7 @@ class Dream(Result):
         values: list[float | None] = [self.reached[0], *[None] * (len(shown) - 2), self.reached[1]]
         return picture_grid(
             f"What does {self.name} read into the picture?", "objective", [shown], row_name="objective", rows=[self.name], col_name="dreaming",
-            cols=cols, values=[values], note=note,
+            cols=cols, values=[values], opened=(0, len(cols) - 1), note=note,
         )  # fmt: skip
 
     def check(self, model: "Model", draws: int = 8, seed: int = 0) -> list[Verdict]:

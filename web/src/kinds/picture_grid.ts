@@ -61,7 +61,8 @@ export function drawPictureGrid(host: HTMLElement, { data, axes, unit }: Picture
     paintLarge();
   };
   const first = data.pictures.flatMap((line, row) => line.map((picture, col) => ({ row, col, picture }))).find(({ picture }) => picture);
-  if (first) open(first);
+  if (data.opened) open({ row: data.opened[0], col: data.opened[1] });
+  else if (first) open(first);
 
   drawToWidth(host, (width) => {
     const labels = Math.max(...body.map((line) => line.firstElementChild?.getBoundingClientRect().width ?? 0), 0);

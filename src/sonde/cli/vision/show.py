@@ -67,11 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     sought = _sought(arguments)
     from sonde.loading import load
     from sonde.results.plain import json_ready
-    from sonde.vision import normalisation as scaling
     from sonde.vision import show
 
     model = load(arguments.model)
-    scaling.normalisation(model, normalise)
     found = show(
         model, sought, of=_made(arguments, model), transforms=() if arguments.no_transforms else None, normalise=normalise, steps=arguments.steps,
         rate=arguments.rate, restarts=arguments.restarts, snapshots=arguments.snapshots, dataset=_dataset(arguments, model), seed=arguments.seed,

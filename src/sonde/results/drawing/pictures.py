@@ -135,6 +135,7 @@ def picture_grid(
     cols: Sequence[object],
     values: Sequence[Sequence[float | None]] | None = None,
     details: Sequence[Sequence[str]] | None = None,
+    opened: tuple[int, int] | None = None,
     note: str = "",
 ) -> Drawing:
     """Draw pictures in a grid with named rows and columns; one of them is open beside the grid.
@@ -150,6 +151,7 @@ def picture_grid(
         cols: one label per column.
         values: a number for each cell, written under its picture, or `None`.
         details: one short line per cell, written under it.
+        opened: row and column of the picture that is open at first; the first one if not given.
         note: one sentence under the drawing.
 
     Raises:
@@ -171,6 +173,11 @@ def picture_grid(
                 for label, line in zip(row_labels, lines, strict=True)
             ]
         }
+        if opened is not None:
+            row, col = opened
+            if not (0 <= row < shape[0] and 0 <= col < shape[1]) or lines[row][col] is None:
+                raise ValueError(f"opened {opened} is no picture of the grid, which has {shape[0]} rows and {shape[1]} columns")
+            data["opened"] = [row, col]
         if values is not None:
             data["values"] = nested("values", values, shape, number)
         if details is not None:

@@ -1,0 +1,78 @@
+"""`sonde vision show` and `dream`, for people and as JSON of the published schema; mistakes are one line."""
+
+import json
+
+import numpy as np
+import pytest
+from published import follows
+
+from sonde.cli import main
+
+PLAIN = ("--normalise", "none", "--steps", "2")
+
+
+def run(capsys, *arguments, code=0):
+    assert main(["vision", *map(str, arguments)]) == code
+    return capsys.readouterr()
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A grey picture of the specimen's size."""
+    np.save(tmp_path / "picture.npy", np.random.default_rng(0).random((1, 8, 8), dtype=np.float32))
+    return tmp_path / "picture.npy"
+
+
+def test_show(capsys, tmp_path):
+    np.save(tmp_path / "some.npy", np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32))
+    found = follows(
+        json.loads(run(capsys, "show", "blocks.0.act:3", "class:2", "--negative", "--dataset", tmp_path / "some.npy", *PLAIN, "--json").out)
+    )
+    assert [row["objective"] for row in found["pictures"]] == ["blocks.0.act:3", "-blocks.0.act:3", "class 2", "-class 2"]
+    page = tmp_path / "page.html"
+    assert "blocks.0.act:3" in run(capsys, "show", "blocks.0.act:3", "blocks.0.act:4", "--spectrum", 3, *PLAIN, "--out", page).out
+    assert page.exists()
+    told = run(capsys, "show", "blocks.0.act:3", "--diversity", 2, "--of", "pixels", *PLAIN, "--folder", tmp_path / "kept").out
+    assert "diversity at blocks.0.act" in told and (tmp_path / "kept").exists()
+
+
+def test_dream(capsys, picture, tmp_path):
+    saved = tmp_path / "dream.npy"
+    asked = ["dream", picture, "blocks.0.conv", "--normalise", "none", "--octaves", 1, "--steps", 2, "--save", saved]
+    found = follows(json.loads(run(capsys, *asked, "--json", "--check").out))
+    assert found["after"] > found["before"] and found["moved"] and found["verdicts"] and np.load(saved).shape == (1, 8, 8)
+    assert "What is read into the picture?" in run(capsys, *asked).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "blocks.0.conv:3"], "state it with normalise="),
+        (["show", "blocks.0.conv:99", *PLAIN], "there is no unit 99"),
+        (["show", "blocks.7:0", *PLAIN], "blocks.7"),
+        (["show", "class:10", *PLAIN], "there is no class 10"),
+        (["show", "unembed:1", *PLAIN], "Neuron"),
+        (["show", "blocks.0.conv:3", "--normalise", "1,2"], "MEANS/DEVIATIONS"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--order", "bgr"], "belong to --normalise"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--spectrum", "4"], "give two"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--apart", "4"], "give both"),
+        (["show", "class:3", *PLAIN, "--diversity", "4"], "a class has none"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--dataset", "nowhere"], "no folder of pictures"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--size", "9"], "8"),
+        (["show", "blocks.0.conv:3", *PLAIN, "--model", "specimen:words-small"], "no network of pictures alone"),
+        (["dream", "nowhere.png", "blocks.0.conv", "--normalise", "none"], "there is no file"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, arguments, said):
+    error = run(capsys, *arguments, code=2).err
+    assert said in error and error.count("\n") == 1
+
+
+def test_pictures_of_other_modes_and_broken_ones_are_refused(capsys, tmp_path):
+    images = pytest.importorskip("PIL.Image")
+    images.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 40)
+    for name, said in (("clear.png", "has the mode RGBA: convert it"), ("broken.png", "broken.png is")):
+        assert said in run(capsys, "dream", tmp_path / name, "blocks.0.conv", "--normalise", "none", code=2).err
+    images.new("L", (8, 8), 128).save(tmp_path / "grey.png")
+    assert "page" not in run(capsys, "dream", tmp_path / "grey.png", "blocks.0.conv", "--normalise", "none", "--octaves", 1, "--steps", 1).err
