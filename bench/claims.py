@@ -42,10 +42,11 @@ def claims(job: Job, result: dict[str, Any]) -> list[Claim]:
         text = f"{ratio:.1f} x ({best['subject']})" if best else "no peer was measured"
         found.append(Claim(f"the best peer takes at least {job.ahead:g} x as long", text, ratio >= job.ahead if best else None))
     if job.score_within:
-        best = max((row["score"] for row in result["rows"] if row["subject"] in PEERS), default=None)
+        rivals, whose = (PEERS, "the best peer's") if set(job.subjects) & set(PEERS) else (("plain",), "that of the plain loop")
+        best = max((row["score"] for row in result["rows"] if row["subject"] in rivals), default=None)
         behind = None if best is None else best - rows["sonde"]["score"]
         told = "no peer was measured" if behind is None else f"{-behind:+.4f}"
-        text = f"its score at most {job.score_within:g} below the best peer's"
+        text = f"its score at most {job.score_within:g} below {whose}"
         found.append(Claim(text, told, None if behind is None else behind <= job.score_within))
     if job.closest:
         best = min((row for row in result["rows"] if row["subject"] in PEERS), key=lambda row: row["difference"], default=None)

@@ -196,6 +196,10 @@ JOBS = {
             "ekfac-memory", "peak memory of all these stages in one process, 100 sequences",
             ("plain", "sonde", "kronfluence"), "ekfac_memory", 1, "plain", within_mb=1700,
         ),
+        Job(
+            "feature-vis", "seek the pictures of 16 channels of fire5, 128 pixels, 256 steps, in the shape of SqueezeNet 1.0",
+            ("plain", "sonde"), "feature_vis", 1, of_plain=1 / 3, score_within=1e-6,
+        ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),
     )
