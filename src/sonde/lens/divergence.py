@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sonde.access import Model
 from sonde.lens.measures import CELLS
+from sonde.lens.projecting import plain_unembedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +61,7 @@ class Divergence:
 
     def __init__(self, model: Model):
         self.model = model
-        unembed = model.module.get_submodule(model.architecture.unembed)
-        hooked = unembed._forward_hooks or unembed._forward_pre_hooks
-        plain = type(unembed) is nn.Linear and unembed.weight.dtype == torch.float32 and not hooked and not model.architecture.softcap
-        self._unembed = unembed if plain else None
+        self._unembed = plain_unembedding(model)
         self._space: Tensor | None = None
 
     def slopes(self, normed: Float[Tensor, "token d_read"], answer: Answer) -> tuple[Float[Tensor, " token"], Float[Tensor, "token d_read"]]:

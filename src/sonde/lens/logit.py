@@ -16,6 +16,7 @@ from torch import Tensor
 from sonde.access import Model, Run
 from sonde.access.inputs import Given
 from sonde.lens.measures import Measures, measure
+from sonde.lens.projecting import Projection
 from sonde.lens.reading import Read, Translate, layer_sites, prove_last, readable
 from sonde.lens.results import LOG2, LensResult, placed
 from sonde.results import InputError, Recipe, shown
@@ -103,13 +104,13 @@ def measured(model: Model, run: Run, sites: Sequence[str], asked: Int[Tensor, "t
     assert run.mask is not None
     real = run.mask
     states = [run[site][real] for site in sites[:-1]]
-    final = run.logits[real]
+    final, projection = run.logits[real], Projection(model)
 
     def reading(layer: int, rows: slice) -> Tensor:
         if layer == len(states):
-            return final[rows].clone()
+            return projection.copied(final[rows])
         state = states[layer][rows]
-        return model.unembed(state if translate is None else translate(sites[layer], state))
+        return projection.logits(state if translate is None else translate(sites[layer], state))
 
     with torch.no_grad():
         return measure(reading, len(sites), final, asked, k)

@@ -6,7 +6,8 @@ With z the logits of one layer less their maximum, p = softmax(z), and Z = sum e
     KL(final || layer)   = -H(final) - sum p_final z + log Z
     KL(layer || before)  = -H(p) - sum p z_before + log Z_before
 
-so that no table of log-probabilities is made. All of it is in float32, whatever the model's type.
+so that no table of log-probabilities is made. All of it is in float32, whatever the model's type. A table's rows are gone through a few at a time, in
+space that is used again and again: fresh memory costs as much as a pass over it.
 """
 
 import math
@@ -56,7 +57,7 @@ def measure(
     """Measure readings of some layers.
 
     Arguments:
-        read: the logits of a layer; what it gives is written into.
+        read: the logits of a layer; what it gives is written into, and must last until the next but one is read.
         layers: how many.
         final: the model's own logits.
         asked: ids of tokens whose ranks are wanted, -1 for none.
@@ -71,7 +72,8 @@ def measure(
 def _of_tokens(read: Reader, layers: int, final: Tensor, asked: Tensor, k: int, rows: slice) -> Measures:
     """All layers of some tokens; two layers' logits are held at a time."""
     p_final = final.float().softmax(-1)
-    entropy_final = torch.cat([_entropy(p_final[part], final[part].float()) for part in _parts(final)])
+    space = _Space(final)
+    entropy_final = torch.cat([_entropy(p_final[part], final[part].float(), space) for part in _parts(final)])
     found: list[dict[str, Tensor]] = []
     before = None
     for layer in range(layers):
@@ -79,7 +81,7 @@ def _of_tokens(read: Reader, layers: int, final: Tensor, asked: Tensor, k: int, 
         pieces = []
         for part in _parts(z):
             previous = None if before is None else before[part]
-            pieces.append(_measured(z[part], previous, p_final[part], entropy_final[part], asked[part], k))
+            pieces.append(_measured(z[part], previous, p_final[part], entropy_final[part], asked[part], k, space))
         found.append({name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]})
         before = z
     stacked = {name: torch.stack([layer[name] for layer in found]) for name in found[0]}
@@ -90,24 +92,37 @@ def _of_tokens(read: Reader, layers: int, final: Tensor, asked: Tensor, k: int, 
     return Measures(**stacked)
 
 
-def _measured(z: Tensor, previous: Tensor | None, p_final: Tensor, entropy_final: Tensor, asked: Tensor, k: int) -> dict[str, Tensor]:
+class _Space:
+    """Two tables of a few rows that are written again and again.
+
+    Arguments:
+        like: a table of as many columns, on the same device.
+    """
+
+    def __init__(self, like: Tensor):
+        rows = max((part.stop - part.start for part in _parts(like)), default=0)
+        self.p, self.work = (torch.empty(rows, like.shape[-1], device=like.device) for _ in range(2))
+
+
+def _measured(
+    z: Tensor, previous: Tensor | None, p_final: Tensor, entropy_final: Tensor, asked: Tensor, k: int, space: _Space
+) -> dict[str, Tensor]:  # fmt: skip
     """One layer of a few tokens; `z` is shifted in place so that its maximum is 0."""
     largest = z.amax(-1, keepdim=True)
     z -= largest
-    p = z.softmax(-1)
+    p, work = torch.softmax(z, -1, out=space.p[: len(z)]), space.work[: len(z)]
     shifted, top = _top(z, k)
     log_z = -p.gather(-1, top[:, :1])[:, 0].log()
-    entropy = log_z - _dot(p, z)
+    entropy = log_z - _dot(p, z, work)
     wanted = z.gather(-1, asked.clamp(min=0))
     # written and counted as floats, exact up to 2^24: on a processor booleans take four times as long
-    above = torch.empty_like(z)
-    rank = 1 + torch.stack([torch.gt(z, one[:, None], out=above).sum(-1) for one in wanted.T], -1).long()
+    rank = 1 + torch.stack([torch.gt(z, one[:, None], out=work).sum(-1) for one in wanted.T], -1).long()
     none = asked < 0
     return {
         "top": top, "logit": shifted + largest, "probability": p.gather(-1, top), "rank": rank.masked_fill(none, 0),
         "logprob": (wanted - log_z[:, None]).masked_fill(none, math.nan), "asked_logit": (wanted + largest).masked_fill(none, math.nan),
-        "entropy": entropy, "kl": (log_z - _dot(p_final, z) - entropy_final).clamp(min=0), "log_z": log_z,
-        "kl_previous": torch.full_like(entropy, math.nan) if previous is None else -entropy - _dot(p, previous),
+        "entropy": entropy, "kl": (log_z - _dot(p_final, z, work) - entropy_final).clamp(min=0), "log_z": log_z,
+        "kl_previous": torch.full_like(entropy, math.nan) if previous is None else -entropy - _dot(p, previous, work),
     }  # fmt: skip
 
 
@@ -127,14 +142,14 @@ def _top(z: Tensor, k: int, width: int = 64) -> tuple[Tensor, Tensor]:
     return found.values, ids.gather(1, found.indices)
 
 
-def _entropy(p: Tensor, logits: Tensor) -> Tensor:
-    z = logits - logits.amax(-1, keepdim=True)
-    return -p.amax(-1).log() - _dot(p, z)
+def _entropy(p: Tensor, logits: Tensor, space: _Space) -> Tensor:
+    z = torch.sub(logits, logits.amax(-1, keepdim=True), out=space.p[: len(logits)])
+    return -p.amax(-1).log() - _dot(p, z, space.work[: len(logits)])
 
 
-def _dot(p: Tensor, z: Tensor) -> Float[Tensor, " token"]:
+def _dot(p: Tensor, z: Tensor, work: Tensor) -> Float[Tensor, " token"]:
     """The mean of z under p, row by row; what has no probability counts nothing, also where z is minus infinity."""
-    mean = (p * z).sum(-1)
+    mean = torch.mul(p, z, out=work).sum(-1)
     return torch.where(p > 0, p * z, 0).sum(-1) if mean.isnan().any() else mean
 
 
