@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     except Unfinished as waiting:
         print(waiting)
         return 0
+    if scores.method != found.method:
+        notes = [note for note in notes if note != found.method] + [scores.method]
     rows = scores.to_frame().sort("tau", descending=True).to_dicts()
     return report(
         arguments, start, model, "From which training texts does it have that?", [scores.drawing(arguments.k)], (), notes, method=scores.method,

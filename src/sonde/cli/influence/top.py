@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     except Unfinished as waiting:
         print(waiting)
         return 0
+    if top.method != found.method:
+        notes = [note for note in notes if note != found.method] + [top.method]
     return report(
         arguments, start, model, "From which training texts does it have that?", [top.drawing()], (), notes, method=top.method, sign=top.sign,
         n=top.n, rows=json_ready(top.to_frame().to_dicts()),
