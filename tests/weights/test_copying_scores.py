@@ -7,6 +7,7 @@ from data_models.shared import DATA, needs
 from tiny_families import build
 
 import sonde
+from sonde.nn import permuted
 from sonde.nn.transformer import Transformer, TransformerConfig
 from sonde.results import InputError
 from sonde.weights import CopyingScores, copying_scores
@@ -37,6 +38,17 @@ def test_planted_heads(model, tmp_path):
     assert abs(float(found.shuffled[:, 0, :2].mean())) < 0.3
     again = CopyingScores.load(found.save(tmp_path / "copying"))
     assert torch.equal(again.eigenvalues, found.eigenvalues) and again.drawing().kind == "tabs"
+
+
+def test_copying_within_groups_is_held_against_permuted_weights(model):
+    found = copying_scores(model)
+    verdicts = found.check(model, networks=2)
+    assert {v.claim: v.holds for v in verdicts} == {
+        "Head 0.0 raises the tokens that it looks at.": True, "Head 0.1 lowers the tokens that it looks at.": True
+    }  # fmt: skip
+    assert all(abs(v.control) < 0.3 for v in verdicts)
+    broken = sonde.load(permuted(model.module, 7))
+    assert not any(v.holds for v in copying_scores(broken).check(broken, networks=2)), "control: a network that learnt nothing"
 
 
 def test_the_small_matrix_has_the_eigenvalues_of_the_large_one():

@@ -74,6 +74,17 @@ def test_a_prediction():
     assert float(all_tokens.values.sum()) == pytest.approx(float(run.logits[0, -1, single(" are")] - run.logits[0, -1].mean()), abs=1e-3)
 
 
+def test_the_strongest_paths_carry_other_prompts_too():
+    own = words()
+    found = paths(own, "The keys on the cabinet", " are", " is")
+    task = sonde.tasks.load("agreement", own, n=8, seed=1)
+    [verdict] = found.check(own, task)
+    assert verdict.holds and verdict.measured > 5 * verdict.control
+    assert found.values[[found.terms.index(name) for name in found.strongest(5)]].min() > 0
+    reverse = paths(own, "The keys on the cabinet", " is", " are")
+    assert not reverse.check(own, task)[0].holds, "control: the paths that speak for the wrong answer"
+
+
 def test_planted_induction_writes_through_one_head(tmp_path):
     """The match head copies the word itself: taken out, the prediction is gone; no virtual head is worth anything (the pair meets in the key)."""
     own, truth = planted()

@@ -92,3 +92,29 @@ def test_mistakes(model, given, message):
 def test_a_family_without_scores_that_are_products():
     with pytest.raises(SiteUnavailable, match="no product"):
         skip_trigrams(sonde.load(build("qwen3")))
+
+
+def test_how_far_back_heads_look():
+    """Against sums written out, on rows of different length; without a text, and where no row fits, nothing is told."""
+    own = sonde.load(build("gpt2"))
+    rows = [[3, 17, 5, 29, 8, 11, 2], [1, 2, 3, 4]]
+    found = skip_trigrams(own, layers=[1], k=2, near=2, texts=rows)
+    pattern = [own.run([row], read="blocks.1.attn.pattern")["blocks.1.attn.pattern"][0, 2] for row in rows]
+    for distance in (0, 2, 5):
+        seen = [float(p[q, q - distance]) for p in pattern for q in range(len(p)) if q - distance >= 1]
+        assert float(found.attention[0, 2, distance]) == pytest.approx(sum(seen) / len(seen), abs=1e-6)
+    assert float(found.first[0, 2]) == pytest.approx(float(sum(p[1:, 0].mean() for p in pattern)) / 2, abs=1e-6)
+    assert found.by_distance("1.2").kind == "lines"
+    silent = skip_trigrams(own, layers=[1], k=2, near=2)
+    assert silent.attention.shape[-1] == 0
+    with pytest.raises(InputError, match="measured on a text"):
+        silent.by_distance("1.2")
+
+
+def test_what_a_network_has_learnt_goes_by_tokens_more_than_permuted_weights():
+    own = sonde.load("specimen:words-small")
+    some = {"layers": [0, 1], "k": 1, "near": 2, "tokens": list(range(100, 700))}
+    [verdict] = skip_trigrams(own, **some).check(own, networks=2)
+    assert verdict.holds and verdict.n == 2 * own.n_heads
+    broken = sonde.load(permuted(own.module, 9), own.tokenizer)
+    assert not skip_trigrams(broken, **some).check(broken, networks=2)[0].holds

@@ -1,9 +1,10 @@
 """What long computations share: progress, a memory budget, and work in pieces that can be resumed."""
 
+from sonde.jobs.folders import place_for
 from sonde.jobs.lengths import by_length
 from sonde.jobs.memory import available, rows_within
 from sonde.jobs.pieces import Pieces
 from sonde.jobs.progress import track
 from sonde.jobs.shards import Executor, InProcess, Share, shards
 
-__all__ = ["Executor", "InProcess", "Pieces", "Share", "available", "by_length", "rows_within", "shards", "track"]
+__all__ = ["Executor", "InProcess", "Pieces", "Share", "available", "by_length", "place_for", "rows_within", "shards", "track"]

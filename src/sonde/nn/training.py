@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
-from sonde.results import InputError, LoadError
+from sonde.results import InputError, LoadError, SondeError
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,20 @@ class Training:
                     self.save(folder)
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint; an older one in the same folder is replaced only once the new one is whole."""
+        """Write a checkpoint; an older one in the same folder is replaced only once the new one is whole.
+
+        Arguments:
+            folder: where.
+
+        Raises:
+            SondeError: it can't be written.
+        """
         fresh = folder.with_name(folder.name + ".part")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
+        try:
+            fresh.mkdir(parents=True)
+        except OSError as error:
+            raise SondeError(f"the checkpoint {folder} can't be written ({error.strerror or error}): choose another folder") from None
         save_model(self.model, str(fresh / "model.safetensors"))
         moments = {
             f"{i}.{name}": value.contiguous() for i, p in enumerate(self._parameters) for name, value in self.optimizer.state.get(p, {}).items()

@@ -65,7 +65,7 @@ def composition(model: Model, texts: Rows | None = None, distance: int | None = 
     except SiteUnavailable as reason:
         kinds, left_out = ["V"], dict.fromkeys(("Q", "K"), str(reason))
     values = torch.full((len(kinds), n, model.n_heads, n, model.n_heads), torch.nan)
-    z = values.clone()
+    z, sent = values.clone(), {}  # what is known of a sender serves for all of its receivers
     for receiver in track(range(1, n), "composing heads", shown=progress):
         read = read_norm(model, receiver, "attn")
         centred = read is not None and read.centres
@@ -73,10 +73,13 @@ def composition(model: Model, texts: Rows | None = None, distance: int | None = 
         if "Q" in kinds:
             maps["Q"] = qk(model, receiver, distance)
             maps["K"] = maps["Q"].T
+        spectra = {kind: _spectrum(found)[None, :] for kind, found in maps.items()}
         for sender in range(receiver):
             writes = _centred(writing[sender]) if centred else writing[sender]
+            if (sender, centred) not in sent:
+                sent[sender, centred] = _spectrum(writes)[:, None]
             for i, kind in enumerate(kinds):
-                score, z_score = scores(writes[:, None], maps[kind][None, :], model.d_model - centred)
+                score, z_score = scores(writes[:, None], maps[kind][None, :], model.d_model - centred, (sent[sender, centred], spectra[kind]))
                 values[i, sender, :, receiver], z[i, sender, :, receiver] = score.float(), z_score.float()
     return Composition(
         kinds=kinds, values=values, z=z, expected=1 / math.sqrt(model.d_model), left_out=left_out, weighed=bool(rows), distance=distance,
@@ -84,19 +87,22 @@ def composition(model: Model, texts: Rows | None = None, distance: int | None = 
     )  # fmt: skip
 
 
-def scores(first: LinearMap, second: LinearMap, width: int) -> tuple[Float[Tensor, "*pair"], Float[Tensor, "*pair"]]:
+def scores(
+    first: LinearMap, second: LinearMap, width: int, spectra: Sequence[Tensor] | None = None
+) -> tuple[Float[Tensor, "*pair"], Float[Tensor, "*pair"]]:
     """The composition score of two maps, and its distance from chance in deviations of chance.
 
     Arguments:
         first: of the sender.
         second: of the receiver.
         width: dimensions of the space between them.
+        spectra: the squares of their singular values, where they are known.
 
     >>> same = LinearMap((torch.eye(8)[:, :2], torch.eye(8)[:2]))
     >>> [round(float(value), 3) for value in scores(same, same, 8)]  # the two share both of their directions
     [0.707, 5.916]
     """
-    squares = [one.singular_values().square() for one in (first, second)]
+    squares = [_spectrum(one) for one in (first, second)] if spectra is None else spectra
     sizes = [square.sum(-1) for square in squares]
     unequal = [
         (square.square().sum(-1) / size.square().clamp(min=1e-30) - 1 / width).clamp(min=0) for square, size in zip(squares, sizes, strict=True)
@@ -104,6 +110,11 @@ def scores(first: LinearMap, second: LinearMap, width: int) -> tuple[Float[Tenso
     share = (first @ second).norm().square() / (sizes[0] * sizes[1]).clamp(min=1e-30)
     deviation = (2 / ((width - 1) * (width + 2)) * unequal[0] * unequal[1]).sqrt()
     return share.sqrt(), (share - 1 / width) / deviation.clamp(min=1e-12)
+
+
+def _spectrum(found: LinearMap) -> Float[Tensor, "*leading rank"]:
+    """The squares of the singular values."""
+    return found.singular_values().square()
 
 
 def _written(model: Model, layer: int, rows: Sequence[Sequence[int]]) -> LinearMap:

@@ -8,16 +8,19 @@ over all tokens of the vocabulary, each embedding less the mean embedding. The e
 chance: the same with the unembedding's tokens shuffled.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from sonde.access import Model
+from sonde.evidence import compare, corrected
 from sonde.jobs import track
-from sonde.results import Drawing, InputError, Recipe, Result, shown
+from sonde.nn import permuted
+from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import Points, head_grid, scatter, tabs
 from sonde.weights.bigrams import refuse_without_direct_path
 from sonde.weights.linear import LinearMap
@@ -27,6 +30,8 @@ from sonde.weights.results import chance_of_any
 if TYPE_CHECKING:
     from polars import DataFrame
 
+GROUPS = 8  # as few examples as a verdict takes
+LEAST = 0.5  # a convention
 NOTE = "All tokens of the vocabulary; norms folded, biases and positions left out. Copying is needed for induction, and no proof of it."
 
 
@@ -70,6 +75,54 @@ class CopyingScores(Result):
         plane = scatter("Where do their eigenvalues lie?", "real part", "imaginary part", points, note=NOTE)
         return tabs("Which heads raise the tokens that they look at?", [("heads", grid), ("eigenvalues", plane)])
 
+    def check(self, model: Model, networks: int = 3, seed: int = 0, progress: bool = False) -> list[Verdict]:
+        """Whether the heads that copy, or suppress, do it within eight groups of tokens, more than any head of the same network that learnt nothing.
+
+        Arguments:
+            model: the model that was read.
+            networks: how often its weights are permuted; all heads of all of these networks are the control.
+            seed: of groups and permutations.
+            progress: show it in a terminal.
+        """
+        self.refuse_other(model)
+        order = torch.randperm(model.architecture.d_vocab, generator=torch.Generator().manual_seed(seed))
+        groups = [(group, group) for group in order.tensor_split(GROUPS)]
+        own = _share(_eigenvalues(model, groups))
+        controls = []
+        for draw in track(range(networks), "networks with permuted weights", shown=progress):
+            broken = Model(permuted(model.module, seed + draw), model.tokenizer, f"{model.name}, weights permuted", model.processor)
+            controls.append(_share(_eigenvalues(broken, groups)).flatten(1).T)
+        control, measure = torch.cat(controls), "eigenvalues, positive less negative share, by group of tokens; control: heads with permuted weights"
+        found = []
+        for layer, head in ((self.values.abs() >= LEAST) & (self.values.abs() > self.chance)).nonzero().tolist():
+            sign = 1 if self.values[layer, head] > 0 else -1
+            claim = f"Head {layer}.{head} {'raises' if sign > 0 else 'lowers'} the tokens that it looks at."
+            source = "a convention"
+            found.append(
+                compare(claim, measure, sign * own[:, layer, head], sign * control, threshold=LEAST, threshold_source=source, exceeding="draw")
+            )
+        return corrected(found)
+
+
+def _eigenvalues(
+    model: Model, pairs: Sequence[tuple[Int[Tensor, " token"], Int[Tensor, " token"]]], progress: bool = False
+) -> Complex[Tensor, "pair layer head rank"]:
+    """Of every head's map from some tokens to others, which count as the same: looked at, and raised."""
+    E, U = embedding(model).factors[0], unembedding(model)
+    *before, last = U.factors
+    heads = [ov(model, layer) for layer in range(model.n_layers)]
+    found = []
+    for looked_at, raised in track(pairs, "reading heads", shown=progress):
+        own = E[looked_at]
+        through = LinearMap(((LinearMap((*before, last[:, raised])) @ LinearMap((own - own.mean(0),))).dense(),))
+        found.append(torch.stack([(head @ through).eigenvalues() for head in heads]))
+    return torch.stack(found)
+
+
+def _share(values: Complex[Tensor, "*head rank"]) -> Float[Tensor, "*head"]:
+    """The positive share of eigenvalues less the negative one."""
+    return (values.real.sum(-1) / values.abs().sum(-1).clamp(min=1e-12)).float()
+
 
 def copying_scores(model: Model, draws: int = 20, seed: int = 0, progress: bool = False) -> CopyingScores:
     """Score how much each head raises the tokens that it looks at.
@@ -86,17 +139,11 @@ def copying_scores(model: Model, draws: int = 20, seed: int = 0, progress: bool 
     refuse_without_direct_path(model)
     if draws < 20:
         raise InputError(f"draws={shown(draws)}: take at least 20, of which one in twenty is chance")
-    E, U = embedding(model).factors[0], unembedding(model)
-    E = E - E.mean(0)
-    generator = torch.Generator().manual_seed(seed)
-    orders = [torch.arange(len(E)), *(torch.randperm(len(E), generator=generator) for _ in range(draws))]
-    heads = [ov(model, layer) for layer in range(model.n_layers)]
-    found = []
-    for order in track(orders, "reading heads", shown=progress):
-        through = LinearMap(((U @ LinearMap((E[order],))).dense(),))
-        found.append(torch.stack([(head @ through).eigenvalues() for head in heads]))
-    values = torch.stack(found)
-    scores = (values.real.sum(-1) / values.abs().sum(-1).clamp(min=1e-12)).float()
+    n, generator = model.architecture.d_vocab, torch.Generator().manual_seed(seed)
+    every = torch.arange(n)
+    orders = [every, *(torch.randperm(n, generator=generator) for _ in range(draws))]
+    values = _eigenvalues(model, [(order, every) for order in orders], progress)
+    scores = _share(values)
     return CopyingScores(
         values=scores[0],
         eigenvalues=torch.view_as_real(values[0]).float(),

@@ -5,6 +5,7 @@ held, or as a linear map with each neuron's slope held (post / pre, exact at tha
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -46,6 +47,11 @@ class Frozen:
         self.mask: Tensor = self.run.mask.cpu()
         self.parts = [self._block(i) for i in range(model.n_layers)]
         self.final = norm_at(model, "final_norm.scale")
+
+    @cached_property
+    def _unembedding(self) -> Float[Tensor, "d_model vocab"]:
+        """The whole table, made once for all paths."""
+        return self.model.module.get_submodule(self.model.architecture.unembed).weight.detach().double().cpu().T  # type: ignore[operator, union-attr]
 
     def _block(self, i: int) -> dict[str, tuple[Affine, Affine]]:
         site = f"blocks.{i}"
@@ -130,19 +136,23 @@ class Frozen:
         x = x / scale[..., None]
         return x if norm.gain is None else x * norm.gain.double()
 
-    def logits(self, x: Stream, constant: bool = False, tokens: Int[Tensor, " token"] | None = None) -> Float[Tensor, "batch pos vocab"]:
+    def logits(
+        self, x: Stream, constant: bool = False, tokens: Int[Tensor, " token"] | None = None, last: bool = False
+    ) -> Float[Tensor, "batch place vocab"]:  # fmt: skip
         """What a part of the stream adds to the logits.
 
         Arguments:
             x: the part.
             constant: whether the biases of final norm and unembedding belong to it.
             tokens: the logits of these only.
+            last: those of each row's last place only.
         """
-        model, arch = self.model, self.model.architecture
+        model, arch, places = self.model, self.model.architecture, slice(-1, None) if last else slice(None)
+        x = x[:, places]
         for path in arch.final:
             module = model.module.get_submodule(path)
             if self.final is not None and path == self.final.path:
-                x = self._normed(self.final, self.value("final_norm.scale"), x)
+                x = self._normed(self.final, self.value("final_norm.scale")[:, places], x)
                 x = x + self.final.bias.double() if constant and self.final.bias is not None else x
             elif isinstance(module, nn.Linear):
                 x = x @ module.weight.detach().double().cpu().T
@@ -153,6 +163,6 @@ class Frozen:
         if not isinstance(head, nn.Linear):
             raise SiteUnavailable(f"the unembedding of {model.name} is a {type(head).__name__}, no plain linear map")
         chosen = slice(None) if tokens is None else tokens
-        found = x @ head.weight.detach()[chosen].double().cpu().T
+        found = x @ (self._unembedding if tokens is None else head.weight.detach()[tokens].double().cpu().T)
         found = found + head.bias.detach()[chosen].double().cpu() if constant and head.bias is not None else found
         return found * arch.logit_scale

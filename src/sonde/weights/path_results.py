@@ -9,9 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.evidence import compare, untestable
+from sonde.evidence import compare, random_sets, untestable
+from sonde.jobs import track
 from sonde.results import Drawing, InputError, Result, Verdict
 from sonde.results.drawing import Series, bars, lines, matrix, table, tabs, waterfall
+from sonde.tasks import Task
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -68,6 +70,43 @@ class Paths(Result):
         steps = waterfall(title, "logits", names, amounts, total=self.total, zero="as likely as the other", note=HELD)
         orders = bars(title, "logits", [_order(k) for k in self.by_order], list(self.by_order.values()), note=HELD)
         return tabs(title, [("paths", steps), ("orders", orders)])
+
+    def strongest(self, k: int) -> list[str]:
+        """The paths that speak most for the target.
+
+        Arguments:
+            k: how many.
+        """
+        return [self.terms[i] for i in self.values.topk(min(k, len(self.terms))).indices.tolist()]
+
+    def check(self, model: Model, task: Task, k: int = 5, sets: int = 20, seed: int = 0, progress: bool = False) -> list[Verdict]:
+        """Whether the paths that speak most for the target here carry the preference on other prompts, more than random sets of as many paths do.
+
+        Arguments:
+            model: the model that was read.
+            task: other prompts, each with its own answer and wrong answer.
+            k: how many of the strongest paths.
+            sets: how many random sets make the control.
+            seed: of the sets.
+            progress: show it in a terminal.
+        """
+        from sonde.weights.paths import paths
+
+        self.refuse_other(model)
+        linear, chosen = bool(self.recipe.arguments["linear"]), self.strongest(k)
+        rows = []
+        for row, right, wrong in track(list(zip(task.clean, task.answers, task.wrongs, strict=True)), "other prompts", shown=progress):
+            one = paths(model, list(row), right[0], wrong[0], linear)
+            rows.append((dict(zip(one.terms, one.values.tolist(), strict=True)), one.total))
+        drawn = random_sets(self.terms, len(chosen), sets, seed)
+        carried = torch.tensor([[sum(values.get(name, 0.0) for name in names) for values, _ in rows] for names in (chosen, *drawn)])
+        total = sum(total for _, total in rows) / max(1, len(rows))
+        claim = f"{', '.join(chosen)} carry the preference on other prompts, too."
+        measure = "what they add to the right answer's logit less the wrong one's; control: random sets of as many paths"
+        told = {"threshold": total / 2, "threshold_source": "half of the mean preference: a convention"}
+        if total <= 0:
+            return [untestable(claim, measure, f"the model does not prefer the right answers there ({total:+.2f} logits)", **told)]  # type: ignore[arg-type]
+        return [compare(claim, measure, carried[0], carried[1:], **told)]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

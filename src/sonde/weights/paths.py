@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
+from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
 from sonde.weights.bigrams import refuse_without_direct_path, token_names
 from sonde.weights.corpora import Rows, rows_of
@@ -15,7 +16,9 @@ from sonde.weights.frozen import Frozen
 from sonde.weights.path_results import PathImportance, Paths
 
 
-def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: str | int | None = None, linear: bool = False) -> Paths:
+def paths(
+    model: Model, prompt: str | Sequence[int], target: str | int, foil: str | int | None = None, linear: bool = False, progress: bool = False
+) -> Paths:  # fmt: skip
     """Tell by which paths a model prefers a token to another after a prompt.
 
     Arguments:
@@ -24,6 +27,7 @@ def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: st
         target: the token asked about, as text with its leading space, or its id.
         foil: the token that it is compared with; without one, all tokens: the logit less the mean of all logits.
         linear: let paths go through MLPs, with each neuron's slope held; else what an MLP adds is a source.
+        progress: show it in a terminal.
 
     Raises:
         SiteUnavailable: a model whose parts do not add up. InputError: no such token; a prompt of fewer than two tokens.
@@ -46,8 +50,9 @@ def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: st
         return float(last[0] - last[1] if columns is not None else last[asked[0]] - last.mean())
 
     nothing = torch.zeros_like(found[0].value)
-    bias = difference(frozen.logits(nothing, constant=True, tokens=columns))
-    values = [difference(frozen.logits(term.value, tokens=columns)) for term in found]
+    bias = difference(frozen.logits(nothing, constant=True, tokens=columns, last=True))
+    shown_terms = track(found, "reading paths", shown=progress)
+    values = [difference(frozen.logits(term.value, tokens=columns, last=True)) for term in shown_terms]
     own = frozen.run.logits.double().cpu()
     names = token_names(model)
     return Paths(
@@ -64,7 +69,7 @@ def paths(model: Model, prompt: str | Sequence[int], target: str | int, foil: st
     )  # fmt: skip
 
 
-def path_importance(model: Model, texts: Rows, linear: bool = False, start: int = 1) -> PathImportance:
+def path_importance(model: Model, texts: Rows, linear: bool = False, start: int = 1, progress: bool = False) -> PathImportance:
     """Tell what each kind of path is worth on a text: the loss without it, and the loss with it alone.
 
     Arguments:
@@ -72,6 +77,7 @@ def path_importance(model: Model, texts: Rows, linear: bool = False, start: int 
         texts: texts, or rows of token ids, none beyond the context.
         linear: let paths go through MLPs, with each neuron's slope held; else what an MLP adds is a source.
         start: the first token of each row whose prediction counts, from 1 on.
+        progress: show it in a terminal.
 
     Raises:
         SiteUnavailable: a model whose parts do not add up. InputError: no text of two tokens; a row that ends before `start`.
@@ -84,14 +90,18 @@ def path_importance(model: Model, texts: Rows, linear: bool = False, start: int 
     found = list(terms(frozen, _pairs(model, linear)))
     total = torch.stack([term.value for term in found]).sum(0)
     groups = {name: torch.stack([term.value for term in members]).sum(0) for name, members in _groups(found, model.n_layers).items() if members}
+    losses = [
+        (_loss(frozen, total - value, rows, start), _loss(frozen, value, rows, start))
+        for value in track(list(groups.values()), "taking paths out", shown=progress)
+    ]
     top = max(term.order for term in found)
     up_to = [torch.stack([term.value for term in found if term.order <= k]).sum(0) for k in range(top + 1)]
     own, summed = frozen.run.logits.double().cpu(), frozen.logits(total, constant=True)
     return PathImportance(
         groups=list(groups),
         norms=torch.tensor([float(value[frozen.mask].norm(dim=-1).mean()) for value in groups.values()]),
-        without=torch.stack([_loss(frozen, total - value, rows, start) for value in groups.values()]).float(),
-        alone=torch.stack([_loss(frozen, value, rows, start) for value in groups.values()]).float(),
+        without=torch.stack([without for without, _ in losses]).float(),
+        alone=torch.stack([alone for _, alone in losses]).float(),
         up_to=torch.stack([_loss(frozen, value, rows, start) for value in up_to]).float(),
         full=_loss(frozen, total, rows, start).float(),
         d_vocab=model.architecture.d_vocab,

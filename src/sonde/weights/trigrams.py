@@ -21,6 +21,7 @@ from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
 from sonde.weights.bigrams import refuse_without_direct_path, token_names
 from sonde.weights.corpora import Rows, rows_of
+from sonde.weights.distances import attention_by_distance
 from sonde.weights.linear import LinearMap
 from sonde.weights.maps import embedding, ov, qk, unembedding
 from sonde.weights.trigram_results import SkipTrigrams
@@ -40,7 +41,7 @@ def skip_trigrams(
         k: how many of each head.
         near: destinations and outs that are tried with each source.
         tokens: these tokens only; by default all but special ones.
-        texts: texts, or rows of token ids, in which the skip-trigrams are counted.
+        texts: texts, or rows of token ids, in which the skip-trigrams are counted; on the first of them how far back heads look is measured, too.
         progress: show it in a terminal.
 
     Raises:
@@ -57,7 +58,8 @@ def skip_trigrams(
     E, U = LinearMap((embedding(model).rows(ids),)), _columns(unembedding(model), ids)
     rows = [] if texts is None else rows_of(model, texts)
     names, found = token_names(model), []
-    for layer in track(list(range(model.n_layers) if layers is None else layers), "reading heads", shown=progress):
+    chosen = list(range(model.n_layers) if layers is None else layers)
+    for layer in track(chosen, "reading heads", shown=progress):
         looks, writes = E @ qk(model, layer) @ E.T, E @ ov(model, layer) @ U
         for head in range(model.n_heads):
             found += [{"head": f"{layer}.{head}"} | one for one in _of_head(looks[head], writes[head], ids, k, near)]
@@ -70,11 +72,16 @@ def skip_trigrams(
     columns = {"head": pl.String, "kind": pl.String, "source": pl.String, "destination": pl.String, "out": pl.String, "looks": pl.Float64,
                "writes": pl.Float64, "score": pl.Float64, "label": pl.String, "seen": pl.Int64, "forced_by": pl.String}  # fmt: skip
     forced = [one | {"forced_by": _forced(one.pop("parents", ()), names)} for one in found]
+    attention, first = attention_by_distance(model, rows, chosen)
+    arguments = {"layers": chosen, "k": k, "near": near, "tokens": None if tokens is None else list(tokens)}
     return SkipTrigrams(
         found=pl.DataFrame(forced, schema=columns),
         tokens=len(ids),
         counted=bool(rows),
-        recipe=Recipe.of("sonde.weights.skip_trigrams", {"layers": layers, "k": k, "near": near}, model_hash=model.hash, inputs=rows),
+        layers=chosen,
+        attention=attention,
+        first=first,
+        recipe=Recipe.of("sonde.weights.skip_trigrams", arguments, model_hash=model.hash, inputs=rows),
     )
 
 

@@ -21,10 +21,10 @@ def run(capsys, *arguments, code=0):
     [
         ("composition", *SMALL, *TEXT),
         ("digits", "--model", "specimen:words", "--head", "3.0"),
-        ("copying", *SMALL),
+        ("copying", *SMALL, "--check"),
         ("trigrams", *SMALL, *TEXT, "--layers", 0, "-k", 4),
         ("importance", *SMALL, *TEXT),
-        ("paths", "The keys on the cabinet", "--target", " are", "--foil", " is", *SMALL),
+        ("paths", "The keys on the cabinet", "--target", " are", "--foil", " is", *SMALL, "--check", "agreement", "-n", 8),
     ],
     ids=lambda asked: asked[0],
 )
@@ -32,6 +32,8 @@ def test_an_action(capsys, tmp_path, asked):
     page = tmp_path / "page.html"
     found = follows(json.loads(run(capsys, *asked, "--json", "--out", page).out))
     assert found["entries"] and page.stat().st_size > 5000
+    if "--check" in asked:
+        assert found["verdicts"]
     if asked[0] == "paths":
         assert found["total"] == pytest.approx(found["sum"], abs=1e-3)
 
@@ -41,4 +43,6 @@ def test_mistakes(capsys):
     assert "does not rotate" in run(capsys, "composition", *SMALL, *TEXT, "--distance", 2, code=2).err
     assert "give one of 0.0 to 3.3" in run(capsys, "digits", "--head", "9.9", code=2).err
     assert "0 numbers below 100" in run(capsys, "digits", "--model", "specimen:induction", code=2).err
+    assert "no task 'nosuch'" in run(capsys, "paths", "The keys", "--target", " are", *SMALL, "--check", "nosuch", code=2).err
+    assert "give a text that it can read" in run(capsys, "bigrams", "--model", "specimen:induction", "--documents", 5, code=2).err
     assert "is 7 tokens in this tokenizer" in run(capsys, "paths", "The keys", "--target", " zzzzqq", *SMALL, code=2).err

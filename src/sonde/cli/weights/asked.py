@@ -1,11 +1,13 @@
 """What the actions are told: the model, the text that it is held against, and how the findings are printed."""
 
 import argparse
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from sonde.cli.asking import count
 from sonde.cli.dictionary.corpus import add_corpus_options, opened_corpus
+from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
@@ -30,8 +32,24 @@ def add_text_options(action: argparse.ArgumentParser, contexts: int) -> None:
     action.add_argument("--contexts", type=count, default=contexts, metavar="N", help="rows of text at most (default: %(default)s)")
 
 
+def refuse_heads(model: "Model", heads: Sequence[str]) -> None:
+    """Refuse heads that there are not, before the work: "1.3" is the fourth of the second block.
+
+    Arguments:
+        model: whose.
+        heads: as they were given.
+    """
+    known = [f"{layer}.{head}" for layer in range(model.n_layers) for head in range(model.n_heads)]
+    for head in heads:
+        if known and head not in known:
+            raise InputError(f"there is no head {head!r}: give one of {known[0]} to {known[-1]}")
+
+
 def opened_rows(arguments: argparse.Namespace, model: "Model") -> tuple[list[list[int]], list[str]]:
     """The text that is meant as rows of token ids, and what is to be said of it."""
     found = opened_corpus(arguments, model)
     rows = [one.tokens for one in islice(found.sequences(found.beginning(0)), arguments.contexts)]
+    if not any(len(row) > 1 for row in rows):
+        said = "; ".join(found.notes)
+        raise InputError(f"{arguments.corpus} gives {model.name} no context of two tokens ({said}): give a text that it can read with --corpus")
     return rows, [*found.notes, f"{len(rows)} contexts of text"]

@@ -16,6 +16,7 @@ def add(actions: Any) -> None:
         description="The eigenvalues of every head's map from tokens to tokens over the whole vocabulary, beside shuffled tokens.",
     )
     add_model_options(action)
+    action.add_argument("--check", action="store_true", help="hold the heads against those of the same network with its weights permuted")
     action.set_defaults(run=run)
 
 
@@ -30,4 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     found = copying_scores(model, seed=arguments.seed, progress=not arguments.json)
     entries = json_ready(found.to_frame().to_dicts())
-    return report(arguments, start, model, "Which heads raise the tokens that they look at?", [found.drawing()], chance=found.chance, entries=entries)
+    verdicts = found.check(model, seed=arguments.seed, progress=not arguments.json) if arguments.check else []
+    title = "Which heads raise the tokens that they look at?"
+    return report(arguments, start, model, title, [found.drawing()], verdicts, chance=found.chance, entries=entries)

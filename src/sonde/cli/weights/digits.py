@@ -6,7 +6,7 @@ from typing import Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
-from sonde.cli.weights.asked import add_model_options
+from sonde.cli.weights.asked import add_model_options, refuse_heads
 
 
 def add(actions: Any) -> None:
@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.weights import last_digits
 
     model = load(arguments.model)
+    refuse_heads(model, arguments.head)
     found = last_digits(model, arguments.draws, arguments.seed)
     named = found.named()
     shown = arguments.head or named or [found.nearest]

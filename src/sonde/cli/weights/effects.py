@@ -6,7 +6,7 @@ from typing import Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
-from sonde.cli.weights.asked import add_model_options
+from sonde.cli.weights.asked import add_model_options, refuse_heads
 
 
 def add(actions: Any) -> None:
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.weights import head_effects
 
     model = load(arguments.model)
+    refuse_heads(model, arguments.head)
     found = head_effects(model, arguments.text, arguments.target, arguments.bos)
     heads = arguments.head or found.strongest(arguments.most, arguments.place)
     strips = tabs("What do the heads do here?", [(head, found.at_place(head, arguments.place)) for head in heads])

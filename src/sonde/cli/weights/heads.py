@@ -6,7 +6,7 @@ from typing import Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
-from sonde.cli.weights.asked import add_model_options
+from sonde.cli.weights.asked import add_model_options, refuse_heads
 
 
 def add(actions: Any) -> None:
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.weights import label_heads
 
     model = load(arguments.model)
+    refuse_heads(model, arguments.head)
     found = label_heads(model, arguments.n, arguments.networks, arguments.seed, progress=not arguments.json)
     labels = found.labels()
     verdicts = found.check(model, arguments.seed + 1) if arguments.check else [label.verdict for label in labels]

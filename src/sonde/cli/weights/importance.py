@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     rows, notes = opened_rows(arguments, model)
-    found = path_importance(model, rows, arguments.linear, arguments.start)
+    found = path_importance(model, rows, arguments.linear, arguments.start, progress=not arguments.json)
     return report(
         arguments, start, model, "Which kinds of paths matter?", [found.drawing()], found.check(model), notes, error=found.error,
         loss=float(found.full.mean()), orders=found.up_to.mean(1).tolist(), entries=json_ready(found.to_frame().to_dicts()),

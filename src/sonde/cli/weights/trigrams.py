@@ -21,6 +21,7 @@ def add(actions: Any) -> None:
     add_text_options(action, contexts=200)
     action.add_argument("--layers", type=int, nargs="+", metavar="L", help="blocks (default: all)")
     action.add_argument("-k", type=count, default=20, metavar="N", help="skip-trigrams of each head (default: %(default)s)")
+    action.add_argument("--check", action="store_true", help="hold the heads against those of the same network with its weights permuted")
     action.set_defaults(run=run)
 
 
@@ -36,4 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
     rows, notes = opened_rows(arguments, model)
     found = skip_trigrams(model, arguments.layers, arguments.k, texts=rows, progress=not arguments.json)
     title = "What do heads look for, and what do they make of it?"
-    return report(arguments, start, model, title, [found.drawing()], notes=notes, entries=json_ready(found.to_frame().to_dicts()))
+    verdicts = found.check(model, seed=arguments.seed, progress=not arguments.json) if arguments.check else []
+    return report(arguments, start, model, title, [found.drawing()], verdicts, notes, entries=json_ready(found.to_frame().to_dicts()))

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.jobs import track
+from sonde.jobs import place_for, track
 from sonde.loading import load
 from sonde.results import InputError, Recipe
 from sonde.specimens import registry
@@ -50,11 +50,12 @@ def solu_study(
         The figures of each model, the ratings of its neurons, and, of SoLU with a norm, what the norm does to weak firings.
 
     Raises:
-        InputError: sizes, activations or a training that make no sense.
+        InputError: sizes, activations or a training that make no sense; a folder that can't be written.
     """
     config = config or LanguageTraining()
     if why := refused(sizes, activations, config):
         raise InputError(why)
+    kept = None if folder is None else place_for(folder)
     tokenizer = load("specimen:words-small").tokenizer
     assert tokenizer is not None
     raw = Tokenizer.from_file(str(registry.path("words-small") / "tokenizer.json"))
@@ -66,10 +67,8 @@ def solu_study(
     found, curve = [], None
     for size in sizes:
         for activation in activations:
-            place = None if folder is None else Path(folder) / f"{activation}-{size.n_layers}-{size.d_model}"
+            place = None if kept is None else kept / f"{activation}-{size.n_layers}-{size.d_model}"
             checkpoint = None if place is None else place.with_name(place.name + ".checkpoint")
-            if checkpoint is not None:
-                checkpoint.parent.mkdir(parents=True, exist_ok=True)
             net, losses = train_language_model(size, activation, raw, config, seed, checkpoint, progress)
             if place is not None:
                 net.save(place)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sonde.access import Mean, Model
 from sonde.evidence import random_sets
+from sonde.jobs import place_for
 from sonde.nn import Transformer
 from sonde.results import InputError, Recipe
 from sonde.weights.attention_only.results import AttentionOnly
@@ -55,7 +56,7 @@ def attention_only(
         raise InputError(f"held_out={held_out}: take at least 8 rows, of which an interval can be told")
     source = generated(seed) if text is None else letters(text)
     config = config or SmallConfig()
-    kept = None if folder is None else Path(folder)
+    kept = None if folder is None else place_for(folder)
     made = [trained(config, n, source, seed, kept) for n in config.layers]
     found = measured([network for network, _ in made], source, held_out, seed)
     recipe = Recipe.of(
