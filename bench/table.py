@@ -70,19 +70,21 @@ def beside(folder: Path = RESULTS) -> str:
 
 def _judged(found: dict[str, Any]) -> list[str]:
     """How well scores of training examples foretell training again, by library."""
-    name, lds, loo = found["job"].removeprefix("influence-"), found["lds_ceiling"]["bound"], found["loo_ceiling"]["bound"]
+    name, lds, loo = found["job"].removeprefix("influence-"), found["lds_ceiling"]["bound"], found["loo_ceiling"]
+    alone = f", and without single examples (Pearson's beside it; {loo['bound']:.3f} at most)" if loo else ""
     lines = [
         f"## {found['job']}", "", f"`python -m bench.influence {name}`; {found['machine']}.", "",
-        f"{found['problem']} {found['training']}; accuracy {found['accuracy']:.2f}. Means over 100 queries of the rank correlation with training "
-        f"again: on halves (LDS), and without single examples (Pearson's beside it). No score can exceed {lds:.3f} and {loo:.3f} but by chance. "
-        "*Damping*: the library's default, a tenth of the mean eigenvalue (mean), or the weight decay; none was chosen on these scores.", "",
+        f"{found['problem']} {found['training']}; accuracy {found['accuracy']:.2f}. Means over 100 queries of rank correlations with training again: "
+        f"on halves (LDS; none can exceed {lds:.3f} but by chance){alone}. *Damping*: the library's default, a tenth of the mean eigenvalue "
+        "(mean), or the weight decay; none was chosen on these scores.", "",
         "| library | version | method | damping | LDS | leave-one-out | CPU s |", "| --- " * 7 + "|",
     ]  # fmt: skip
     for row in found["rows"]:
         told = f"{row.get('missing', '')} | |"
         if "lds" in row:
             low, high = row["interval"]
-            told = f"{row['lds']:.3f} ({low:.3f} to {high:.3f}) | {row['loo_spearman']:.3f} / {row['loo_pearson']:.3f} | {row['cpu_s']:.1f}"
+            one = f"{row['loo_spearman']:.3f} / {row['loo_pearson']:.3f}" if "loo_spearman" in row else ""
+            told = f"{row['lds']:.3f} ({low:.3f} to {high:.3f}) | {one} | {row['cpu_s']:.1f}"
         lines.append(f"| {row['subject']} | {row['version']} | {row['method']} | {row['damping']} | {told} |")
     lines += ["", "Query by query:", ""]
     lines += [
