@@ -23,13 +23,20 @@ def main(folder: str | None = None) -> None:
     scores = fit(module, digits.train_set, CrossEntropy()).scores(digits.query)
     hardest = scores.query_values.argsort(descending=True)[:ASKED].tolist()
     found = evaluate(digits, subsets=100, seeds=5, left_out=0, removed=(5, 10, 20, 50, 100), folder=None if folder is None else Path(folder))
-    assert found.removal is not None
+    assert found.removal is not None and found.removal.flips is not None
     kinds = {
         "pictures": pictures(scores, digits.train_set[0], digits.query[0], digits.picture, queries=hardest[:1]),
         "removal": found.removal.drawing(), "lds": found.lds.drawing(),
     }  # fmt: skip
     photographed(kinds, "influence-evaluation")
     print(found.lds, *found.verdicts(), sep="\n")
+    for k, rise, flips in zip(found.removal.ks, found.removal.rise.mean(-1).T.tolist(), found.removal.flips.mean(-1).T.tolist(), strict=True):
+        print(
+            f"without {k}:", ", ".join(f"{name} {a:+.3f} nats, {b:.0%} flip" for name, a, b in zip(found.removal.methods, rise, flips, strict=True))
+        )
+    ahead = (found.removal.rise[0] > found.removal.rise[1]).sum(-1).tolist()
+    print("queries that lose more than by nearest neighbours:", dict(zip(found.removal.ks, ahead, strict=True)))
+    print(found.stability, found.concentration.to_frame().group_by("top", maintain_order=True).mean(), found.mislabelled, sep="\n")
 
 
 if __name__ == "__main__":

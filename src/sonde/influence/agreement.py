@@ -178,9 +178,7 @@ def _agreement(measure: str, given: Scores | Mapping[str, Scores], truth: Retrai
     ranked = spearman(predicted, target.expand_as(predicted))
     if not ranked.isfinite().any(1).all():
         raise InputError("no query has an order: its values or its scores are all alike")
-    over_queries = [
-        tuple(float(end) for end in bootstrap(row[row.isfinite()])) if int(row.isfinite().sum()) > 1 else (float("nan"),) * 2 for row in ranked
-    ]
+    over_queries = [_over_queries(row[row.isfinite()]) for row in ranked]
     try:
         ceiling, text = truth.ceiling().bound, str(truth.ceiling())
     except InputError:
@@ -193,6 +191,14 @@ def _agreement(measure: str, given: Scores | Mapping[str, Scores], truth: Retrai
         measure, list(several), ranked, _pearson(predicted, target), over_queries, _over_models(predicted, target), ceiling, text, truth.queries,
         target.shape[1], recipe=recipe,
     )  # fmt: skip
+
+
+def _over_queries(values: Float[Tensor, " query"]) -> tuple[float, float]:
+    """The interval of a mean over queries; of a single one there is none."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    low, high = bootstrap(values)
+    return float(low), float(high)
 
 
 def _over_models(predicted: Float[Tensor, "method query model"], target: Float[Tensor, "query model"]) -> list[tuple[float, float]]:

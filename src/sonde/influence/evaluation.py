@@ -4,11 +4,11 @@ The damping is given beforehand and nothing here chooses it: one method with one
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonde.evidence import compare, shuffled
 from sonde.influence.agreement import Agreement, lds, leave_one_out
@@ -16,6 +16,7 @@ from sonde.influence.baselines import averaged, nearest
 from sonde.influence.checking import CHANCE, MEASURE
 from sonde.influence.curvature import Kind
 from sonde.influence.damping import Damping, Relative
+from sonde.influence.exact import Exact, exact
 from sonde.influence.fit import Influence, fit
 from sonde.influence.losses import CrossEntropy
 from sonde.influence.mislabelled import Mislabelled, mislabelled
@@ -83,14 +84,14 @@ class Evaluation:
 
 
 def evaluate(
-    problem: Problem, kind: Kind = "ekfac", damping: Damping | float = Relative(0.1), subsets: int = 50, seeds: int = 3, left_out: int = 50,  # noqa: B008
-    removed: Sequence[int] = (10, 20, 50), queries: int = 10, folder: str | Path | None = None,
+    problem: Problem, kind: Kind | Literal["exact"] = "ekfac", damping: Damping | float = Relative(0.1), subsets: int = 50,  # noqa: B008
+    seeds: int = 3, left_out: int = 50, removed: Sequence[int] = (10, 20, 50), queries: int = 10, folder: str | Path | None = None,
 ) -> Evaluation:  # fmt: skip
     """Judge a method on a problem by every measure.
 
     Arguments:
         problem: data, queries and training.
-        kind, damping: of the curvature, as for `fit`; chosen beforehand.
+        kind, damping: of the curvature, as for `fit`, or "exact" for the whole Gauss-Newton matrix; chosen beforehand.
         subsets: for the linear datamodelling score; half of the examples each.
         seeds: of training.
         left_out: how many examples are left out one by one; 0 for none.
@@ -112,7 +113,7 @@ def evaluate(
         raise InputError(f"left_out={shown(left_out)}: leave out 0, or 3 to {n} examples")
     skipped: list[str] = []
     module = trained(training, data)
-    influence = fit(module, data, loss, kind, damping)
+    influence = _method(module, data, problem, kind, damping)
     scores = {OWN: influence.scores(asked)}
     scores["gradient dot"] = fit(module, data, loss, "identity").scores(asked)
     if problem.near is None:
@@ -121,12 +122,14 @@ def evaluate(
         scores[NEIGHBOURS] = nearest(module, data, asked, problem.near, loss)
     if _classes(problem):
         x, y = data
-        mislaid = fit(trained(training, (x, shuffled(y, 0))), (x, shuffled(y, 0)), loss, kind, damping)
+        mislaid = _method(trained(training, (x, shuffled(y, 0))), (x, shuffled(y, 0)), problem, kind, damping)
         scores[SHUFFLED] = _named_as(mislaid.scores(asked), scores[OWN])
     else:
         skipped.append("shuffled and exchanged labels: they take (inputs, class numbers) and a training that is given its examples")
     truth = retrain_on_subsets(training, data, asked, loss, subsets=subsets, seeds=seeds, folder=place and place / "subsets")
-    over_seeds = {f"seed {s}": fit(trained(training, data, s), data, loss, kind, damping).scores(asked) for s in truth.seeds} if truth.random else {}
+    over_seeds = {
+        f"seed {s}": _method(trained(training, data, s), data, problem, kind, damping).scores(asked) for s in truth.seeds if truth.random
+    }  # fmt: skip
     if len(over_seeds) > 1:
         scores[f"mean of {len(over_seeds)} seeds"] = averaged(list(over_seeds.values()))
     else:
@@ -134,17 +137,26 @@ def evaluate(
     out = None
     if left_out:
         out = retrain_without(training, data, asked, loss, groups=list(range(left_out)), seeds=seeds, folder=place and place / "left-out")
+    steps = {**scores, **({"Newton step": influence.leave_one_out(asked)} if isinstance(influence, Exact) else {})}
     curve = None
     if removed:
         few = tuple(part[:queries] for part in asked)
         first = {name: influence.scores(few) if name == OWN else nearest(module, data, few, problem.near or "", loss)
                  for name in (OWN, NEIGHBOURS) if name in scores}  # fmt: skip
         curve = removal(first, training, data, few, loss, removed, seeds, folder=place and place / "removal")
-    found, own = _suspects(problem, kind, damping) if _classes(problem) else (None, None)
+    found, own = (None, None) if kind == "exact" or not _classes(problem) else _suspects(problem, kind, damping)
+    if kind == "exact":
+        skipped.append("wrong labels: exact scores have no self-influence")
     return Evaluation(
-        influence.method, problem.name, lds(scores, truth), None if out is None else leave_one_out(scores, out), curve, found, own,
+        influence.method, problem.name, lds(scores, truth), None if out is None else leave_one_out(steps, out), curve, found, own,
         stability(over_seeds) if len(over_seeds) > 1 else None, concentration(scores[OWN]), skipped,
     )  # fmt: skip
+
+
+def _method(
+    module: nn.Module, data: tuple[Tensor, ...], problem: Problem, kind: Kind | Literal["exact"], damping: Damping | float
+) -> Influence | Exact:  # fmt: skip
+    return exact(module, data, problem.loss, damping=damping) if kind == "exact" else fit(module, data, problem.loss, kind, damping)
 
 
 def _suspects(problem: Problem, kind: Kind, damping: Damping | float) -> tuple[Mislabelled, SelfInfluence]:
@@ -164,6 +176,4 @@ def _classes(problem: Problem) -> bool:
 
 def _named_as(scores: Scores, like: Scores) -> Scores:
     """Scores whose examples have the names of others: names hold labels."""
-    from dataclasses import replace
-
     return replace(scores, examples=like.examples)

@@ -44,12 +44,20 @@ class Run:
 class Training(Protocol):
     """Whatever trains models."""
 
-    at_once: int
-    """How many models it trains together."""
-    random: bool
-    """Whether the outcome depends on the seed."""
-    decay: float
-    """Of the objective, as the damping `Absolute(decay)` has it."""
+    @property
+    def at_once(self) -> int:
+        """How many models it trains together."""
+        ...
+
+    @property
+    def random(self) -> bool:
+        """Whether the outcome depends on the seed."""
+        ...
+
+    @property
+    def decay(self) -> float:
+        """Of the objective, as the damping `Absolute(decay)` has it."""
+        ...
 
     def __call__(self, examples: Examples, runs: Sequence[Run]) -> list[nn.Module]:
         """A trained module for each run."""

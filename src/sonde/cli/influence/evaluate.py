@@ -21,7 +21,7 @@ def add(actions: Any) -> None:
         "problem", nargs="?", default="digits-softmax", metavar="PROBLEM",
         help="digits-softmax, digits-mlp, or a .py file (is run) that defines one sonde.influence.Problem (default: %(default)s)",
     )  # fmt: skip
-    action.add_argument("--kind", choices=KINDS, default="ekfac", help="of curvature (default: %(default)s)")
+    action.add_argument("--kind", choices=(*KINDS, "exact"), default="ekfac", help="of curvature (default: %(default)s)")
     action.add_argument("--damping", type=float, metavar="X", help="absolute damping, chosen beforehand (default: a tenth of each block's mean)")
     action.add_argument("--subsets", type=count, default=50, metavar="N", help="random halves to train on (default: %(default)s)")
     action.add_argument("--seeds", type=count, default=3, metavar="N", help="trainings of each (default: %(default)s)")
