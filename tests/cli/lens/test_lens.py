@@ -55,6 +55,7 @@ def test_a_tuned_lens_from_training_to_reading(capsys, tmp_path):
     assert "leave out --read mlp" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--read", "mlp", code=2).err
     assert "this lens belongs to the model" in run(capsys, "logit", PROMPT, "--tuned", found["folder"], "--model", "specimen:induction", code=2).err
     assert f"give {found['folder']}, which is in it" in run(capsys, "judge", folder, code=2).err
+    assert "is what a training goes on from" in run(capsys, "judge", folder / "checkpoint", code=2).err
     assert "holds no lens: make one" in run(capsys, "logit", PROMPT, "--tuned", tmp_path, code=2).err
     assert "lr=-1.0: give a rate above 0" in run(capsys, *asked, "--lr", -1, code=2).err
     empty = tmp_path / "empty.txt"

@@ -61,6 +61,8 @@ def opened_rows(arguments: argparse.Namespace, model: "Model") -> list[list[int]
 def opened_lens(folder: str) -> "TunedLens":
     """A tuned lens that was kept as an artifact."""
     from sonde.lens import TunedLens
+    from sonde.lens.translators import KIND
+    from sonde.results.artifact import read_manifest
 
     if not (Path(folder) / "artifact.json").is_file():
         inside = Path(folder) / "lens"
@@ -68,6 +70,8 @@ def opened_lens(folder: str) -> "TunedLens":
             f"give {inside}, which is in it" if (inside / "artifact.json").is_file() else "make one with `sonde lens train` or `sonde lens convert`"
         )
         raise InputError(f"{folder} holds no lens: {way_out}")
+    if read_manifest(Path(folder))["kind"] == KIND:
+        raise InputError(f"{folder} is what a training goes on from, and no lens: give {Path(folder).parent / 'lens'}, which it writes at its end")
     return TunedLens.load(folder)
 
 
