@@ -1,7 +1,7 @@
 """Why neurons stand for several things: toy models of superposition, and bases that are privileged."""
 
 from sonde.superposition.packing import Packing, packing
-from sonde.superposition.privileged import MEASURES, PrivilegedBasis, privileged_basis, privileged_basis_of
+from sonde.superposition.privileged import MEASURES, PrivilegedBasis, privileged_basis, privileged_basis_of, turned_function
 from sonde.superposition.solu import (
     Inconsistency,
     LanguageTraining,
@@ -84,4 +84,5 @@ __all__ = [
     "split_preference",
     "told",
     "toy_models",
+    "turned_function",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.access.placed import by_place
 from sonde.results import Drawing, InputError
-from sonde.results.drawing import tabs, tokens
+from sonde.results.drawing import beside, tokens
 
 STRONG = 0.5
 """A token fires the neuron where its activation is at least this share of the highest."""
@@ -79,7 +79,7 @@ class Quiz:
             (f"example {i + 1}", tokens("What do these have in common?", "activation", words, values, scale="sequential"))
             for i, (words, values) in enumerate(self.examples())
         ]
-        return tabs("What does this neuron fire on?", drawn)
+        return beside("What does this neuron fire on?", drawn)
 
     def score(self, hypothesis: str) -> QuizScore:
         """Hold a hypothesis against the tokens that were not shown.
