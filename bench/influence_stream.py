@@ -8,6 +8,7 @@ sequences are made when they are asked for, so that the training set itself take
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,9 +87,12 @@ def main(arguments: list[str] | None = None) -> None:
         )
         if done.returncode:
             raise BenchError(f"{n} sequences: {(done.stderr.strip() or 'no word of why').splitlines()[-1]}")
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+        found.append({**json.loads(done.stdout.splitlines()[-1]), "load": os.getloadavg()[0]})
         print(f"{n:,} sequences: {found[-1]['cpu_s']:.1f} CPU s, {found[-1]['peak_mb']:.0f} MB ({found[-1]['above_mb']:+.0f})", flush=True)
-    chosen.json.write_text(json.dumps({"job": "influence-stream", "machine": machine("cpu"), "rows": found}, indent=1) + "\n", encoding="utf-8")
+    chosen.json.write_text(
+        json.dumps({"job": "influence-stream", "machine": machine("cpu"), "rows": sorted(found, key=lambda row: row["sequences"])}, indent=1) + "\n",
+        encoding="utf-8",
+    )
     if chosen.json.parent == RESULTS:
         write_page()
 

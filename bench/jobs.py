@@ -181,15 +181,15 @@ JOBS = {
         ),
         Job(
             "ekfac-fit", "EK-FAC of a 4-layer transformer (width 256) from 200 sequences of 128 tokens: second moments, eigenvectors, eigenvalues",
-            ("plain", "sonde", "kronfluence"), "ekfac_fit", 2, "plain", ahead=1 / 0.72,
+            ("plain", "sonde", "kronfluence"), "ekfac_fit", 2, "plain", ahead=1.39,
         ),
         Job(
             "ekfac-self", "self-influence of 200 sequences of 128 tokens by the same EK-FAC",
-            ("plain", "sonde", "kronfluence"), "ekfac_self", 3, "plain", ahead=1 / 0.36,
+            ("plain", "sonde", "kronfluence"), "ekfac_self", 3, "plain", ahead=2.78,
         ),
         Job(
             "ekfac-pairwise", "influence of 200 sequences of 128 tokens on 32 queries by the same EK-FAC",
-            ("plain", "sonde", "sonde, index", "kronfluence"), "ekfac_pairwise", 2, "plain", ahead=1 / 0.9,
+            ("plain", "sonde", "sonde, index", "kronfluence"), "ekfac_pairwise", 2, "plain", ahead=1.12,
             of_peer=("sonde, index", "kronfluence", 0.1),
         ),
         Job(

@@ -61,11 +61,44 @@ def beside(folder: Path = RESULTS) -> str:
             f"{found['same']} are the same, and the changes differ by {found['largest difference of a change']:.0e} at most. The search visited "
             f"{found['states']:,} states in {found['passes']} passes, and kept {found['kept']} edges.", "",
         ]  # fmt: skip
+    if (wide := folder / "ekfac-wide.json").is_file():
+        lines += _counted(json.loads(wide.read_text(encoding="utf-8")))
+    if (stream := folder / "influence-stream.json").is_file():
+        lines += _searched(json.loads(stream.read_text(encoding="utf-8")))
     for file in sorted(folder.glob("influence-*.json")):
         found = json.loads(file.read_text(encoding="utf-8"))
         if "lds_ceiling" in found:
             lines += _judged(found)
     return "\n".join(lines)
+
+
+def _counted(found: dict[str, Any]) -> list[str]:
+    """The operations of EK-FAC in a wide block, by library."""
+    lines = [
+        "## ekfac-wide", "", "`python -m bench.ekfac_wide`", "",
+        "Operations for one sequence of 128 tokens in one block as wide as GPT-2 small, counted by PyTorch, the model's own pass included.", "",
+        "| stage | sonde, GFLOP | kronfluence, GFLOP | times fewer | claimed | holds |", "| --- " * 6 + "|",
+    ]  # fmt: skip
+    for stage, claimed in found["fewer"].items():
+        ours, theirs = found["gflop"]["sonde"][stage], found["gflop"]["kronfluence"][stage]
+        holds = "yes" if theirs / ours >= claimed else "**no**"
+        lines.append(f"| {stage} | {ours:.1f} | {theirs:.1f} | {theirs / ours:.2f} | {claimed:g} | {holds} |")
+    return [*lines, ""]
+
+
+def _searched(found: dict[str, Any]) -> list[str]:
+    """What searches of training sets of several sizes cost."""
+    lines = [
+        "## influence-stream", "", f"`python -m bench.influence_stream`; {found['machine']}.", "",
+        "The 50 sequences of 16 tokens that bear most on each of 10 queries, by EK-FAC; the sequences are made when they are asked for.", "",
+        "| sequences | CPU s | CPU ms a sequence | peak MB | load |", "| --- " * 5 + "|",
+    ]  # fmt: skip
+    for row in found["rows"]:
+        each = 1000 * row["cpu_s"] / row["sequences"]
+        lines.append(
+            f"| {row['sequences']:,} | {row['cpu_s']:.1f} | {each:.2f} | {row['peak_mb']:.0f} ({row['above_mb']:+.0f}) | {row['load']:.0f} |"
+        )
+    return [*lines, ""]
 
 
 def _judged(found: dict[str, Any]) -> list[str]:
