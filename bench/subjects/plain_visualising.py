@@ -1,7 +1,7 @@
 """The loop of torch-lucent 0.1.8 restated with torch alone, because its torchvision does not go with every build of torch.
 
-What its `render_vis` does by default, one channel after the other: a spectrum in decorrelated colours; padding, a shift to the right and down, scale, a
-turn, a shift; ImageNet's normalisation; pictures enlarged to 224; the whole network, read by a hook; Adam at 0.05.
+What its `render_vis` does by default, one channel after the other: a spectrum in decorrelated colours; padding, a shift to the right and down,
+scale, a turn, a shift; ImageNet's normalisation; pictures enlarged to 224; the whole network, read by a hook; Adam at 0.05.
 """
 
 import math
