@@ -81,7 +81,7 @@ def units(studio: Studio) -> Drawing:
 
 def classes(studio: Studio) -> Drawing:
     """Four classes; and whether the pictures hold."""
-    found = studio.shown("classes", list(CLASSES), dataset=studio.samples())
+    found = studio.shown("classes", list(CLASSES), steps=FEW)
     run = studio.model.run(BYTES(found.pictures))
     for one, row in zip(CLASSES, run.logits.softmax(-1), strict=True):
         print(f"{one.name}: probability {float(row[one.number]):.3f}, rank {int((row > row[one.number]).sum()) + 1}")

@@ -135,10 +135,8 @@ def _ascent(
 ) -> tuple[Tensor, Tensor, Tensor, list[bool]]:  # fmt: skip
     """Some starts, climbing side by side; gives what `Found` holds.
 
-    Arguments:
-        starts: each objective with the number of its start, which decides its first draw whatever the batch.
-        before, total: how many pictures other batches hold before this one, and all batches together: each picture has its own draws of the
-            transforms, whatever the batch.
+    The number of a start decides its first draw whatever the batch; `before` and `total`, how many pictures earlier batches hold and all batches
+    together, give each picture its own draws of the transforms.
     """
     objectives, sizes = [one for one, _ in starts], [one.pictures for one, _ in starts]
     parameters = []
