@@ -54,9 +54,10 @@ KRONECKER: tuple[Setting, ...] = (
 )  # fmt: skip
 EXACT: tuple[Setting, ...] = (("sonde", "exact", "decay"),)
 ENSEMBLES: tuple[Setting, ...] = (("sonde", "ekfac x5", "default"), ("sonde", "ekfac x5", "decay"), ("dattri", "TRAK-10", "default"))
+SAMPLED: Setting = ("sonde", "ekfac sampled", "mean")  # one drawn label for each example, as kronfluence has it
 SETTINGS = {
     "digits": (*KRONECKER, *EXACT, ("dattri", "explicit", "decay")), "mlp": (*KRONECKER, *EXACT, *ENSEMBLES, ("dattri", "cg", "decay")),
-    "mnist": (*KRONECKER, *ENSEMBLES), "wine": (*KRONECKER, *ENSEMBLES),
+    "mnist": (*KRONECKER, SAMPLED, *ENSEMBLES), "wine": (*KRONECKER, *ENSEMBLES),
 }  # fmt: skip
 COMPARED = ((("sonde", "ekfac", "default"), ("kronfluence", "ekfac", "mean")), (("sonde", "ekfac", "decay"), ("kronfluence", "ekfac", "decay")),
             (("sonde", "ekfac", "default"), ("kronfluence", "ekfac", "default")))  # fmt: skip
