@@ -163,7 +163,7 @@ class Study(Result):
         means = torch.stack([shares[[kind == name for kind in self.kinds]].mean(0) for name in names])
         return matrix(
             f"On which layers is the influence concentrated, in {self.model}?", "share of the influence", means, row_name="kind of query", rows=names,
-            col_name="layer", cols=self.layers, zero="no share",
+            col_name="layer", cols=self.layers, scale="sequential", zero="no share",
             note=f"The means over queries; of each query the {min(MOST, self.n)} most helpful sequences, of which the layers' shares sum to 1.",
         )  # fmt: skip
 

@@ -96,7 +96,7 @@ class ShippedInfluence(Result):
         means = torch.stack([self.shares[self.questions(name)].float().mean(0) for name in names])
         return matrix(
             "On which layers is the influence concentrated?", "share of the influence", means, row_name="kind of question", rows=names,
-            col_name="layer", cols=self.layers, note=short(f"Means over questions, {self.method}"),
+                col_name="layer", cols=self.layers, scale="sequential", note=short(f"Means over questions, {self.method}"),
         )  # fmt: skip
 
 
