@@ -7,7 +7,8 @@ from data_models.shared import DATA, needs
 
 import sonde
 from bench.stories260k import convert
-from sonde.weights import bigrams, copying_scores, path_importance, skip_trigrams
+from sonde.results import InputError
+from sonde.weights import bigrams, copying_scores, label_heads, path_importance, skip_trigrams
 
 
 @needs("induction_2l")
@@ -44,3 +45,12 @@ def test_a_story_model(tmp_path):
     assert path_importance(model, texts).error < 1e-3
     assert bigrams(model, texts).check(model)[0].holds is None  # two texts say too little
     assert skip_trigrams(model, layers=[0], k=3).to_frame().height > 20
+
+
+@needs("gpt_nano_sort")
+def test_the_sorter_has_too_few_tokens_for_random_ones_said_twice():
+    """Three digits are no random words; what needs no text works."""
+    model = sonde.load(nets.sorter(DATA / "gpt_nano_sort"))
+    with pytest.raises(InputError, match="11 tokens of 3 kinds"):
+        label_heads(model, networks=2)
+    assert copying_scores(model).values.shape == (3, 3)
