@@ -4,7 +4,7 @@ from bench.subjects import ekfac as e
 from bench.subjects.sonde_ekfac import asked_of, fitted
 from bench.subjects.trial import Trial
 
-AXES = (256, 128)  # of activations and of output gradients in each block
+AXES = (128, 128)  # of activations and of output gradients in each block
 
 
 def ekfac_pairwise(device: str) -> Trial:

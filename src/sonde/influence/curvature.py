@@ -212,7 +212,8 @@ def kinds_of(blocks: Sequence[Block], kind: Kinds) -> dict[str, Kind]:
         hits = [block.name for block in blocks if fnmatchcase(block.name, pattern) or block.name.startswith(f"{pattern}.")]
         if not hits:
             raise InputError(f"a kind of curvature is given for {pattern!r}, and no block of weights is called so; there are {blocks[0].name}, ...")
-        found = dict.fromkeys(hits, one) | found
+        for name in hits:
+            found.setdefault(name, one)
     if bare := [block.name for block in blocks if block.name not in found]:
         raise InputError(f"no kind of curvature is given for {bare[0]!r}: add one for '*'")
     return found

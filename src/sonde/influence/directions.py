@@ -189,7 +189,7 @@ def directions(
 
     def receive(told: Told) -> None:
         spectrum = curvature.spectra.get(told.block.name)
-        found = _direction(told, turning, spectrum, damping, len(indices))
+        found: Kept = _direction(told, turning, spectrum, damping, len(indices))
         if isinstance(found, Formed):
             found, whole, left = _kept(found.V, keep)
             norms[-1][0].add_(whole)

@@ -37,7 +37,7 @@ class Turning:
         seen = told.trace
         assert isinstance(seen, Outer)
         QA, QS = self.axes(told)
-        if rotates_first(seen.places, *QS.shape[:1], *QA.shape[:1], QS.shape[1], QA.shape[1]):
+        if rotates_first(seen.places, len(QS), len(QA), QS.shape[1], QA.shape[1]):
             return Outer(self._activations(told, seen.a, QA), seen.delta @ QS).dense()
         return QS.T @ seen.dense() @ QA
 
