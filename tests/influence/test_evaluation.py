@@ -96,10 +96,10 @@ def test_doubles_orders_and_poison(softmax):
 
 
 def test_check_says_what_is_skipped(softmax):
-    task = softmax[0].smaller(120, 8)
+    task = softmax[0].smaller(400, 8)
     module = trained(task.training, task.train_set)
     found = fit(module, task.train_set, CrossEntropy())
-    verdicts = found.check(task.query, task.training, task.near, subsets=20, most=12)
+    verdicts = found.check(task.query, task.training, task.near, subsets=20, most=30)
     assert len(verdicts) == 6 and all(verdict.holds is not None for verdict in verdicts)
     assert verdicts[1].claim.endswith("a model of shuffled labels.") and verdicts[1].holds
     assert "whole curvature" in verdicts[-1].claim and verdicts[-1].holds
@@ -118,7 +118,11 @@ def test_problems_in_a_file(tmp_path):
         "own = Problem('own', (x, y), (x[:8], y[:8]), SoftmaxRegression(3))\n", encoding="utf-8",
     )  # fmt: skip
     assert problem(str(file)).name == "own"
-    for content, words in (("x = 1", "holds no problems"), ("1 / 0", "can't be run: ZeroDivisionError")):
+    for content, words in (
+        ("x = 1", "holds no problems"),
+        ("from sonde.influence import Problem\nown = Problem('own', [1], [2], print)", "as a tuple of tensors"),
+        ("1 / 0", "can't be run: ZeroDivisionError"),
+    ):
         (tmp_path / "odd.py").write_text(content, encoding="utf-8")
         with pytest.raises(InputError, match=words):
             problem(str(tmp_path / "odd.py"))

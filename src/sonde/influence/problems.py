@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sonde.influence.losses import CrossEntropy, Loss
 from sonde.influence.training import Descent, SoftmaxRegression, Training, training_of
-from sonde.results import InputError
+from sonde.results import InputError, shown
 
 TRAIN, ASKED, WRONG = 1000, 100, 0.1
 SPLIT = 0  # seed of which pictures are trained on, and which are asked about
@@ -27,7 +27,7 @@ class Problem:
 
     Arguments:
         name: of it.
-        train_set, query: (inputs, class numbers), or whatever the loss takes.
+        train_set, query: (inputs, class numbers), or whatever the loss takes; in float64 where the training is `SoftmaxRegression`.
         training: `Descent`, `SoftmaxRegression`, or a function `(indices, seed) -> module`.
         loss: of the examples.
         near: where the representations are read whose nearest neighbours are the control: a module's path with ":in" or ":out".
@@ -44,6 +44,14 @@ class Problem:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "training", training_of(self.training))
+        for name in ("train_set", "query"):
+            given = getattr(self, name)
+            if not isinstance(given, tuple) or not given or not all(isinstance(part, Tensor) for part in given):
+                raise InputError(f"{name}={shown(given)}: a problem takes its examples as a tuple of tensors, such as (x, y)")
+        if isinstance(self.training, SoftmaxRegression):
+            # its minima are in float64, and the same examples are scored as are trained on
+            for name in ("train_set", "query"):
+                object.__setattr__(self, name, tuple(part.double() if part.is_floating_point() else part for part in getattr(self, name)))
 
     def smaller(self, train: int, asked: int) -> "Problem":
         """The same with the first examples and queries only.

@@ -77,7 +77,12 @@ def test_mistakes(capsys, tmp_path):
 
 def test_evaluate(capsys, tmp_path):
     file, page, suspects = tmp_path / "own.py", tmp_path / "page.html", tmp_path / "suspects.csv"
-    file.write_text("from sonde.influence.problems import digits_softmax\nown = digits_softmax().smaller(80, 8)\n", encoding="utf-8")
+    file.write_text(
+        "import torch\nfrom sonde.influence import Problem, SoftmaxRegression\ntorch.manual_seed(0)\ny = torch.arange(88) % 3\n"
+        "x = torch.randn(88, 4) + 2 * torch.eye(4)[y]\n"
+        "own = Problem('own', (x[:80], y[:80]), (x[80:], y[80:]), SoftmaxRegression(3), near='1:in')\n",
+        encoding="utf-8",
+    )
     asked = ("evaluate", file, "--subsets", 8, "--left-out", 4, "--remove", 5, "--queries", 8, "--suspects", suspects)
     told = follows(json.loads(run(capsys, *asked, "--json").out))
     assert told["lds"]["this method"] > told["lds"]["a model of shuffled labels"] and told["ceiling"] == 1
