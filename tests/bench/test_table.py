@@ -7,6 +7,7 @@ import pytest
 
 from bench import table
 from bench.__main__ import main
+from bench.claims import claims
 from bench.jobs import JOBS
 
 SCHEMA = json.loads((table.FOLDER / "result.schema.json").read_text(encoding="utf-8"))
@@ -46,6 +47,15 @@ def test_a_page():
     assert "| plain | 0.1.0 | 0.5 (0.9 to 1.2) | 0.50 x |" in page
     assert "Not measured: pyvene (pyvene: broken)." in page
     assert "Nothing was measured yet" in table.page([])
+
+
+def test_claims_about_memory_and_about_a_way_of_sonde_s():
+    memory = claims(JOBS["ekfac-memory"], {**RESULT, "rows": [{**ROW, "peak_mb": 1699.0}]})
+    assert [claim.holds for claim in memory] == [True]
+    rows = [{**ROW, "value": 8.0}, {**ROW, "subject": "sonde, index", "value": 1.1}, {**ROW, "subject": "kronfluence", "value": 10.0}]
+    ahead, index = claims(JOBS["ekfac-pairwise"], {**RESULT, "rows": rows})
+    assert ahead.holds and index.holds is False and index.measured == "0.110 x"
+    assert claims(JOBS["ekfac-pairwise"], {**RESULT, "rows": rows[:2]})[1].holds is None
 
 
 def test_list_names_every_job(capsys):
