@@ -11,7 +11,7 @@ from pathlib import Path
 
 from photographs import photographed
 
-from sonde.influence import CrossEntropy, evaluate, fit, pictures, problem, trained
+from sonde.influence import CrossEntropy, evaluate, fit, pictures, problem, stability, trained
 
 ASKED = 3  # of the pictures to ask about, the one with the highest loss first
 
@@ -36,7 +36,16 @@ def main(folder: str | None = None) -> None:
         )
     ahead = (found.removal.rise[0] > found.removal.rise[1]).sum(-1).tolist()
     print("queries that lose more than by nearest neighbours:", dict(zip(found.removal.ks, ahead, strict=True)))
-    print(found.stability, found.concentration.to_frame().group_by("top", maintain_order=True).mean(), found.mislabelled, sep="\n")
+    influence, decay = fit(module, digits.train_set, CrossEntropy()), digits.training.decay
+    dampings = {"a tenth of the mean": scores, "the weight decay": influence.with_damping(decay).scores(digits.query)}
+    assert found.stability is not None and found.mislabelled is not None
+    print(
+        found.stability.to_frame(),
+        stability(dampings).to_frame(),
+        found.concentration.to_frame().group_by("top", maintain_order=True).mean(),
+        sep="\n",
+    )
+    print("area of wrong labels", dict(zip(found.mislabelled.methods, found.mislabelled.auc, strict=True)))
 
 
 if __name__ == "__main__":
