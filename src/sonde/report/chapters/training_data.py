@@ -62,7 +62,7 @@ def training_data(material: Material) -> Chapter:
         f"Considered were the {len(pulls)} documents that bear most on one of {asked}, of {known.n:,} that {known.model} was trained on, drawn from "
         f"its whole training. {same} of the {len(chosen)} that are told are of this kind."
     )
-    drawings = [_told(material, known, pulls, chosen, lexical, after)]
+    drawings = [_told(material, known, pulls, chosen), _steps(material, known, lexical, after)]
     results = {"training_data.influence": known}
     return Chapter(Section("training_data", TITLE, LEAD, drawings, [Sentence(said)]), _judged(material, known, after), dict(results))
 
@@ -111,20 +111,27 @@ def _lexical(material: Material, known: ShippedInfluence, chosen: Sequence[int])
     return [i for i in order if i not in chosen][: len(chosen)]
 
 
-def _told(
-    material: Material, known: ShippedInfluence, pulls: dict[int, float], chosen: Sequence[int], lexical: Sequence[int], after: dict[str, Model]
-) -> Drawing:  # fmt: skip
-    """The documents, and what a step on all of them, and on the rivals, does to this prompt."""
-    before = _here(material, material.model)
-    rows: list[list[object]] = [[_text(material, known.rows[i]), known.families[i], pulls[i], None] for i in chosen]
-    rows.append(["one step on all of them", None, None, _here(material, after["chosen"]) - before])
-    said = " · ".join(_text(material, known.rows[i]) for i in lexical)
-    rows.append([f"one step on those with most words of the prompt: {said}", None, None, _here(material, after["words"]) - before])
+def _told(material: Material, known: ShippedInfluence, pulls: dict[int, float], chosen: Sequence[int]) -> Drawing:
+    """The documents."""
     return table(
-        "Which training documents pull towards such an answer?", ["document", "kind", "pull", "rise here, logits"], rows,
+        "Which training documents pull towards such an answer?", ["document", "kind", "pull"],
+        [[_text(material, known.rows[i]), known.families[i], pulls[i]] for i in chosen],
         note="Pull: the cosine of the step that training on the document would make with the direction in which the logit difference of the search "
-        f"prompts rises. Rise: of `{material.candidates.target}` over `{material.candidates.foil}` in this prompt, after a step of {SHARE:g} of the "
-        "weights' length.",
+        "prompts rises.",
+    )  # fmt: skip
+
+
+def _steps(material: Material, known: ShippedInfluence, lexical: Sequence[int], after: dict[str, Model]) -> Drawing:
+    """What a step on all of them, and on the rivals, does to this prompt."""
+    before = _here(material, material.model)
+    said = " · ".join(_text(material, known.rows[i]) for i in lexical)
+    rows: list[list[object]] = [
+        ["the documents told", _here(material, after["chosen"]) - before],
+        [f"those that share most words with the prompt: {said}", _here(material, after["words"]) - before],
+    ]
+    return table(
+        "What does one more step of training do to this prompt?", ["a step on", "rise, logits"], rows,
+        note=f"Rise: of `{material.candidates.target}` over `{material.candidates.foil}` after a step of {SHARE:g} of the weights' length.",
     )  # fmt: skip
 
 
