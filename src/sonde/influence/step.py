@@ -110,7 +110,7 @@ def _slope(module: nn.Module, examples: Examples, loss: Loss) -> list[Tensor]:
 def _move(module: nn.Module, slope: Sequence[Tensor], length: float) -> None:
     with torch.no_grad():
         for weight, grad in zip(module.parameters(), slope, strict=True):
-            weight -= length * grad
+            weight.sub_(length * grad)
 
 
 def _losses(model: Model, module: nn.Module, rows: Sequence[Sequence[int]]) -> Float[Tensor, " row"]:

@@ -14,9 +14,10 @@ from sonde.influence.small_world import questions, read_by
 from sonde.influence.step import gradient_lengths
 from sonde.influence.study import layered
 from sonde.results import InputError, Recipe
+from sonde.specimens.words.seen import Stage
 
 DOCUMENTS, SEED = 2000, 0
-STAGES = ("A", "C")
+STAGES: tuple[Stage, ...] = ("A", "C")
 EACH, TOP, DRAWN = 16, 6, 64
 """Questions of a kind, documents of a question, documents drawn at random."""
 WIDELY, COMMON = 6, 4
