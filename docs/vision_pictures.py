@@ -1,4 +1,4 @@
-"""The pictures in the docs on feature visualisation: what units of SqueezeNet look for, what a picture is made of, rows, dreams; and their checks.
+"""The pictures in the docs on feature visualisation: what units and classes of SqueezeNet look for, and a dream.
 
     python docs/vision_pictures.py DATA FOLDER [NAME ...]
 
@@ -22,21 +22,15 @@ from sklearn.datasets import load_sample_image
 import sonde
 from sonde.access import Model
 from sonde.results import Drawing
-from sonde.results.drawing import picture_grid
 from sonde.vision import (
     Channel,
     Class,
-    Diversity,
-    Fourier,
     Layer,
     Normalisation,
     Objective,
-    Pixels,
-    Shared,
     Visualisation,
     dream,
     show,
-    spectrum,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -44,7 +38,7 @@ from data_models import nets
 
 BYTES = Normalisation((104.0, 117.0, 123.0), scale=255.0, order="bgr")  # as the network was trained
 STEPS = 128
-FEW = 64  # where several ways are compared
+FEW = 64  # for classes, whose whole network is run
 UNITS = [Channel("conv1_relu", 0), Channel("conv1_relu", 20), Channel("conv1_relu", 41), Channel("conv1_relu", 77),
          Channel("fire4", 3), Channel("fire4", 40), Channel("fire4", 77), Channel("fire4", 200),
          Channel("fire8", 5), Channel("fire8", 99), Channel("fire8", 300), Channel("fire8", 402)]  # fmt: skip
@@ -88,38 +82,6 @@ def classes(studio: Studio) -> Drawing:
     return found.drawing()
 
 
-def made(studio: Studio) -> Drawing:
-    """One unit by pixels and by spectra, without and with transforms."""
-    ways = {"pixels, no transforms": (Pixels(128), ()), "spectrum, no transforms": (Fourier(128), ()), "pixels": (Pixels(128), None),
-            "spectrum": (Fourier(128), None)}  # fmt: skip
-    goals = [Channel("fire4", 3), Channel("fire6", 5)]
-    found = {name: studio.shown(f"made-{i}", goals, of=of, transforms=seen, steps=FEW) for i, (name, (of, seen)) in enumerate(ways.items())}  # type: ignore[arg-type]
-    for name, one in found.items():
-        kept = [verdict.measured for verdict in one.check(studio.model, draws=0)]
-        print(f"{name}: reached {[f'{value:.4g}' for value in one.reached.tolist()]}, kept under shifts {[f'{share:.2f}' for share in kept]}")
-    return picture_grid(
-        "What is a picture made of, and what must it survive?", "objective", [[one.pictures[i] for one in found.values()] for i in range(len(goals))],
-        row_name="unit", rows=[goal.name for goal in goals], col_name="made of", cols=list(found),
-        values=[[float(one.reached[i]) for one in found.values()] for i in range(len(goals))],
-    )  # fmt: skip
-
-
-def optima(studio: Studio) -> Drawing:
-    """What two units before their ReLU want, and what they want least."""
-    goals = [Channel("fire4.conv3x3_2", 12), Channel("fire6.conv3x3_2", 30)]
-    return studio.shown("optima", [each for one in goals for each in (one, -one)], steps=FEW).drawing(columns=2)
-
-
-def row(studio: Studio) -> Drawing:
-    """From one unit to another."""
-    return studio.shown("row", spectrum(Channel("fire4", 3), Channel("fire4", 77), n=5), of=Shared(Fourier(128)), steps=FEW).drawing()
-
-
-def diverse(studio: Studio) -> Drawing:
-    """Four pictures of one unit, kept apart."""
-    return studio.shown("diverse", Channel("fire6", 5) + 200 * Diversity("fire6", 4), steps=FEW).drawing()
-
-
 def dreamt(studio: Studio) -> Drawing:
     """A photograph, and what a layer reads into it."""
     photograph = Image.fromarray(load_sample_image("china.jpg")).resize((384, 256))
@@ -130,23 +92,14 @@ def dreamt(studio: Studio) -> Drawing:
     return found.drawing()
 
 
-def checked(studio: Studio) -> None:
-    """Whether two units' pictures come from what the network learnt; prints, and draws nothing."""
-    some = [UNITS[4], UNITS[6]]
-    for verdict in studio.shown("checked", list(some), steps=FEW).check(studio.model):
-        print(f"{verdict.claim} {verdict.holds}: {verdict.measured:.4g}, control {verdict.control:.4g}, {verdict.interval}")
-
-
-DRAWINGS: dict[str, Callable[[Studio], Drawing | None]] = {one.__name__: one for one in (units, classes, made, optima, row, diverse, dreamt, checked)}
+DRAWINGS: dict[str, Callable[[Studio], Drawing]] = {one.__name__: one for one in (units, classes, dreamt)}
 
 
 def main(data: str, folder: str, *names: str) -> None:
     """Write `docs/images/vision-{name}.png` of each."""
     studio = Studio(Path(data), Path(folder))
     for name in names or DRAWINGS:
-        drawing = DRAWINGS[name](studio)
-        if drawing is not None:
-            photographed({name: drawing}, prefix="vision")
+        photographed({name: DRAWINGS[name](studio)}, prefix="vision")
 
 
 if __name__ == "__main__":
