@@ -64,7 +64,7 @@ def training_of(arguments: argparse.Namespace, model: "Model") -> tuple[list[lis
         if arguments.documents or arguments.length:
             raise InputError(f"the documents that {name} was trained on are read as they were: give --contexts for how many, or --corpus {WORLD}")
         known, families = read_by(name, arguments.contexts, arguments.seed)
-        return known, families, [f"{len(known)} documents that {name} was trained on, of batches drawn from its whole training"]
+        return known, families, [f"{len(known)} documents that {name} was trained on, of batches drawn from its training"]
     made = argparse.Namespace(**{**vars(arguments), "corpus": arguments.corpus or WORLD, "documents": arguments.documents or DOCUMENTS})
     rows, notes = opened_rows(made, model)
     rows = [row for row in rows if len(row) > 1]

@@ -60,7 +60,7 @@ def training_data(material: Material) -> Chapter:
     asked = f"{len(known.questions(kind))} questions of the kind “{kind}”"
     said = (
         f"Considered were the {len(pulls)} documents that bear most on one of {asked}, of {known.n:,} that {known.model} was trained on, drawn from "
-        f"its whole training. {same} of the {len(chosen)} that are told are of this kind."
+        f"its training. {same} of the {len(chosen)} that are told are of this kind."
     )
     drawings = [_told(material, known, pulls, chosen), _steps(material, known, lexical, after)]
     results = {"training_data.influence": known}
