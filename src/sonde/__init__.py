@@ -55,6 +55,7 @@ _PACKAGES = (
     "report",
     "results",
     "specimens",
+    "superposition",
     "tasks",
     "views",
     "vision",

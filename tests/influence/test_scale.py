@@ -8,6 +8,7 @@ from torch import nn
 
 from sonde.influence import Absolute, CrossEntropy, NextToken, fit
 from sonde.influence import subject as passes
+from sonde.jobs import Unfinished
 from sonde.results import InputError, SondeError
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
@@ -141,6 +142,27 @@ def test_workers_share_the_pieces(asked, tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             influence.top(queries, **how)
+
+
+def test_workers_share_the_fit(asked, tmp_path):
+    found, (x, y) = asked
+    network, train = found.subject.model.module, found.subject.examples.tensors
+
+    def share(worker):
+        return fit(network, train, CrossEntropy(), batch_size=4, folder=tmp_path, worker=worker)
+
+    merged = None
+    for turn in ((1, 2), (0, 2), (1, 2)):  # odd pieces of the first pass; the even ones and those of the second pass; odd ones of the second
+        try:
+            merged = share(turn)
+        except Unfinished as waiting:
+            assert "5 of 10 pieces are finished" in str(waiting)  # noqa: PT017
+    torch.testing.assert_close(merged.scores((x, y)).values, found.scores((x, y)).values, **CLOSE)
+    # whatever order the pieces were made in, the sums are the same to the last bit, so that every worker finds the second pass
+    again = share((0, 2))
+    assert again.curvature.hash == merged.curvature.hash == share(None).curvature.hash
+    with pytest.raises(InputError, match="workers meet in a folder"):
+        fit(network, train, CrossEntropy(), worker=(0, 2))
 
 
 def test_an_index_of_all_axes_is_the_whole(asked, language):

@@ -12,7 +12,7 @@ from sonde.results import CheckRefused, Recipe, Result
 from sonde.results.codec import class_of, kind_of
 
 # about several models; what is refused is tested in tests/behaviour/pairs/test_minimal.py
-SEVERAL = {"sonde.behaviour.MinimalPairs"}
+SEVERAL = {"sonde.behaviour.MinimalPairs", "sonde.influence.Beside"}
 
 
 def kinds():

@@ -26,6 +26,7 @@ from sonde.influence.labels import Labels
 from sonde.influence.losses import name_of
 from sonde.influence.statistics import diagonal, moments, squares
 from sonde.influence.subject import Subject, refuse_nothing
+from sonde.jobs import Executor
 from sonde.results import Artifact, InputError, LoadError, content_hash, shown
 
 Kind = Literal["identity", "diagonal", "kfac", "ekfac"]
@@ -220,7 +221,7 @@ def kinds_of(blocks: Sequence[Block], kind: Kinds) -> dict[str, Kind]:
 
 
 def curvature(
-    subject: Subject, kind: Kinds, labels: Labels, folder: str | Path | None = None
+    subject: Subject, kind: Kinds, labels: Labels, folder: str | Path | None = None, executor: Executor | None = None
 ) -> Curvature:  # fmt: skip
     """Fit the curvature of the training loss.
 
@@ -229,18 +230,20 @@ def curvature(
         kind: how it is approximated; one for all blocks, or by patterns.
         labels: whose gradients.
         folder: keep finished pieces here, so that a fit that was interrupted goes on.
+        executor: what computes them; this process if not given.
 
     Raises:
-        InputError: no such kind. SondeError: a block whose curvature is zero or no number, or a folder with pieces of another fit.
+        InputError: no such kind. Unfinished: pieces that are left to other workers.
+        SondeError: a block whose curvature is zero or no number, or a folder with pieces of another fit.
     """
     kinds = kinds_of(subject.blocks, kind)
     place = None if folder is None else Path(folder)
     found: dict[str, Spectrum] = {}
     if set(kinds.values()) == {"diagonal"}:
-        sums = diagonal(subject, labels, place)
+        sums = diagonal(subject, labels, place, executor)
         found = {block.name: Spectrum(sums[f"{block.name}/squares"] / sums["examples"]) for block in subject.blocks}
     elif "identity" not in kinds.values():
-        found = _kronecker(subject, labels, place, kinds)
+        found = _kronecker(subject, labels, place, kinds, executor)
     for name, spectrum in found.items():
         refuse_nothing(spectrum.values, name)
     model_hash = subject.model.hash
@@ -248,9 +251,11 @@ def curvature(
     return Curvature(name, labels, found, model_hash, subject.examples.fingerprint, name_of(subject.loss), len(subject.examples))
 
 
-def _kronecker(subject: Subject, labels: Labels, folder: Path | None, kinds: Mapping[str, Kind]) -> dict[str, Spectrum]:
+def _kronecker(
+    subject: Subject, labels: Labels, folder: Path | None, kinds: Mapping[str, Kind], executor: Executor | None
+) -> dict[str, Spectrum]:  # fmt: skip
     """K-FAC, and with another pass EK-FAC; what is diagonal comes with the first."""
-    sums = moments(subject, labels, folder, [name for name, kind in kinds.items() if kind == "diagonal"])
+    sums = moments(subject, labels, folder, [name for name, kind in kinds.items() if kind == "diagonal"], executor)
     n = sums["examples"]
     found, read = {}, {}
     for block in subject.blocks:
@@ -270,7 +275,7 @@ def _kronecker(subject: Subject, labels: Labels, folder: Path | None, kinds: Map
     bases = {name: (s.QA, s.QS) for name, s in found.items() if name in measure and s.QA is not None and s.QS is not None}
     if not bases:
         return found
-    measured = squares(subject, labels, bases, folder)
+    measured = squares(subject, labels, bases, folder, executor)
     return {
         name: Spectrum(measured[f"{name}/squares"] / n, s.QA, s.QS) if name in bases else s for name, s in found.items()
     }  # fmt: skip

@@ -30,9 +30,9 @@ from sonde.influence.plan import Plan, planned
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.rows import TokenRows
 from sonde.influence.subject import Subject, Told
-from sonde.influence.taken import Work, kept_best, label_all, refuse_unfinished, scored
+from sonde.influence.taken import Work, kept_best, label_all, scored
 from sonde.influence.turning import Turning
-from sonde.jobs import Share, shards, track
+from sonde.jobs import refuse_unfinished, shards, share_of, track
 from sonde.results import InputError, Recipe, Verdict, content_hash, shown
 
 METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", "ekfac": "EK-FAC"}
@@ -41,7 +41,7 @@ METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", 
 def fit(
     model: Model | nn.Module, train_set: Any, loss: Loss | None = None, kind: Kinds = "ekfac", damping: Damping | float = Relative(0.1),  # noqa: B008
     modules: str | Sequence[str] | None = None, labels: str = "auto", draws: int = 1, seed: int = 0, batch_size: int | None = None,
-    folder: str | Path | None = None, fitted: Curvature | str | Path | None = None,
+    folder: str | Path | None = None, fitted: Curvature | str | Path | None = None, worker: tuple[int, int] | None = None,
 ) -> "Influence":  # fmt: skip
     """Fit the curvature of a model's training loss, so that the influence of its training examples can be asked for.
 
@@ -62,9 +62,12 @@ def fit(
         batch_size: examples in a pass; by default what the memory holds.
         folder: keep finished pieces of the fit here, so that one that was interrupted goes on.
         fitted: a curvature that was fitted before, or the folder where it is kept: it is used, and nothing is fitted.
+        worker: (number from 0, how many) of this process among those that share the folder; it computes its share of each pass only, and the sums of
+            all are added.
 
     Raises:
         InputError: what does not fit together, by name. SondeError: a curvature that is zero or no number.
+        Unfinished: this worker has done its share, and others have not.
 
     >>> from sonde.influence.losses import CrossEntropy
     >>> x, y = torch.randn(20, 4), torch.randint(3, (20,))
@@ -79,7 +82,7 @@ def fit(
         found.refuse_other(subject)
     else:
         asked = labels_of(labels, subject.loss, _outputs(subject) if labels == "auto" else 0, draws, seed)
-        found = curvature(subject, kind, asked, folder)
+        found = curvature(subject, kind, asked, folder, share_of(folder, worker))
     return Influence(subject, found, chosen)
 
 
@@ -258,19 +261,16 @@ class Influence:
         worker: tuple[int, int] | None,
     ) -> Work:  # fmt: skip
         """Where a pass is done, and what its pieces are recognised by."""
+        share = share_of(folder, worker)
         if folder is None:
-            if worker is not None:
-                raise InputError("workers meet in a folder: give folder= with worker=")
             return Work(at_once=at_once)
-        if worker is not None and (not isinstance(worker, tuple) or len(worker) != 2):
-            raise InputError(f"worker={shown(worker)}: give (number from 0, how many)")
         try:
             metric = content_hash(of)
         except TypeError:
             raise InputError(f"with folder=, of= must be data, so that its pieces are recognised, not {shown(of)}: give a frozen dataclass") from None
         told = [verb, self.curvature.hash, str(self.damping), queries.fingerprint, metric, type(of).__name__, *asked, *_told(keep).values()]
         key = content_hash([*told, [block.name for block in self.subject.blocks], len(self.subject.pieces()[0])])
-        return Work(Path(folder), key, at_once, None if worker is None else Share(*worker))
+        return Work(Path(folder), key, at_once, share)
 
     def groups(self, query: Any, groups: Groups, of: Any = None, order: Literal[1, 2] = 1) -> Scores:
         """The influence of groups of examples, of which `removal` says what leaving a whole group out does.
@@ -298,7 +298,7 @@ class Influence:
         )  # fmt: skip
 
     def index(
-        self, k: Axes = 64, dtype: torch.dtype = torch.float16, folder: str | Path | None = None, worker: tuple[int, int] | None = None
+        self, k: Axes = 128, dtype: torch.dtype = torch.float16, folder: str | Path | None = None, worker: tuple[int, int] | None = None
     ) -> Index:  # fmt: skip
         """Keep the training gradients, projected, so that later queries need no pass over the training set.
 

@@ -26,9 +26,9 @@ from sonde.influence.losses import Loss
 from sonde.influence.metrics import metric_of, refuse_unseen
 from sonde.influence.results import Scores, Top
 from sonde.influence.subject import Subject, Told
-from sonde.influence.taken import Strongest, label_all, refuse_unfinished
+from sonde.influence.taken import Strongest, label_all
 from sonde.influence.turning import Turning
-from sonde.jobs import Executor, shards, track
+from sonde.jobs import Executor, refuse_unfinished, shards, track
 from sonde.results import InputError, shown
 
 if TYPE_CHECKING:

@@ -69,8 +69,7 @@ class RemovalCurve(Result):
     def check(self, model: Any, *args: Any, **kwargs: Any) -> list[Verdict]:
         """Do queries suffer more from losing these examples than from losing as many others?
 
-        Arguments:
-            model: of the first method's scores.
+        The model is that of the first method's scores.
         """
         self.refuse_other(model)
         return self.verdicts()

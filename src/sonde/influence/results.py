@@ -104,8 +104,8 @@ class Scores(Result):
             self, values=torch.stack(columns, 1) if columns else empty, examples=list(groups), modules=None, by_module=None, tokens=None,
         by_token=None )  # fmt: skip
 
-    def check(
-        self, model: Any, *args: Any, truth: "RetrainTruth | None" = None, controls: "Mapping[str, Scores] | None" = None, **kwargs: Any
+    def check(  # type: ignore[override]
+        self, model: Any, truth: "RetrainTruth | None" = None, controls: "Mapping[str, Scores] | None" = None
     ) -> list[Verdict]:
         """Test the scores against retraining.
 

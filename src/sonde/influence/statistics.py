@@ -19,7 +19,7 @@ from sonde.influence.labels import Labels
 from sonde.influence.losses import name_of
 from sonde.influence.subject import Subject, Told
 from sonde.influence.turning import Turning
-from sonde.jobs import shards
+from sonde.jobs import Executor, refuse_unfinished, shards
 from sonde.results import content_hash
 
 WHOLE = 256  # columns whose products are taken at once: halves of fewer cost more than they save
@@ -28,7 +28,7 @@ Sums = dict[str, Tensor]
 Receive = Callable[[Sums, Told], None]
 
 
-def moments(subject: Subject, labels: Labels, folder: Path | None = None, diagonal: Sequence[str] = ()) -> Sums:
+def moments(subject: Subject, labels: Labels, folder: Path | None = None, diagonal: Sequence[str] = (), executor: Executor | None = None) -> Sums:
     """The sums of a a^T, of delta delta^T and of squared gradients (of what is no linear map), with the numbers of places and examples.
 
     Arguments:
@@ -36,6 +36,7 @@ def moments(subject: Subject, labels: Labels, folder: Path | None = None, diagon
         labels: whose gradients.
         folder: keep finished pieces here.
         diagonal: blocks of which squared gradients are summed, too.
+        executor: what computes the pieces.
     """
     # of the blocks that read the same activations one tells of them
     tells = {block.source: block.name for block in reversed(subject.blocks) if block.name not in diagonal}
@@ -44,10 +45,12 @@ def moments(subject: Subject, labels: Labels, folder: Path | None = None, diagon
         block = told.block
         _add_moments(sums, told, squared=block.name in diagonal, tells=tells.get(block.source) == block.name)
 
-    return _summed(subject, labels, " ".join(["moments", *sorted(diagonal)]), add, folder)
+    return _summed(subject, labels, " ".join(["moments", *sorted(diagonal)]), add, folder, executor)
 
 
-def squares(subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, Tensor]], folder: Path | None = None) -> Sums:
+def squares(
+    subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, Tensor]], folder: Path | None = None, executor: Executor | None = None
+) -> Sums:  # fmt: skip
     """The sums of squared gradients in their eigenbases, for the blocks that have one.
 
     Arguments:
@@ -55,6 +58,7 @@ def squares(subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, 
         labels: whose gradients.
         bases: for each linear map the eigenvectors of activations and gradients.
         folder: keep finished pieces here.
+        executor: what computes them.
     """
     turning = Turning(subject.blocks, bases)
 
@@ -63,22 +67,23 @@ def squares(subject: Subject, labels: Labels, bases: Mapping[str, tuple[Tensor, 
             _into(sums, f"{told.block.name}/squares", turning(told).square_().sum(0))
 
     key = content_hash({name: list(pair) for name, pair in bases.items()})
-    return _summed(subject, labels, f"squares {key}", add, folder)
+    return _summed(subject, labels, f"squares {key}", add, folder, executor)
 
 
-def diagonal(subject: Subject, labels: Labels, folder: Path | None = None) -> Sums:
+def diagonal(subject: Subject, labels: Labels, folder: Path | None = None, executor: Executor | None = None) -> Sums:
     """The sums of squared gradients, weight by weight.
 
     Arguments:
         subject: what is asked.
         labels: whose gradients.
         folder: keep finished pieces here.
+        executor: what computes them.
     """
 
     def add(sums: Sums, told: Told) -> None:
         _into(sums, f"{told.block.name}/squares", told.trace.squares())
 
-    return _summed(subject, labels, "diagonal", add, folder)
+    return _summed(subject, labels, "diagonal", add, folder, executor)
 
 
 def merged(parts: Sequence[Sums]) -> Sums:
@@ -97,7 +102,7 @@ def merged(parts: Sequence[Sums]) -> Sums:
     return found
 
 
-def _summed(subject: Subject, labels: Labels, what: str, add: Receive, folder: Path | None) -> Sums:
+def _summed(subject: Subject, labels: Labels, what: str, add: Receive, folder: Path | None, executor: Executor | None) -> Sums:
     """A pass over the training set, in pieces."""
     pieces = subject.pieces()
 
@@ -111,9 +116,15 @@ def _summed(subject: Subject, labels: Labels, what: str, add: Receive, folder: P
     key = "" if folder is None else job_key(subject, labels, what)
     place = None if folder is None else folder / what.split()[0]
     found: Sums = {}
-    for _, part in shards(work, pieces, place, key, description=what.split()[0]):
+    order = []
+    for i, part in shards(work, pieces, place, key, what.split()[0], executor):
+        order.append(i)
         for name, value in part.items():
             _into(found, name, value)
+    refuse_unfinished(len(order), len(pieces))
+    if place is not None and order != sorted(order):
+        # pieces that were there already came first: added in one order the last bits, by which the next pass is recognised, are every worker's
+        return _summed(subject, labels, what, add, folder, executor)
     return found
 
 

@@ -278,13 +278,13 @@ class Beside(Result):
         kinds = [(kind, self.list_of(self.first.kinds.index(kind))) for kind in dict.fromkeys(self.first.kinds)]
         return tabs(f"{self.first.model} and {self.second.model}", [("all queries", whole), *kinds])
 
-    def check(self, first: Any, second: Any) -> list[Verdict]:  # type: ignore[override]
+    def check(self, model: Any, second: Any) -> list[Verdict]:  # type: ignore[override]
         """Judge whether the first model's influences are less lexical than the second's, and more often of the query's own kind; kinds are counted.
 
         Arguments:
-            first, second: the models.
+            model, second: the first and the second.
         """
-        self.first.refuse_other(first)
+        self.first.refuse_other(model)
         self.second.refuse_other(second)
         k, names = self.first.helpful.shape[1], (self.first.model, self.second.model)
         claim, measure = f"The influences of {names[0]} are less lexical than those of {names[1]}.", f"share of the query's words, top {k}"

@@ -17,17 +17,13 @@ from sonde.influence.blocks import Block
 from sonde.influence.directions import Directions, Keep
 from sonde.influence.examples import Examples
 from sonde.influence.subject import Subject, Told
-from sonde.jobs import Executor, available, rows_within, shards
-from sonde.results import InputError, SondeError, shown
+from sonde.jobs import Executor, available, refuse_unfinished, rows_within, shards
+from sonde.results import InputError, shown
 
 LABEL = 300  # characters of an example that a result keeps
 SHARE_OF_QUERIES = 0.25  # of the free memory, for the queries' matrices
 
 Ask = Callable[[Sequence[int]], Directions]
-
-
-class Unfinished(SondeError):
-    """This worker has done its share, and other workers have not."""
 
 
 @dataclass(frozen=True)
@@ -246,17 +242,6 @@ def _pieces(
         seen += 1
         yield i, part
     refuse_unfinished(seen, len(items))
-
-
-def refuse_unfinished(finished: int, of: int) -> None:
-    """Raise where pieces are left to other workers.
-
-    Arguments:
-        finished: pieces.
-        of: how many there are.
-    """
-    if finished < of:
-        raise Unfinished(f"{finished} of {of} pieces are finished, and the rest is left to other workers: ask again when they are through")
 
 
 def _longer(part: Tensor, length: int) -> Tensor:

@@ -5,6 +5,20 @@ from sonde.jobs.lengths import by_length
 from sonde.jobs.memory import available, rows_within
 from sonde.jobs.pieces import Pieces
 from sonde.jobs.progress import track
-from sonde.jobs.shards import Executor, InProcess, Share, shards
+from sonde.jobs.shards import Executor, InProcess, Share, Unfinished, refuse_unfinished, shards, share_of
 
-__all__ = ["Executor", "InProcess", "Pieces", "Share", "available", "by_length", "place_for", "rows_within", "shards", "track"]
+__all__ = [
+    "Executor",
+    "InProcess",
+    "Pieces",
+    "Share",
+    "Unfinished",
+    "available",
+    "by_length",
+    "place_for",
+    "refuse_unfinished",
+    "rows_within",
+    "share_of",
+    "shards",
+    "track",
+]

@@ -20,6 +20,10 @@ Result = Mapping[str, "Tensor"]
 KIND = "sonde.jobs.shard"
 
 
+class Unfinished(SondeError):
+    """This worker has done its share, and other workers have not."""
+
+
 class Executor(Protocol):
     """Whatever computes a function on many items."""
 
@@ -57,6 +61,28 @@ class Share:
         return ((i, work(item)) for i, item in items.items() if i % self.of == self.worker)
 
 
+def share_of(folder: str | Path | None, worker: tuple[int, int] | None) -> Share | None:
+    """The share of a worker, from what a user gives; nothing where one process does everything.
+
+    Arguments:
+        folder: where workers meet.
+        worker: (number from 0, how many).
+
+    Raises:
+        InputError: a worker without a folder, or that is no such pair.
+
+    >>> share_of("here", (1, 2)).worker
+    1
+    """
+    if worker is None:
+        return None
+    if folder is None:
+        raise InputError("workers meet in a folder: give folder= with worker=")
+    if not isinstance(worker, tuple) or len(worker) != 2:
+        raise InputError(f"worker={shown(worker)}: give (number from 0, how many)")
+    return Share(*worker)
+
+
 def shards(
     work: Callable[[T], Result], items: Sequence[T], folder: str | Path | None = None, key: str = "", description: str = "working",
     executor: Executor | None = None,
@@ -89,6 +115,20 @@ def shards(
         if place is not None:
             Artifact(KIND, {"key": key, "shard": i, "of": len(items)}, tensors=dict(result)).save(place / f"{i:06d}")
         yield i, result
+
+
+def refuse_unfinished(finished: int, of: int) -> None:
+    """Raise where pieces are left to other workers.
+
+    Arguments:
+        finished: pieces.
+        of: how many there are.
+
+    Raises:
+        Unfinished: if some are missing.
+    """
+    if finished < of:
+        raise Unfinished(f"{finished} of {of} pieces are finished, and the rest is left to other workers: ask again when they are through")
 
 
 def _read(path: Path, key: str) -> Result:

@@ -32,7 +32,7 @@ def test_fit_then_ask(capsys, folder):
     assert "another --folder" in run(capsys, "top", *PROMPT, *SMALL, "--kind", "diagonal", "--folder", folder, code=2).err
 
 
-def test_at_scale(capsys, folder):
+def test_at_scale(capsys, folder, tmp_path):
     asked = ("top", *PROMPT, *SMALL, "--folder", folder, "-k", 6)
 
     def ranked(*more):
@@ -55,6 +55,9 @@ def test_at_scale(capsys, folder):
         (("--index", 8, "--damping", 0.5), "pieces of another job"),
     ):
         assert words in run(capsys, *asked, *more, code=2).err
+    shared = tmp_path / "shared"
+    assert "3 of 6 pieces are finished" in run(capsys, "fit", *SMALL, "--batch-size", 1, "--folder", shared, "--worker", "1/2").out
+    assert "kept in" in run(capsys, "fit", *SMALL, "--batch-size", 1, "--folder", shared, "--worker", "2/2").out
     assert "give --folder with --worker" in run(capsys, "top", *PROMPT, *SMALL, "--worker", "1/2", code=2).err
     with pytest.raises(SystemExit):
         run(capsys, *asked, "--worker", "3/2")

@@ -37,6 +37,19 @@ def add_fit_options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_worker_option(action: argparse.ArgumentParser) -> None:
+    """Register which share of the pieces is done."""
+    action.add_argument("--worker", type=share, metavar="I/N", help="do only the I-th of N shares of the pieces in --folder, counted from 1")
+
+
+def share(text: str) -> tuple[int, int]:
+    """Which worker of how many, as a type of an option."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: give 1/4 for the first of four")
+    return int(number) - 1, int(of)
+
+
 def add_query_options(action: argparse.ArgumentParser) -> None:
     """Register what is asked about."""
     action.add_argument("prompt", help="a text, or the beginning of one that --completion goes on")
@@ -80,6 +93,9 @@ def fitted_on(arguments: argparse.Namespace, model: "Model", rows: list[list[int
     from sonde.influence import Absolute, Relative, fit
     from sonde.results.artifact import MANIFEST
 
+    worker = getattr(arguments, "worker", None)
+    if worker and not place:
+        raise InputError("workers meet in a folder: give --folder with --worker")
     folder = Path(place) if place else None
     kept = folder / "curvature" if folder else None
     asked: dict[str, Any] = {"kind": arguments.kind, "labels": arguments.labels, "draws": arguments.draws, "seed": arguments.seed}
@@ -87,7 +103,7 @@ def fitted_on(arguments: argparse.Namespace, model: "Model", rows: list[list[int
     fitted = kept if kept is not None and (kept / MANIFEST).is_file() else None
     found = fit(
         model, rows, **asked, damping=damping, modules=arguments.modules, batch_size=arguments.batch_size, folder=folder and folder / "pieces",
-        fitted=fitted,
+        fitted=fitted, worker=None if fitted else worker,
     )  # fmt: skip
     if fitted is not None and (found.curvature.kind, found.curvature.examples) != (arguments.kind, len(rows)):
         raise InputError(

@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, opened
+from sonde.cli.influence.asked import add_fit_options, add_worker_option, opened
 from sonde.cli.printing import print_json
 from sonde.results import InputError
 
@@ -17,6 +17,7 @@ def add(actions: Any) -> None:
         description="Fit the curvature of the training loss on a corpus and keep it in a folder; what was interrupted goes on there.",
     )
     add_fit_options(action)
+    add_worker_option(action)
     action.set_defaults(run=run)
 
 
@@ -25,7 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     if not arguments.folder:
         raise InputError("where shall the curvature be kept? give --folder")
-    model, found, notes = opened(arguments)
+    from sonde.jobs import Unfinished
+
+    try:
+        model, found, notes = opened(arguments)
+    except Unfinished as waiting:
+        print(waiting)
+        return 0
     covered = found.coverage
     if arguments.json:
         blocks = [{"name": block.name, "weights": block.size, "places": block.places} for block in covered.blocks]

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Literal
 
 from sonde.cli.asking import count
-from sonde.cli.influence.asked import query
+from sonde.cli.influence.asked import add_worker_option, query
 from sonde.results import InputError, content_hash
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ def add_scale_options(action: argparse.ArgumentParser) -> None:
         metavar="K",
         help="ask an index of K x K axes a block of the training gradients; made at first use, kept in --folder",
     )
-    action.add_argument("--worker", type=share, metavar="I/N", help="do only the I-th of N shares of the pieces in --folder, counted from 1")
-
-
-def share(text: str) -> tuple[int, int]:
-    """Which worker of how many, as a type of an option."""
-    number, _, of = text.partition("/")
-    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no share: give 1/4 for the first of four")
-    return int(number) - 1, int(of)
+    add_worker_option(action)
 
 
 def answered(arguments: argparse.Namespace, found: "Influence", verb: Literal["scores", "top"], **asked: Any) -> Any:
@@ -47,8 +39,6 @@ def answered(arguments: argparse.Namespace, found: "Influence", verb: Literal["s
 
     if (arguments.site is None) != (arguments.entry is None):
         raise InputError("--site names a place and --entry which of its numbers is meant: give both")
-    if arguments.worker and not arguments.folder:
-        raise InputError("workers meet in a folder: give --folder with --worker")
     of = None if arguments.site is None else (arguments.site, arguments.entry)
     if arguments.index:
         if arguments.rank or arguments.half:

@@ -27,11 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.influence.taken import Unfinished
+    from sonde.jobs import Unfinished
     from sonde.results.plain import json_ready
 
-    model, found, notes = opened(arguments)
     try:
+        model, found, notes = opened(arguments)
         scores = answered(arguments, found, "scores", by=arguments.by)
     except Unfinished as waiting:
         print(waiting)

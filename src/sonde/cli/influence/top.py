@@ -26,11 +26,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Look, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.influence.taken import Unfinished
+    from sonde.jobs import Unfinished
     from sonde.results.plain import json_ready
 
-    model, found, notes = opened(arguments)
     try:
+        model, found, notes = opened(arguments)
         top = answered(arguments, found, "top", k=arguments.k)
     except Unfinished as waiting:
         print(waiting)
