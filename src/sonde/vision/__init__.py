@@ -1,6 +1,9 @@
-"""Looking inside vision models: what a unit looks for, sought by ascent and read into pictures; each beside the control that must fail."""
+"""Looking inside vision models: what a unit looks for, sought by ascent and looked up in many pictures; each beside the control that must fail."""
 
 from sonde.vision.dream import dream
+from sonde.vision.example_results import DatasetExamples, Drawn
+from sonde.vision.examples import dataset_examples
+from sonde.vision.fields import Field, receptive_field
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import (
     Alignment,
@@ -27,9 +30,12 @@ __all__ = [
     "Channel",
     "Class",
     "Crop",
+    "DatasetExamples",
     "Direction",
     "Diversity",
+    "Drawn",
     "Dream",
+    "Field",
     "Fourier",
     "Jitter",
     "Layer",
@@ -45,7 +51,9 @@ __all__ = [
     "Smoothness",
     "Sum",
     "Visualisation",
+    "dataset_examples",
     "dream",
+    "receptive_field",
     "show",
     "spectrum",
     "standard",

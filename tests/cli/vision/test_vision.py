@@ -44,6 +44,15 @@ def test_dream(capsys, picture, tmp_path):
     assert "What is read into the picture?" in run(capsys, *asked).out
 
 
+def test_examples(capsys, tmp_path):
+    np.save(tmp_path / "some.npy", np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32))
+    asked = ["examples", tmp_path / "some.npy", "blocks.0.act:3", "blocks.0.act:4", "--normalise", "none", "--top", 8]
+    found = follows(json.loads(run(capsys, *asked, "--json", "--check", "--folder", tmp_path / "kept").out))
+    assert found["count"] == 40 and len(found["verdicts"]) == 2 and {one["unit"] for one in found["examples"]} == {3, 4}
+    page = tmp_path / "page.html"
+    assert "When do they fire?" in run(capsys, *asked, "--out", page).out and page.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -59,6 +68,11 @@ def test_dream(capsys, picture, tmp_path):
         (["show", "class:3", *PLAIN, "--diversity", "4"], "a class has none"),
         (["show", "blocks.0.conv:3", *PLAIN, "--dataset", "nowhere"], "no folder of pictures"),
         (["show", "blocks.0.conv:3", *PLAIN, "--model", "specimen:words-small"], "no network of pictures alone"),
+        (["examples", "nowhere", "blocks.0.act:3", "--normalise", "none"], "no folder of pictures"),
+        (["examples", ".", "blocks.0.act:3", "head:1", "--normalise", "none"], "one layer at a time"),
+        (["examples", ".", "blocks.0.act:3", "blocks.0.act", "--normalise", "none"], "give one of both"),
+        (["examples", ".", "blocks.0.act:3", "--size", "big", "--normalise", "none"], "--size big"),
+        (["examples", ".", "blocks.0.act:3", "--labels", "none.csv", "--normalise", "none"], "there is no such file"),
         (["dream", "nowhere.png", "blocks.0.conv", "--normalise", "none"], "there is no file"),
     ],
 )

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, show
+from sonde.cli.vision import dream, examples, show
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples)
 
 
 def add(commands: Any) -> None:
@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "vision",
         help="what do the units of a vision model look for?",
-        description="Pictures of what units, layers and classes look for, and what they read into a picture.",
+        description="Pictures of what units, layers and classes look for, what they read into a picture, and when they fire on many.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for action in ACTIONS:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from sonde.vision import Normalisation, Objective
 
-MODES = ("L", "RGB")
-
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
     """Register which network is asked, and how its pictures are scaled."""
@@ -70,34 +68,40 @@ def objective(text: str, middle: bool = False) -> "Objective":
     return Neuron(layer, int(last)) if middle else Channel(layer, int(last))
 
 
-def read_picture(file: str) -> "Float[Tensor, 'channel row col']":
-    """A picture from 0 to 1: a file of pixels, or an array (.npy) as it stands."""
-    import numpy as np
-    import torch
+def units_of(texts: list[str]) -> tuple[str, list[int] | None]:
+    """The layer and the units that are named; a layer alone stands for all of its units.
 
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(f"there is no file {file}")
-    if path.suffix == ".npy":
-        try:
-            values = torch.from_numpy(np.load(path, allow_pickle=False)).float()
-        except (ValueError, OSError, TypeError) as error:
-            raise InputError(f"{file} is no array of numbers ({error})") from None
-        return values[None] if values.ndim == 2 else values
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise InputError(f"{file} is a picture file, and reading it needs Pillow: pip install pillow, or give an array (.npy)") from None
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        words = "is no picture that Pillow knows, and no array (.npy)" if isinstance(error, UnidentifiedImageError) else f"is broken ({error})"
-        raise InputError(f"{file} {words}") from None
-    if picture.mode not in MODES:
-        raise InputError(f"{file} has the mode {picture.mode}: convert it to L (grey) or RGB")
-    pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)
-    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+    Arguments:
+        texts: `LAYER:CHANNEL` of one layer, or `LAYER`.
+    """
+    named = []
+    for text in texts:
+        layer, _, last = text.rpartition(":")
+        named.append((layer, int(last)) if layer and last.lstrip("-").isdecimal() else (text, None))
+    layers = list(dict.fromkeys(layer for layer, _ in named))
+    if len(layers) > 1:
+        raise InputError(f"units of several layers were named ({', '.join(layers)}): ask for one layer at a time")
+    units = [unit for _, unit in named if unit is not None]
+    if units and len(units) < len(named):
+        raise InputError(f"{layers[0]} was named whole and by unit: give one of both")
+    return layers[0], units or None
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Rows and columns: one number for both, or two."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"--size {text}: give a number of pixels, or rows and columns such as 224,320")
+    return int(parts[0]), int(parts[-1])
+
+
+def read_picture(file: str) -> "Float[Tensor, '...']":
+    """A picture from 0 to 1: a file of pixels, or an array (.npy) as it stands."""
+    from sonde.vision.files import read_picture
+
+    return read_picture(file)
 
 
 def write_picture(picture: "Float[Tensor, 'channel row col']", file: Path) -> None:
