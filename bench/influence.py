@@ -55,8 +55,9 @@ KRONECKER: tuple[Setting, ...] = (
 EXACT: tuple[Setting, ...] = (("sonde", "exact", "decay"),)
 ENSEMBLES: tuple[Setting, ...] = (("sonde", "ekfac x5", "default"), ("sonde", "ekfac x5", "decay"), ("dattri", "TRAK-10", "default"))
 SAMPLED: Setting = ("sonde", "ekfac sampled", "mean")  # one drawn label for each example, as kronfluence has it
+INDEXED: tuple[Setting, ...] = (("sonde", "ekfac index 16", "default"), ("sonde", "ekfac index 32", "default"))  # axes that are kept, of 65 and fewer
 SETTINGS = {
-    "digits": (*KRONECKER, *EXACT, ("dattri", "explicit", "decay")), "mlp": (*KRONECKER, *EXACT, *ENSEMBLES, ("dattri", "cg", "decay")),
+    "digits": (*KRONECKER, *EXACT, ("dattri", "explicit", "decay")), "mlp": (*KRONECKER, *INDEXED, *EXACT, *ENSEMBLES, ("dattri", "cg", "decay")),
     "mnist": (*KRONECKER, SAMPLED, *ENSEMBLES), "wine": (*KRONECKER, *ENSEMBLES),
 }  # fmt: skip
 COMPARED = ((("sonde", "ekfac", "default"), ("kronfluence", "ekfac", "mean")), (("sonde", "ekfac", "decay"), ("kronfluence", "ekfac", "decay")),
@@ -242,7 +243,7 @@ def _show(result: dict[str, Any]) -> None:
     for row in result["rows"]:
         told = row.get("missing") or f"LDS {row['lds']:+.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), {row['cpu_s']:.2f} CPU s"
         told += f", leave-one-out {row['loo_spearman']:+.3f} / {row['loo_pearson']:+.3f}" if "loo_spearman" in row else ""
-        print(f"  {row['subject']:12} {row['method']:9} {row['damping']:8} {told}")
+        print(f"  {row['subject']:12} {row['method']:14} {row['damping']:8} {told}")
     for pair in result["paired"]:
         print(f"  {pair['ours']} minus {pair['theirs']}: {pair['mean']:+.4f} ({pair['interval'][0]:+.4f} to {pair['interval'][1]:+.4f})")
     sys.stdout.flush()

@@ -54,6 +54,9 @@ def sonde(problem: Problem, method: str, damping: str) -> Tensor:
     if method.startswith("ekfac x"):
         models = [problem.network(f"model.{k}") for k in range(int(method.removeprefix("ekfac x")))]
         return influence.averaged([influence.fit(one, problem.train, loss, **said).scores(problem.query) for one in models]).values
+    if method.startswith("ekfac index "):
+        index = influence.fit(network, problem.train, loss, **said).index(int(method.removeprefix("ekfac index ")))
+        return index.scores(problem.query).values
     if method == "ekfac sampled":
         return influence.fit(network, problem.train, loss, labels="sampled", **said).scores(problem.query).values
     return influence.fit(network, problem.train, loss, method, **said).scores(problem.query).values  # type: ignore[arg-type]
