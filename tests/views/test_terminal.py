@@ -13,7 +13,7 @@ from views.extremes import extreme_documents
 from views.sample import sample_document
 
 from sonde.results.document import Document
-from sonde.results.drawing import Drawing, attention, lens, matrix, tabs, tokens, waterfall
+from sonde.results.drawing import Drawing, attention, bars, lens, matrix, tabs, tokens, waterfall
 from sonde.views import terminal
 from sonde.views.text import readable, token, visible
 
@@ -111,3 +111,11 @@ def test_numbers_are_short_and_signed(value: float, signed: bool) -> None:
     written = readable(value, signed=signed)
     assert len(written) <= 11
     assert written.startswith("−") == (value < 0)
+
+
+def test_a_long_label_gives_way_and_no_figure() -> None:
+    names = [f"{i}: a text that is much longer than the terminal is wide, and then some more of it" for i in range(3)]
+    drawing = bars("t", "u", names, [1.25, -0.5, 0.125], zero="none")
+    for width in (50, 80):
+        told = printed(drawing, width)
+        assert all(figure in told for figure in ("+1.25", "−0.50", "+0.12")) and "━" in told and "╌" in told

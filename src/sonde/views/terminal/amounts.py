@@ -14,6 +14,7 @@ from sonde.views.terminal.ink import NEGATIVE, POSITIVE, fitted, label
 from sonde.views.text import readable, visible
 
 MOST_BARS = 10
+SHORTEST = 6  # cells that the longest bar has at least
 
 
 def bars(drawing: Drawing, width: int) -> RenderableType:
@@ -82,9 +83,10 @@ def signed_bars(labels: list[str], values: Sequence[float | None], asides: list[
         longest: the size of the longest bar, where that is another one.
     """
     longest = longest or high
-    room = max(6, min(24, width - 12 - max(map(cell_len, labels), default=0) - max(map(len, asides), default=0)))
+    spare = width - 12 - max(map(len, asides), default=0)
+    room = max(SHORTEST, min(24, spare - max(map(cell_len, labels), default=0)))
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(SHORTEST, spare - room))  # a long label gives way, never a figure
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
