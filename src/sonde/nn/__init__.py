@@ -1,6 +1,6 @@
 """Our own small networks and the loop that trains them."""
 
-from sonde.nn.broken import permuted, reinitialised
+from sonde.nn.broken import filters_permuted, permuted, reinitialised
 from sonde.nn.convnet import ConvBlock, ConvNet, ConvNetConfig
 from sonde.nn.solu import NormedSoLU, SoLU
 from sonde.nn.transformer import MLP, Attention, Block, Transformer, TransformerConfig, eager_attention_forward, sdpa_attention_forward
@@ -21,6 +21,7 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "eager_attention_forward",
+    "filters_permuted",
     "permuted",
     "reinitialised",
     "sdpa_attention_forward",

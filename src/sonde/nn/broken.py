@@ -37,6 +37,30 @@ def permuted(module: M, seed: int) -> M:
     return copied
 
 
+def filters_permuted(module: M, seed: int) -> M:
+    """A copy of a network in which every unit has its own weights in random order: each filter keeps its entries, its bias and its place.
+
+    Parameters of one axis (biases, norms), buffers and the network itself are untouched.
+
+    Arguments:
+        module: any network.
+        seed: of the orders.
+
+    >>> layer = nn.Conv2d(1, 2, 3)
+    >>> torch.equal(filters_permuted(layer, seed=0).weight.flatten(1).sort().values, layer.weight.flatten(1).sort().values)
+    True
+    """
+    generator = torch.Generator().manual_seed(seed)
+    copied = copy.deepcopy(module)
+    with torch.no_grad():
+        for parameter in copied.parameters():
+            if parameter.ndim > 1:
+                rows = parameter.flatten(1)
+                order = torch.rand(rows.shape, generator=generator).argsort(1).to(parameter.device)
+                parameter.copy_(rows.gather(1, order).view_as(parameter))
+    return copied
+
+
 def reinitialised(module: M, seed: int) -> M:
     """A copy of a network as it was before its training: drawn afresh by its own rule.
 

@@ -22,7 +22,9 @@ from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
 from sonde.vision.setting import Setting
+from sonde.vision.stimuli import Stimuli, bars, colours, curves, gratings
 from sonde.vision.transforms import Crop, Jitter, Pad, Rotate, Scale, standard
+from sonde.vision.tuning import Tuning, tuning
 
 __all__ = [
     "CPPN",
@@ -51,7 +53,14 @@ __all__ = [
     "Smoothness",
     "Sum",
     "Visualisation",
+    "bars",
+    "colours",
+    "curves",
     "dataset_examples",
+    "gratings",
+    "tuning",
+    "Stimuli",
+    "Tuning",
     "dream",
     "receptive_field",
     "show",

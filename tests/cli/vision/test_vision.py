@@ -53,6 +53,14 @@ def test_examples(capsys, tmp_path):
     assert "When do they fire?" in run(capsys, *asked, "--out", page).out and page.exists()
 
 
+def test_tuning(capsys, tmp_path):
+    asked = ["tuning", "blocks.0.act:3", "blocks.0.act:4", "--normalise", "none", "--step", 30]
+    found = follows(json.loads(run(capsys, *asked, "--stimuli", "bars", "--json", "--check", "--draws", 2).out))
+    assert [one["unit"] for one in found["units"]] == [3, 4] and len(found["verdicts"]) == 2 and len(found["at"]) == 6
+    page = tmp_path / "page.html"
+    assert "Which curves do they answer to?" in run(capsys, *asked, "--stimuli", "curves", "--across", 2, 4, "--out", page).out and page.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -73,6 +81,10 @@ def test_examples(capsys, tmp_path):
         (["examples", ".", "blocks.0.act:3", "blocks.0.act", "--normalise", "none"], "give one of both"),
         (["examples", ".", "blocks.0.act:3", "--size", "big", "--normalise", "none"], "--size big"),
         (["examples", ".", "blocks.0.act:3", "--labels", "none.csv", "--normalise", "none"], "there is no such file"),
+        (["tuning", "blocks.0.act:99", "--normalise", "none", "--step", "90"], "there is no unit 99"),
+        (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "colours"], "three channels"),
+        (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "curves", "--across", "0"], "radii="),
+        (["tuning", "blocks.0.act:3", "--normalise", "none", "--size", "9", "--step", "90"], "do not fit"),
         (["dream", "nowhere.png", "blocks.0.conv", "--normalise", "none"], "there is no file"),
     ],
 )

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, show
+from sonde.cli.vision import dream, examples, show, tuning
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning)
 
 
 def add(commands: Any) -> None:
@@ -13,7 +13,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "vision",
         help="what do the units of a vision model look for?",
-        description="Pictures of what units, layers and classes look for, what they read into a picture, and when they fire on many.",
+        description="Pictures of what units, layers and classes look for, what they read into a picture, when they fire on many, and how they answer "
+        "to drawn ones.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for action in ACTIONS:
