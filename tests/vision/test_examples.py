@@ -179,6 +179,7 @@ def test_broken_files_are_named_and_the_rest_goes_on(tmp_path):
     found = dataset_examples(model, place, "0", normalise="none", size=8, labels="folders", batch_size=2)
     assert found.count == 3 and sorted(found.broken) == ["b/4.png", "b/5.png", "read me.txt"]
     assert "has the mode RGBA" in found.broken["b/4.png"] and "3 of 6 files were left out" in found.notes[0]
+    assert "brought to 8 x 8 pixels" in found.notes[1]
     assert {found.names[n] for n in found.most.number[0] if n >= 0} == {"a/1.png", "a/2.png", "b/3.png"}
     assert found.labels == [".", "a", "b"] and len(found.check(model, place)) == 4
     kept = DatasetExamples.load(found.save(tmp_path / "kept"))

@@ -288,6 +288,8 @@ def _notes(source: Pictures, count: int, units: list[int], shown_units: list[int
     notes = []
     if source.broken:
         notes.append(f"{len(source.broken)} of {source.count} files were left out: {_told(source.broken)}")
+    if source.size is not None:
+        notes.append(f"files were brought to {source.size[0]} x {source.size[1]} pixels: the shorter side is scaled, the middle is cut")
     if dead := [unit for unit, width in zip(units, bins.width, strict=True) if width == 0]:
         rest = f" and {len(dead) - 8} more" if len(dead) > 8 else ""
         notes.append(f"{'units' if len(dead) > 1 else 'unit'} {', '.join(map(str, dead[:8]))}{rest} never left zero on {count} pictures: dead here")
