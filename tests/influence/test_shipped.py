@@ -14,11 +14,12 @@ from sonde.influence.step import gradient_lengths
 from sonde.results import InputError, LoadError
 
 
-def test_it_belongs_to_the_specimen():
-    found, model = shipped("words"), sonde.load("specimen:words")
+@pytest.mark.parametrize("name", ["words", "words-small", "words-small-b"])
+def test_it_belongs_to_the_specimen(name):
+    found, model = shipped(name), sonde.load(f"specimen:{name}")
     assert found.recipe.model_hash == model.hash
-    assert sum(file.stat().st_size for file in (WEIGHTS / "words").iterdir()) < BYTES
-    known = {tuple(row) for row in read_by("words", 400, 0, ("A", "C"))[0]}
+    assert sum(file.stat().st_size for file in (WEIGHTS / name).iterdir()) < BYTES
+    known = {tuple(row) for row in read_by(name, 400, 0, ("A", "C"))[0]}
     # the sample of 400 documents begins with the same batches as that of 2,000
     assert sum(tuple(row) in known for row in found.rows) > 0.1 * len(found.rows)
     assert (found.tau.float().norm(dim=1) <= 1.001).all() and sum(found.drawn) == 64

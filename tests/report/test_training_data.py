@@ -38,10 +38,15 @@ def test_those_that_pull_away_do_not(material, monkeypatch):
     assert not any(verdict.holds for verdict in chapter(material).verdicts)
 
 
+def test_of_another_specimen_its_own_training_is_told():
+    found = chapter(asked(sonde.load("specimen:words-small"), GIFT))
+    assert len(found.section.drawings) == 2 and "words-small" in found.section.sentences[0].text and len(found.verdicts) == 2
+
+
 def test_elsewhere_it_says_why_not(words):
     broken = sonde.Model(permuted(words.module, 0), words.tokenizer, "specimen:words")
     for model, prompt, why in (
-        (sonde.Model(words.module, words.tokenizer), KEYS, "nothing is shipped"), (sonde.load("specimen:words-small"), GIFT, "nothing is shipped"),
+        (sonde.Model(words.module, words.tokenizer), KEYS, "nothing is shipped"),
         (broken, KEYS, "not the weights"), (words, "Blorp zindle quax", "of no kind"),
     ):  # fmt: skip
         found = chapter(asked(model, prompt))
