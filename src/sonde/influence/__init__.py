@@ -19,6 +19,7 @@ from sonde.influence.problems import Problem, problem
 from sonde.influence.removal import RemovalCurve, removal
 from sonde.influence.results import Scores, SelfInfluence, Top
 from sonde.influence.retraining import Ceiling, RetrainTruth, retrain_on_subsets, retrain_without, trained
+from sonde.influence.reversed import QueryTokens
 from sonde.influence.rows import TokenBatch
 from sonde.influence.shipped import ShippedInfluence, shipped
 from sonde.influence.stability import Additivity, Concentration, Stability, additivity, concentration, random_groups, stability
@@ -51,6 +52,7 @@ __all__ = [
     "OneByOne",
     "Plan",
     "Problem",
+    "QueryTokens",
     "Relative",
     "RemovalCurve",
     "RetrainTruth",

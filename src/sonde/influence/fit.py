@@ -10,9 +10,10 @@ about tau / n (Koh and Liang 2017, "Understanding Black-box Predictions via Infl
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sonde.access import Model
@@ -34,6 +35,9 @@ from sonde.influence.taken import Work, kept_best, label_all, scored
 from sonde.influence.turning import Turning
 from sonde.jobs import refuse_unfinished, shards, share_of, track
 from sonde.results import InputError, Recipe, Verdict, content_hash, shown
+
+if TYPE_CHECKING:
+    from sonde.influence.reversed import QueryTokens
 
 METHODS = {"identity": "gradient dot", "diagonal": "diagonal", "kfac": "K-FAC", "ekfac": "EK-FAC"}
 
@@ -296,6 +300,39 @@ class Influence:
             n=len(self.subject.examples), method=f"{self.method}, groups to order {order}", of=self.asked(metric),
             recipe=self.recipe("groups", queries, {"of": metric or self.subject.loss, "order": order, "groups": list(members.values())}),
         )  # fmt: skip
+
+    def query_tokens(self, query: Any, examples: Sequence[int], of: Any = None) -> "QueryTokens":
+        """Which tokens of the query carry the influence of some training examples on it.
+
+        Arguments:
+            query, of: as for `scores`; rows of tokens.
+            examples: numbers of training examples.
+
+        Returns:
+            What each place of each query adds; the places sum to tau.
+
+        Raises:
+            InputError: a number that is no example's; places that are no tokens.
+        """
+        from sonde.influence.reversed import query_tokens
+
+        return query_tokens(self, query, examples, of)
+
+    def moved(self, examples: Sequence[int]) -> dict[str, Float[Tensor, "..."]]:
+        """How the weights move, to first order, when training examples are left out together: their influence on the parameters.
+
+        Arguments:
+            examples: their numbers.
+
+        Returns:
+            By the path of each weight that is looked at, the sum of (H + damping)^-1 g_i / n.
+
+        Raises:
+            InputError: a number that is no example's.
+        """
+        from sonde.influence.reversed import moved
+
+        return moved(self, examples)
 
     def index(
         self, k: Axes = 128, dtype: torch.dtype = torch.float16, folder: str | Path | None = None, worker: tuple[int, int] | None = None

@@ -122,14 +122,14 @@ def scored(subject: Subject, ask: Ask, by: str | None, queries: int, keep: Keep,
     def piece(found: Directions, some: range) -> Mapping[str, Tensor]:
         parts = [part for _, part in scores_of(subject, found, by, some)]
         longest = max(part.shape[-1] for part in parts) if by == "token" else 0
-        return {"parts": torch.cat([_longer(part, longest) if by == "token" else part for part in parts], 1)}
+        return {"parts": torch.cat([longer(part, longest) if by == "token" else part for part in parts], 1)}
 
     passes = [
         [part for _, part in sorted(_pieces(subject, ask, group, piece, work), key=lambda one: one[0])]
         for group in work.blocks(queries, subject.blocks, keep)
     ]
     longest = max(part["parts"].shape[-1] for found in passes for part in found) if by == "token" else 0
-    whole = torch.cat([torch.cat([_longer(part["parts"], longest) if by == "token" else part["parts"] for part in found], 1) for found in passes])
+    whole = torch.cat([torch.cat([longer(part["parts"], longest) if by == "token" else part["parts"] for part in found], 1) for found in passes])
     told = (torch.cat([found[0]["values"] for found in passes]), torch.cat([found[0]["left out"] for found in passes]))
     if by is None:
         return Taken(whole, *told)
@@ -244,7 +244,7 @@ def _pieces(
     refuse_unfinished(seen, len(items))
 
 
-def _longer(part: Tensor, length: int) -> Tensor:
+def longer(part: Tensor, length: int) -> Tensor:
     return torch.nn.functional.pad(part, (0, length - part.shape[-1]))
 
 
@@ -264,7 +264,7 @@ def scores_of(subject: Subject, found: Directions, by: str | None, some: Sequenc
         def add(told: Told, sums: dict[str, Tensor] = sums) -> None:
             name = told.block.name
             if by == "token":
-                sums[name] = _by_position(told, found.parts[name].against(told.trace).double().cpu())
+                sums[name] = by_position(told, found.parts[name].against(told.trace).double().cpu())
             else:
                 sums[name] = found.parts[name].products(told.trace).double().cpu()
 
@@ -273,8 +273,16 @@ def scores_of(subject: Subject, found: Directions, by: str | None, some: Sequenc
         yield indices, torch.stack(parts, -1) if by == "module" else torch.stack(parts).sum(0)
 
 
-def _by_position(told: Told, each: Float[Tensor, "query example place"]) -> Float[Tensor, "query example pos"]:
-    """What each position adds: the sum over the block's calls."""
+def by_position(told: Told, each: Float[Tensor, "query example place"]) -> Float[Tensor, "query example pos"]:
+    """What each position adds: the sum over the block's calls.
+
+    Arguments:
+        told: of the block.
+        each: what each place adds.
+
+    Raises:
+        InputError: places that are no tokens.
+    """
     if told.positions == 0:
         raise InputError(
             f"{told.block.name!r} sees {told.trace.places} places, which are not the tokens of a "
