@@ -1,6 +1,8 @@
 """What the actions are told: the model, its training texts, the curvature, and the query."""
 
 import argparse
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import count
@@ -48,6 +50,22 @@ def share(text: str) -> tuple[int, int]:
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise argparse.ArgumentTypeError(f"{text!r} is no share: give 1/4 for the first of four")
     return int(number) - 1, int(of)
+
+
+def or_waits(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Run an action; a worker that has done its share while others have not says so, and that is no mistake."""
+
+    @wraps(run)
+    def patient(arguments: argparse.Namespace) -> int:
+        from sonde.jobs import Unfinished
+
+        try:
+            return run(arguments)
+        except Unfinished as waiting:
+            print(waiting)
+            return 0
+
+    return patient
 
 
 def add_query_options(action: argparse.ArgumentParser) -> None:

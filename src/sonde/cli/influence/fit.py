@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, add_worker_option, opened
+from sonde.cli.influence.asked import add_fit_options, add_worker_option, opened, or_waits
 from sonde.cli.printing import print_json
 from sonde.results import InputError
 
@@ -21,18 +21,13 @@ def add(actions: Any) -> None:
     action.set_defaults(run=run)
 
 
+@or_waits
 def run(arguments: argparse.Namespace) -> int:
     """Fit, keep, and say what was looked at."""
     start = time.perf_counter()
     if not arguments.folder:
         raise InputError("where shall the curvature be kept? give --folder")
-    from sonde.jobs import Unfinished
-
-    try:
-        model, found, notes = opened(arguments)
-    except Unfinished as waiting:
-        print(waiting)
-        return 0
+    model, found, notes = opened(arguments)
     covered = found.coverage
     if arguments.json:
         blocks = [{"name": block.name, "weights": block.size, "places": block.places} for block in covered.blocks]

@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, add_query_options, opened
+from sonde.cli.influence.asked import add_fit_options, add_query_options, opened, or_waits
 from sonde.cli.influence.scale import add_scale_options, answered
 from sonde.cli.printing import refuse_unwritable, report
 
@@ -23,19 +23,15 @@ def add(actions: Any) -> None:
     action.set_defaults(run=run)
 
 
+@or_waits
 def run(arguments: argparse.Namespace) -> int:
     """Score, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.jobs import Unfinished
     from sonde.results.plain import json_ready
 
-    try:
-        model, found, notes = opened(arguments)
-        scores = answered(arguments, found, "scores", by=arguments.by)
-    except Unfinished as waiting:
-        print(waiting)
-        return 0
+    model, found, notes = opened(arguments)
+    scores = answered(arguments, found, "scores", by=arguments.by)
     if scores.method != found.method:
         notes = [note for note in notes if note != found.method] + [scores.method]
     rows = scores.to_frame().sort("tau", descending=True).to_dicts()

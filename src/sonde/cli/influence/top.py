@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from sonde.cli.influence.asked import add_fit_options, add_query_options, opened
+from sonde.cli.influence.asked import add_fit_options, add_query_options, opened, or_waits
 from sonde.cli.influence.scale import add_scale_options, answered
 from sonde.cli.printing import refuse_unwritable, report
 
@@ -22,19 +22,15 @@ def add(actions: Any) -> None:
     action.set_defaults(run=run)
 
 
+@or_waits
 def run(arguments: argparse.Namespace) -> int:
     """Look, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    from sonde.jobs import Unfinished
     from sonde.results.plain import json_ready
 
-    try:
-        model, found, notes = opened(arguments)
-        top = answered(arguments, found, "top", k=arguments.k)
-    except Unfinished as waiting:
-        print(waiting)
-        return 0
+    model, found, notes = opened(arguments)
+    top = answered(arguments, found, "top", k=arguments.k)
     if top.method != found.method:
         notes = [note for note in notes if note != found.method] + [top.method]
     return report(
