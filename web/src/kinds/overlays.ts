@@ -6,8 +6,9 @@ import { explore, type Cell, type Stage } from "../explore.ts";
 import { colourKey } from "../legend.ts";
 import { exact } from "../numbers.ts";
 import { ValueMap } from "../pixels.ts";
-import { labelElements, prose, tokenText, visible } from "../text.ts";
+import { labelElements, prose, visible } from "../text.ts";
 import type { Colours, Overlays, PackedPicture } from "../types.ts";
+import { cellName, cellStage } from "./cells.ts";
 import { drawEasel, pictureKey } from "./overlay.ts";
 
 const SMALL = { least: 44, most: 104 };
@@ -80,19 +81,12 @@ export function drawOverlays(host: HTMLElement, { data, axes, legend, unit }: Ov
     matchMedia(query).addEventListener("change", () => paintAll(host.clientWidth));
 
   return {
-    element: grid,
-    rows: rowAxis.labels.length,
-    cols: colAxis.labels.length,
-    at: (event) => {
-      const { row, col } = (event.target as HTMLElement).closest<HTMLElement>("td")?.dataset ?? {};
-      return row === undefined ? null : { row: Number(row), col: Number(col) };
-    },
-    box: ({ row, col }) => cells[row]?.[col]?.box.getBoundingClientRect() ?? new DOMRect(),
+    ...cellStage(grid, rowAxis, colAxis, cells),
     read: ({ row, col }) => {
       const map = maps[row]?.[col];
       const detail = data.details?.[row]?.[col];
       return {
-        head: [`${visible(rowAxis.name)} ${tokenText(rowAxis.labels[row] ?? "")}, ${visible(colAxis.name)} ${tokenText(colAxis.labels[col] ?? "")}`],
+        head: [cellName(rowAxis, colAxis, { row, col })],
         value: map ? `largest size ${exact(map.largest)} ${visible(unit)}` : "no map",
         lines: detail ? [visible(detail)] : [],
       };

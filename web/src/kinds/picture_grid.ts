@@ -4,8 +4,9 @@ import { drawToWidth, h } from "../dom.ts";
 import type { Cell, Stage } from "../explore.ts";
 import { exact, readable } from "../numbers.ts";
 import { pictureCanvas } from "../pixels.ts";
-import { labelElements, prose, tokenText, visible } from "../text.ts";
+import { labelElements, prose, visible } from "../text.ts";
 import type { PackedPicture, PictureGrid } from "../types.ts";
+import { cellName, cellStage } from "./cells.ts";
 
 const SMALL = { least: 44, most: 150 };
 const LARGE = 384;
@@ -78,20 +79,13 @@ export function drawPictureGrid(host: HTMLElement, { data, axes, unit }: Picture
   });
 
   return {
-    element: grid,
-    rows: rowAxis.labels.length,
-    cols: colAxis.labels.length,
-    at: (event) => {
-      const { row, col } = (event.target as HTMLElement).closest<HTMLElement>("td")?.dataset ?? {};
-      return row === undefined ? null : { row: Number(row), col: Number(col) };
-    },
-    box: ({ row, col }) => cells[row]?.[col]?.box.getBoundingClientRect() ?? new DOMRect(),
+    ...cellStage(grid, rowAxis, colAxis, cells),
     read: ({ row, col }) => {
       const value = data.values?.[row]?.[col];
       const { detail } = wordsOf({ row, col });
       const there = data.pictures[row]?.[col] ? "a picture" : "no picture";
       return {
-        head: [`${visible(rowAxis.name)} ${tokenText(rowAxis.labels[row] ?? "")}, ${visible(colAxis.name)} ${tokenText(colAxis.labels[col] ?? "")}`],
+        head: [cellName(rowAxis, colAxis, { row, col })],
         value: value === null || value === undefined ? there : `${exact(value)} ${visible(unit)}`,
         lines: detail ? [visible(detail)] : [],
       };
