@@ -22,6 +22,7 @@ from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
 from sonde.vision.setting import Setting
+from sonde.vision.slices import LayerWeights, layer_weights, slices
 from sonde.vision.stimuli import Stimuli, bars, colours, curves, gratings
 from sonde.vision.transforms import Crop, Jitter, Pad, Rotate, Scale, standard
 from sonde.vision.tuning import Tuning, tuning
@@ -41,6 +42,7 @@ __all__ = [
     "Fourier",
     "Jitter",
     "Layer",
+    "LayerWeights",
     "Neuron",
     "Normalisation",
     "Objective",
@@ -62,8 +64,10 @@ __all__ = [
     "Stimuli",
     "Tuning",
     "dream",
+    "layer_weights",
     "receptive_field",
     "show",
+    "slices",
     "spectrum",
     "standard",
 ]
