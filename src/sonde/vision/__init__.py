@@ -4,6 +4,7 @@ from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
 from sonde.vision.fields import Field, receptive_field
+from sonde.vision.measures import cka, debiased_cka, mutual_neighbours, procrustes, pwcca, rsa, svcca
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import (
     Alignment,
@@ -56,10 +57,17 @@ __all__ = [
     "Sum",
     "Visualisation",
     "bars",
+    "cka",
     "colours",
     "curves",
     "dataset_examples",
+    "debiased_cka",
     "gratings",
+    "mutual_neighbours",
+    "procrustes",
+    "pwcca",
+    "rsa",
+    "svcca",
     "tuning",
     "Stimuli",
     "Tuning",
