@@ -288,3 +288,78 @@ def test_nothing_is_printed(tmp_path, capfd):
     capfd.readouterr()
     sonde.load(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+NET = """
+import torch
+from torch import nn
+
+import beside
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(beside.CHANNELS, 2, 3)
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+
+
+def net():
+    torch.manual_seed(0)
+    return Net()
+
+
+def wide(channels):
+    return Net()
+
+
+ready = net()
+number = 3
+
+
+def words():
+    return "words"
+
+
+def broken():
+    raise RuntimeError("no\\nweights")
+"""
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    """A file that makes networks, with one beside it that it imports."""
+    (tmp_path / "beside.py").write_text("CHANNELS = 3\n")
+    (tmp_path / "nets.py").write_text(NET)
+    return tmp_path / "nets.py"
+
+
+def test_a_function_in_a_file_of_ones_own_makes_the_model(own_file):
+    model = sonde.load(f"{own_file}:net")
+    assert model.name == "net" and not model.module.training
+    assert model.run(torch.zeros(1, 3, 5, 5)).logits.shape == (1, 2)
+    assert model.hash == sonde.load(f"{own_file}:ready").hash
+    assert sonde.load(f"{own_file}:net", dtype=torch.bfloat16).dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nat", "nets.py defines no nat: it has net, wide, words, broken"),
+        ("wide", "can't be called without arguments: TypeError: wide() missing 1 required positional argument: 'channels'"),
+        ("number", "number in"),
+        ("words", "returns 'words': it must return a torch module"),
+        ("broken", "can't be called without arguments: RuntimeError: no weights"),
+    ],
+)
+def test_a_file_that_makes_no_model(own_file, name, said):
+    refused(f"{own_file}:{name}", said)
+
+
+def test_files_that_are_missing_broken_or_named_alone(own_file):
+    refused(f"{own_file.parent}/none.py:net", "there is no file")
+    refused(own_file, "is a file: give", "nets.py:NAME, the function in it that makes the model")
+    own_file.write_text("import nothing_of_this_name")
+    refused(f"{own_file}:net", "can't be run: ModuleNotFoundError")

@@ -1,13 +1,14 @@
-"""`sonde.load`: a model from a specimen's name, a folder, a Hub id, or a module that is already there.
+"""`sonde.load`: a model from a specimen's name, a folder, a Hub id, a module that is already there, or a Python file that makes one.
 
-Weights are read from safetensors, never unpickled, and code that comes with a model is never run. What was not read is never made up: a weight or
-a tokenizer that is missing is an error or absent, not drawn at random.
+Weights are read from safetensors, never unpickled, and code that comes with a model is never run; a Python file is run where the user names it. What
+was not read is never made up: a weight or a tokenizer that is missing is an error or absent, not drawn at random.
 """
 
 import contextlib
 import inspect
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,15 @@ from torch import nn
 
 from sonde import specimens
 from sonde.access import Model, Tokenizer
+from sonde.jobs import defined, said
 from sonde.nn import NETWORKS
-from sonde.results import LoadError, shown
+from sonde.results import InputError, LoadError, shown
 
 SPECIMEN = "specimen:"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tekken.json")
 
+MADE = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -35,7 +38,8 @@ def load(
     """Open a model.
 
     Arguments:
-        source: `"specimen:words"` (shipped with sonde), a folder with `config.json` and safetensors, a Hub id such as `"gpt2"`, or an `nn.Module`.
+        source: `"specimen:words"` (shipped with sonde), a folder with `config.json` and safetensors, a Hub id such as `"gpt2"`, an `nn.Module`, or
+            `"nets.py:make"`: what the function of that name in a Python file of your own returns. The file is run; name none that you do not trust.
         tokenizer: for a module: its tokenizer, if it has one. Otherwise the one beside the weights is used.
         dtype: of the weights; by default float32 for specimens, as stored for others.
         device: where to put it; a module stays where it is.
@@ -73,6 +77,8 @@ def load(
 def _open(source: str, dtype: torch.dtype | None) -> Model:
     if source.startswith(SPECIMEN):
         return _folder(specimens.path(source.removeprefix(SPECIMEN)), source, dtype or torch.float32)
+    if made := MADE.fullmatch(source):
+        return _made(Path(made[1]).expanduser(), made[2], dtype)
     path = Path(source).expanduser()
     try:
         folder, exists = path.is_dir(), path.exists()
@@ -81,10 +87,42 @@ def _open(source: str, dtype: torch.dtype | None) -> Model:
     if folder:
         return _folder(path, path.resolve().name, dtype)
     if exists:
-        raise LoadError(f"{source} is a file: give the folder that holds config.json and the weights")
+        way = (
+            f"give {source}:NAME, the function in it that makes the model"
+            if path.suffix == ".py"
+            else "give the folder that holds config.json and the weights"
+        )
+        raise LoadError(f"{source} is a file: {way}")
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise LoadError(f"there is no folder {source}: give a folder with config.json and model.safetensors, a Hub id, or one of {_specimens()}")
     return _transformers(source, source, dtype, local=not _online(source))
+
+
+def _made(file: Path, name: str, dtype: torch.dtype | None) -> Model:
+    """The model that a function in a Python file of the user's returns."""
+    try:
+        held = defined(file)
+    except InputError as error:
+        raise LoadError(str(error)) from None
+    if name not in held:
+        makers = [
+            key for key, value in held.items() if inspect.isfunction(value) and value.__module__ == held["__name__"] and not key.startswith("_")
+        ]
+        raise LoadError(f"{file} defines no {name}: it has {', '.join(makers) or 'no functions'}")
+    made = held[name]
+    if not isinstance(made, nn.Module | Model):
+        if not callable(made):
+            raise LoadError(f"{name} in {file} is {shown(made)}: it must be a torch module, or a function without arguments that returns one")
+        try:
+            made = made()
+        except Exception as error:  # whatever a user's program raises
+            raise LoadError(f"{name} in {file} can't be called without arguments: {said(error)}") from None
+    if not isinstance(made, nn.Module | Model):
+        raise LoadError(f"{name} in {file} returns {shown(made)}: it must return a torch module, or what sonde.load made of one")
+    model = made if isinstance(made, Model) else Model(made.eval(), None, name)
+    if dtype is not None:
+        model.module.to(dtype)
+    return model
 
 
 def _folder(folder: Path, name: str, dtype: torch.dtype | None) -> Model:

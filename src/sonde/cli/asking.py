@@ -16,7 +16,9 @@ def add_task_options(action: argparse.ArgumentParser, n: int) -> None:
         action: the parser.
         n: how many examples by default.
     """
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("-n", type=count, default=n, metavar="N", help="how many examples (default: %(default)s)")
     action.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
     action.add_argument("--bos", action=argparse.BooleanOptionalAction, default=None, help="put the beginning-of-sequence token first")

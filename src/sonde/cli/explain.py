@@ -25,7 +25,9 @@ def add(commands: Any) -> None:
         "and whether that holds when those parts are taken out.",
     )
     parser.add_argument("prompt", metavar="PROMPT", help="the text; the next token is explained")
-    parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    parser.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     parser.add_argument(
         "--target", metavar="T", help="the token to explain, with its leading space (default: the task's answer, else the first guess)"
     )

@@ -5,7 +5,6 @@
 network for which training is noisy and not convex.
 """
 
-import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from sonde.influence.losses import CrossEntropy, Loss
 from sonde.influence.training import Descent, SoftmaxRegression, Training, training_of
+from sonde.jobs import defined
 from sonde.results import InputError, shown
 
 TRAIN, ASKED, WRONG = 1000, 100, 0.1
@@ -148,11 +148,7 @@ def problem(name: str) -> Problem:
         raise InputError(f"there is no problem {name!r}: the built-in ones are {', '.join(PROBLEMS)}; or give a .py file that defines one Problem")
     if not file.is_file():
         raise InputError(f"there is no file {file}: give one that defines a sonde.influence.Problem, or {' or '.join(PROBLEMS)}")
-    try:
-        held = runpy.run_path(str(file))
-    except Exception as error:  # whatever a user's program raises
-        raise InputError(f"{file} can't be run: {type(error).__name__}: {' '.join(str(error).split())}") from None
-    found = {id(value): value for value in held.values() if isinstance(value, Problem)}
+    found = {id(value): value for value in defined(file).values() if isinstance(value, Problem)}
     if len(found) != 1:
         raise InputError(f"{file} holds {len(found) or 'no'} problems: it must define one sonde.influence.Problem(name, train_set, query, training)")
     return next(iter(found.values()))

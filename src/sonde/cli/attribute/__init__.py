@@ -46,7 +46,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--folder", metavar="DIR", help="where networks of --attention are kept, so that it goes on where it was interrupted")
     parser.add_argument("--seeds", type=int, default=4, metavar="N", help="further networks of --attention (default: %(default)s)")
     parser.add_argument("--texts", type=int, default=200, metavar="N", help="texts that --attention looks at (default: %(default)s)")
-    parser.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    parser.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     parser.add_argument(
         "--target", metavar="T", help="what is explained: a token; a class by name or number; a caption (default: the model's answer)"
     )

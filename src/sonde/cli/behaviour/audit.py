@@ -27,7 +27,7 @@ def add(actions: Any) -> None:
     action.add_argument("--data", metavar="FILE", help="a table")
     action.add_argument("--format", default="csv", choices=("adult", "german", "compas", "csv"), help="of the table (default: %(default)s)")
     action.add_argument(
-        "--model", default="specimen:words", metavar="M", help="for a template: a specimen, a folder or a Hub id (default: %(default)s)"
+        "--model", default="specimen:words", metavar="M", help="for a template: a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
     )
     action.add_argument("--target", metavar="T", help="of a table the column that is predicted; of a template the answer")
     action.add_argument("--foil", metavar="F", help="of a template the answer that it is contrasted with")

@@ -17,7 +17,11 @@ Done = TypeVar("Done")
 def add_options(action: argparse.ArgumentParser) -> None:
     """Register the options."""
     action.add_argument(
-        "--model", dest="models", action="append", metavar="M", help="a specimen, a folder or a Hub id; again for several (default: specimen:words)"
+        "--model",
+        dest="models",
+        action="append",
+        metavar="M",
+        help="a specimen, a folder, a Hub id or FILE.py:NAME; again for several (default: specimen:words)",
     )
     action.add_argument(
         "--bos",

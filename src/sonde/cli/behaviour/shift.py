@@ -22,7 +22,9 @@ def add(actions: Any) -> None:
         description="Measure a classifier of pictures before and after shifts: accuracy, confidence, calibration error, Brier score and log loss, "
         "with paired intervals.",
     )
-    action.add_argument("--model", default="specimen:digits", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:digits", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--data", metavar="FILE", help="safetensors with the tensors inputs and labels (default: the digits that were held out)")
     action.add_argument("--other", metavar="FILE", help="another such file: the shifted data")
     action.add_argument(

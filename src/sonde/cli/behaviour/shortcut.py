@@ -22,7 +22,7 @@ def add(actions: Any) -> None:
         description="Find windows that carry a classifier's answer from one class into others, and measure how much of its accuracy rests on them. "
         "Without --model two small networks of digits are trained, one with a planted mark and one without, and compared.",
     )
-    action.add_argument("--model", metavar="M", help="a specimen, a folder or a Hub id (default: two networks trained here)")
+    action.add_argument("--model", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: two networks trained here)")
     action.add_argument("--data", metavar="FILE", help="safetensors with the tensors inputs and labels (default: the digits that were held out)")
     action.add_argument("--size", type=int, default=3, metavar="N", help="rows and columns of the window (default: %(default)s)")
     action.add_argument("--stride", type=int, default=1, metavar="N", help="pixels from one place to the next (default: %(default)s)")

@@ -18,7 +18,9 @@ def add(actions: Any) -> None:
     )
     action.add_argument("first", metavar="FILE", help=FILES)
     action.add_argument("second", metavar="FILE", help="another one")
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--seed", type=int, default=0, metavar="N", help="of the circuits that chance draws (default: %(default)s)")
     add_graph_options(action)
     add_output_options(action)

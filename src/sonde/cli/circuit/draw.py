@@ -14,7 +14,9 @@ def add(actions: Any) -> None:
         "draw", help="draw a circuit that was kept", description="Draw a circuit as a layered graph, with the list of its edges."
     )
     action.add_argument("file", metavar="FILE", help=FILES)
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     add_graph_options(action)
     add_output_options(action)
     action.set_defaults(run=run)

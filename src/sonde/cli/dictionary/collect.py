@@ -16,7 +16,9 @@ def add(actions: Any) -> None:
         help="write activations of a model to disk",
         description="Write the activations of a model at some sites into a folder of shards. What was interrupted goes on when asked for again.",
     )
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument(
         "--site", dest="sites", action="append", required=True, metavar="SITE", help="where, such as blocks.1.resid_post; again for several"
     )

@@ -19,7 +19,9 @@ HELD_OUT = 1  # dictionaries learn from the documents of seed 0 by default: they
 
 def add_options(action: argparse.ArgumentParser) -> None:
     """Register the model, the texts and the output."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--site", metavar="SITE", help="where, such as blocks.1.resid_post (default: as the dictionary says)")
     add_corpus_options(action)
     action.add_argument("--texts", type=count, default=400, metavar="N", help="contexts at most (default: %(default)s)")

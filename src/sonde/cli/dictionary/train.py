@@ -25,7 +25,9 @@ def add(actions: Any) -> None:
         description="Train sparse dictionaries at a site of a model; each -k, --weight, --size and --seed that is given again adds dictionaries, "
         "and all learn from one pass. What was interrupted goes on when asked for again.",
     )
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--site", dest="sites", action="append", required=True, metavar="SITE", help="what is read; again for a crosscoder")
     action.add_argument("--writes", metavar="SITE", help="what should be written, where it is another site: a transcoder")
     action.add_argument("--architecture", choices=NAMES, default="topk", help="(default: %(default)s)")

@@ -48,7 +48,7 @@ def add(actions: Any) -> None:
 def _add_client_options(action: argparse.ArgumentParser) -> None:
     who = action.add_mutually_exclusive_group()
     who.add_argument("--client", metavar="URL", help="an OpenAI-compatible endpoint explains and judges, such as http://localhost:8000/v1")
-    who.add_argument("--local", metavar="M", help="a language model on this machine does: a specimen, a folder or a Hub id")
+    who.add_argument("--local", metavar="M", help="a language model on this machine does: a specimen, a folder, a Hub id or FILE.py:NAME")
     action.add_argument("--client-model", metavar="NAME", help="of the model behind --client")
     action.add_argument("--key-variable", metavar="NAME", help="the environment variable that holds the key of --client")
     action.add_argument("--concurrency", type=count, default=4, metavar="N", help="requests at a time (default: %(default)s)")

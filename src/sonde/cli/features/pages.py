@@ -18,7 +18,9 @@ def add_page_options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--title", metavar="TEXT", help="of the pages (default: the model and the site)")
     action.add_argument("--basis", metavar="B", help=f"whose features these are, for all that runs the model, and for the map and the sizes: {BASES}")
     action.add_argument("--part", metavar="PATH", help="which one, where a folder holds several dictionaries")
-    action.add_argument("--model", metavar="M", help="a specimen, a folder or a Hub id (default: with a basis, the one that the database names)")
+    action.add_argument(
+        "--model", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: with a basis, the one that the database names)"
+    )
     action.add_argument("--map", action="store_true", help="lay the directions out in a plane; some thousand take a minute")
     action.add_argument(
         "--beside", nargs="+", action="append", default=[], metavar=("DATABASE", "BASIS"),

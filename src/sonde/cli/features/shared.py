@@ -24,7 +24,9 @@ def add_database_options(action: argparse.ArgumentParser) -> None:
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
     """Register what runs the model."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--basis", metavar="B", help=f"whose features these are: {BASES}")
     action.add_argument("--part", metavar="PATH", help="which one, where a folder holds several dictionaries")
 

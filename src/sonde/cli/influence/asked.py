@@ -23,7 +23,9 @@ LABELS = ("auto", "exact", "sampled", "empirical")
 
 def add_fit_options(action: argparse.ArgumentParser) -> None:
     """Register the model, what it was trained on, and the curvature."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     add_corpus_options(action)
     # what a specimen was trained on is known, so it needs no corpus; the options that make one are None where they are not given
     action.set_defaults(corpus=None, documents=None)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
     """Register the model."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
 
 
 def add_prompt_options(action: argparse.ArgumentParser, several: bool = True) -> None:

@@ -36,7 +36,9 @@ def add_data_options(action: argparse.ArgumentParser) -> None:
 
 def add_reading_options(action: argparse.ArgumentParser) -> None:
     """Register the model and where it is read."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--sites", nargs="+", metavar="SITE", help="names or globs (default: the embedding and the residual stream after each block)")
     action.add_argument("--pooling", choices=POOLINGS, default="last", help="what is read of a word of several tokens (default: %(default)s)")
 

@@ -19,7 +19,9 @@ def add(actions: Any) -> None:
         description="Compare activations in their own coordinates with the same activations turned at random: excess kurtosis, the share "
         "of the largest coordinate, sparseness.",
     )
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--texts", metavar="FILE", help="a text a line (default: documents of the small world)")
     action.add_argument("--sites", nargs="+", metavar="SITE", help="names or globs (default: the residual stream and the neurons after each block)")
     action.add_argument("-n", type=count, default=100, metavar="N", help="texts (default: %(default)s)")

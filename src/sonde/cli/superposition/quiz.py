@@ -19,7 +19,9 @@ def add(actions: Any) -> None:
         description="Show tokens on which a neuron fires, take a hypothesis (patterns such as *ing or cat|cats), and score it on texts that were not "
         "shown. Without --hypothesis it is asked for, as often as you like; an empty line ends the quiz.",
     )
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--site", default="blocks.0.mlp.post", metavar="SITE", help="where the neuron is (default: %(default)s)")
     action.add_argument("--neuron", type=int, metavar="I", help="which (default: drawn at random)")
     action.add_argument("--texts", metavar="FILE", help="a text a line (default: documents of the small world)")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
     """Register which network is asked, and how its pictures are scaled."""
-    action.add_argument("--model", default="specimen:digits", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:digits", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument(
         "--normalise", metavar="HOW", help="from pictures of 0 to 1 to what the network takes: none, imagenet, or MEANS/DEVIATIONS such as "
         "104,117,123/1 (default: as the model's own image processor says)",

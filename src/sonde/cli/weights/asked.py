@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def add_model_options(action: argparse.ArgumentParser) -> None:
     """Register the model, the seed and how the findings are printed."""
-    action.add_argument("--model", default="specimen:words", metavar="M", help="a specimen, a folder or a Hub id (default: %(default)s)")
+    action.add_argument(
+        "--model", default="specimen:words", metavar="M", help="a specimen, a folder, a Hub id or FILE.py:NAME (default: %(default)s)"
+    )
     action.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
     action.add_argument("--out", metavar="FILE", help="write the drawings as one HTML page")
     action.add_argument("--json", action="store_true", help="print JSON")

@@ -1,11 +1,11 @@
 """From a template that is data, or the file that holds one, to a task."""
 
 import random
-import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
 from sonde.access import Model
+from sonde.jobs import defined
 from sonde.results import InputError
 from sonde.tasks.gathering import Gathering, Misfit
 from sonde.tasks.own.document import read
@@ -82,12 +82,7 @@ def load_own(
 
 
 def _run(file: Path) -> Template | SlotTemplate:
-    try:
-        held = runpy.run_path(str(file))
-    except Exception as error:  # whatever a user's program raises
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{file} can't be run: {type(error).__name__}: {line}") from None
-    found = {id(value): value for value in held.values() if isinstance(value, Template | SlotTemplate)}
+    found = {id(value): value for value in defined(file).values() if isinstance(value, Template | SlotTemplate)}
     if len(found) != 1:
         raise InputError(f"{file} holds {len(found) or 'no'} templates: it must define one sonde.tasks.Template or SlotTemplate.of({{...}})")
     return next(iter(found.values()))
