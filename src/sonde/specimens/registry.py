@@ -32,6 +32,7 @@ SPECIMENS = {
     "mask": Specimen("a tiny masked language model of the world of words", "sonde.specimens.mask:train"),
     "pair": Specimen("two encoders that match pictures of coloured shapes with captions", "sonde.specimens.pair.recipe:train"),
     "digits": Specimen("a convolutional network that reads handwritten digits", "sonde.specimens.digits:train"),
+    "shapes": Specimen("a convolutional network that names figures, whichever way they face", "sonde.specimens.shapes.recipe:train"),
 }
 
 
