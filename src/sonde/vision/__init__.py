@@ -4,6 +4,8 @@ from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
 from sonde.vision.fields import Field, receptive_field
+from sonde.vision.match_results import MatchCourse, UnitMatches
+from sonde.vision.matching import match_course, match_units
 from sonde.vision.measures import cka, debiased_cka, mutual_neighbours, procrustes, pwcca, rsa, svcca
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import (
@@ -43,6 +45,7 @@ __all__ = [
     "Fourier",
     "Jitter",
     "Layer",
+    "MatchCourse",
     "LayerWeights",
     "Neuron",
     "Normalisation",
@@ -55,6 +58,7 @@ __all__ = [
     "Shared",
     "Smoothness",
     "Sum",
+    "UnitMatches",
     "Visualisation",
     "bars",
     "cka",
@@ -63,6 +67,8 @@ __all__ = [
     "dataset_examples",
     "debiased_cka",
     "gratings",
+    "match_course",
+    "match_units",
     "mutual_neighbours",
     "procrustes",
     "pwcca",

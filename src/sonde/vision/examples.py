@@ -23,7 +23,7 @@ from sonde.jobs import Pieces, rows_within, track
 from sonde.results import InputError, Recipe, content_hash, shown
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.fields import Box, receptive_field
-from sonde.vision.files import Pictures, pictures_of
+from sonde.vision.files import Pictures, differing, pictures_of, told
 from sonde.vision.layers import as_maps, fitting, refuse_others, site_of, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.streams import NOBODY, Largest, Levels
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 PICTURED = 4  # units of which pictures are kept, where none are named
 PIXELS = 64  # of a side of a kept picture
 FINER = 6  # bins for a level, at least
-NAMED = 5  # broken files in a note
 
 
 def dataset_examples(
@@ -101,7 +100,7 @@ def dataset_examples(
             _afford(len(chosen), 2 * half + 1, per_level, len(classes))
             streams = Largest(len(chosen), top), Largest(len(chosen), top), Levels(len(chosen), half, per_level, len(classes))
         elif (some.size, some.places) != (seen.size, seen.places):
-            raise _sizes(seen.size, some.size)
+            raise differing(seen.size, some.size)
         largest, smallest, bins = streams  # type: ignore[misc]
         high, at = some.high[:, chosen], some.high_at[:, chosen]
         largest.update(high, at, some.numbers)
@@ -109,7 +108,7 @@ def dataset_examples(
         bins.update(high, at, order[some.numbers], of[some.numbers] if classes else None)
         count += len(some.numbers)
     if seen is None or streams is None:
-        raise InputError(f"none of the {source.count} files is a picture that can be read; the first: {_told(dict(list(source.broken.items())[:1]))}")
+        raise InputError(f"none of the {source.count} files is a picture that can be read; the first: {told(dict(list(source.broken.items())[:1]))}")
     largest, smallest, bins = streams
     there = (seen.places[0], seen.places[1]) if seen.places else (0, 0)
     shape_of = receptive_field(model, site, source.channels, (seen.size[0], seen.size[1]))
@@ -164,7 +163,7 @@ def _passed(model: Model, site: str, source: Pictures, means: Normalisation, num
         return nowhere.flatten(), none, nowhere, none, nowhere, (), (), "", broken
     sizes = list(dict.fromkeys(tuple(one.shape[1:]) for _, one in read))
     if len(sizes) > 1:
-        raise _sizes(*sizes[:2])
+        raise differing(*sizes[:2])
     pictures = torch.stack([one for _, one in read])
     maps = maps_of(model, site, means(pictures))
     if not bool(maps.isfinite().all()):
@@ -233,11 +232,6 @@ def _afford(units: int, bins: int, keep: int, labels: int) -> None:
         raise InputError(f"{units} units{words} take {units * each / 2**30:.1f} GiB: name fewer units, or ask for fewer levels or pictures of each")
 
 
-def _sizes(first: Sequence[int], second: Sequence[int]) -> InputError:
-    one, other = (" x ".join(map(str, size)) for size in (first, second))
-    return InputError(f"the pictures differ in size ({one} and {other}): say to which size they are brought with size=")
-
-
 def _levels(
     bins: Levels, levels: int, order: Int[Tensor, " picture"], places: tuple[int, int]
 ) -> tuple[Float[Tensor, "unit edge"], Int[Tensor, "unit level"], Drawn, Int[Tensor, "unit level label"]]:  # fmt: skip
@@ -287,7 +281,7 @@ def _rows_and_cols(place: Int[Tensor, "*unit"], places: tuple[int, int]) -> Int[
 def _notes(source: Pictures, count: int, units: list[int], shown_units: list[int], default: bool, bins: Levels) -> tuple[str, ...]:
     notes = []
     if source.broken:
-        notes.append(f"{len(source.broken)} of {source.count} files were left out: {_told(source.broken)}")
+        notes.append(f"{len(source.broken)} of {source.count} files were left out: {told(source.broken)}")
     if source.size is not None:
         notes.append(f"files were brought to {source.size[0]} x {source.size[1]} pixels: the shorter side is scaled, the middle is cut")
     if dead := [unit for unit, width in zip(units, bins.width, strict=True) if width == 0]:
@@ -296,11 +290,6 @@ def _notes(source: Pictures, count: int, units: list[int], shown_units: list[int
     if default and len(units) > len(shown_units):
         notes.append(f"pictures are kept of {len(shown_units)} of {len(units)} units; name others with pictured=")
     return tuple(notes)
-
-
-def _told(broken: Mapping[str, str]) -> str:
-    some = "; ".join(f"{name} {why}" for name, why in list(broken.items())[:NAMED])
-    return some + (f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else "")
 
 
 def _crops(found: DatasetExamples, source: Pictures) -> dict[str, Tensor]:

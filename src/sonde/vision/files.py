@@ -1,6 +1,6 @@
 """Where many pictures come from, one at a time: a tensor, an array on disk, or a folder of files, of which broken ones are named and left out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from sonde.results import InputError, shown
 
 MODES = ("L", "RGB")
+NAMED = 5  # broken files in a note
 
 
 def read_picture(file: str | Path) -> Float[Tensor, "..."]:
@@ -152,6 +153,29 @@ def pictures_of(given: "Tensor | np.ndarray | str | Path", channels: int, size: 
     if size is not None and tuple(values.shape[2:]) != size:
         raise InputError(f"size={shown(size)} is for files; these pictures have {values.shape[2]} x {values.shape[3]} pixels: scale them yourself")
     return Pictures(len(values), values.shape[1], values=values)
+
+
+def differing(first: Sequence[int], second: Sequence[int]) -> InputError:
+    """The refusal of pictures of two sizes.
+
+    Arguments:
+        first, second: rows and columns.
+    """
+    one, other = (" x ".join(map(str, size)) for size in (first, second))
+    return InputError(f"the pictures differ in size ({one} and {other}): say to which size they are brought with size=")
+
+
+def told(broken: Mapping[str, str]) -> str:
+    """Files that could not be read, with their reasons, in a few words.
+
+    Arguments:
+        broken: reasons by file.
+
+    >>> told({"a.png": "is broken"})
+    'a.png is broken'
+    """
+    some = "; ".join(f"{name} {why}" for name, why in list(broken.items())[:NAMED])
+    return some + (f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else "")
 
 
 def _array(path: Path, mapped: bool = False) -> "np.ndarray":
