@@ -1,8 +1,10 @@
 """Looking inside vision models: what a unit looks for, sought by ascent and looked up in many pictures; each beside the control that must fail."""
 
+from sonde.vision.between import weights_between
 from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
+from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.fields import Field, receptive_field
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.matching import match_course, match_units
@@ -29,6 +31,7 @@ from sonde.vision.slices import LayerWeights, layer_weights, slices
 from sonde.vision.stimuli import Stimuli, bars, colours, curves, gratings
 from sonde.vision.transforms import Crop, Jitter, Pad, Rotate, Scale, standard
 from sonde.vision.tuning import Tuning, tuning
+from sonde.vision.weight_results import Partner, UnitWeights
 
 __all__ = [
     "CPPN",
@@ -41,6 +44,7 @@ __all__ = [
     "Diversity",
     "Drawn",
     "Dream",
+    "Feeding",
     "Field",
     "Fourier",
     "Jitter",
@@ -51,6 +55,7 @@ __all__ = [
     "Normalisation",
     "Objective",
     "Pad",
+    "Partner",
     "Pixels",
     "Rotate",
     "Scale",
@@ -59,6 +64,7 @@ __all__ = [
     "Smoothness",
     "Sum",
     "UnitMatches",
+    "UnitWeights",
     "Visualisation",
     "bars",
     "cka",
@@ -78,10 +84,12 @@ __all__ = [
     "Stimuli",
     "Tuning",
     "dream",
+    "feeding",
     "layer_weights",
     "receptive_field",
     "show",
     "slices",
     "spectrum",
     "standard",
+    "weights_between",
 ]

@@ -20,7 +20,8 @@ from torch.overrides import TorchFunctionMode
 
 from sonde.access import Model
 from sonde.results import InputError, SiteUnavailable
-from sonde.vision.layers import fitting, site_of
+from sonde.vision.feeding import blank
+from sonde.vision.layers import site_of
 
 CONVOLUTIONS: set[Callable[..., Any]] = {functional.conv2d, torch.conv2d, functional.linear, torch._C._nn.linear}
 NORMS: set[Callable[..., Any]] = {functional.batch_norm, torch.batch_norm}
@@ -111,6 +112,20 @@ def spread(module: nn.Conv2d | nn.Linear) -> Float[Tensor, "out in row col"]:
     return whole
 
 
+def norm_after(model: Model, path: str) -> str:
+    """The path of the batch norm that alone reads what a layer returned; empty where there is none, or one that is no module.
+
+    Arguments:
+        model: a network of pictures.
+        path: of the layer's module.
+    """
+    module = model.module.get_submodule(path)
+    if not isinstance(module, nn.Conv2d | nn.Linear):
+        return ""
+    norm, _ = _following(model, path, module)
+    return norm.path if norm is not None and norm.path in dict(model.module.named_modules()) else ""
+
+
 @dataclass(frozen=True, eq=False)
 class _Norm:
     """A batch norm as it was called."""
@@ -147,11 +162,8 @@ class _Readers(TorchFunctionMode):
 
 def _following(model: Model, path: str, module: nn.Conv2d | nn.Linear) -> tuple[_Norm | None, tuple[str, ...]]:
     """The batch norm that alone reads what a layer returned, and what is to be said."""
-    size, channels = fitting(model)
-    rows, cols = (size, size) if isinstance(size, int) else size
-    blank = torch.zeros(1, channels, rows, cols, dtype=next(model.module.parameters()).dtype)
     with _Readers(module.weight) as seen:
-        model.run(blank)
+        model.run(blank(model))
     if seen.calls != 1:
         never = "the model never calls it, or makes its weights anew in each call"
         why = never if not seen.calls else f"its weights are used {seen.calls} times in a forward"
