@@ -27,6 +27,8 @@ from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
 from sonde.vision.setting import Setting
+from sonde.vision.similarity import similarity
+from sonde.vision.similarity_results import Similarity
 from sonde.vision.slices import LayerWeights, layer_weights, slices
 from sonde.vision.stimuli import Stimuli, bars, colours, curves, gratings
 from sonde.vision.transforms import Crop, Jitter, Pad, Rotate, Scale, standard
@@ -61,6 +63,7 @@ __all__ = [
     "Scale",
     "Setting",
     "Shared",
+    "Similarity",
     "Smoothness",
     "Sum",
     "UnitMatches",
@@ -79,6 +82,7 @@ __all__ = [
     "procrustes",
     "pwcca",
     "rsa",
+    "similarity",
     "svcca",
     "tuning",
     "Stimuli",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.access import Model
@@ -151,6 +151,23 @@ def rows(
     values = [[torch.cat([part.values[i][j] for part in full]) for j in range(len(one.layers))] for i, one in enumerate(sides)]
     grid = (0, 0) if laid is None else laid[0]
     return Rows(values, kept, grid, values[0][0].shape[1], content_hash([part.digest for part in parts]), _notes(sides, count, len(kept)))
+
+
+def shuffled_within(block: Int[Tensor, " picture"] | Bool[Tensor, " picture"], generator: torch.Generator) -> Int[Tensor, " picture"]:
+    """A random order of the pictures in which each stays in its block.
+
+    Arguments:
+        block: of each picture, such as the half in which it lies.
+        generator: of the order.
+
+    >>> shuffled_within(torch.tensor([0, 0, 1, 2, 2]), torch.Generator().manual_seed(0)).tolist()
+    [0, 1, 2, 4, 3]
+    """
+    order = torch.arange(len(block))
+    for one in block.unique():
+        numbers = (block == one).nonzero()[:, 0]
+        order[numbers] = numbers[torch.randperm(len(numbers), generator=generator)]
+    return order
 
 
 @dataclass(frozen=True, eq=False)

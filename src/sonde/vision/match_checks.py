@@ -14,7 +14,7 @@ from sonde.access import Model
 from sonde.evidence import compare
 from sonde.nn import filters_permuted
 from sonde.results import InputError, Verdict, shown
-from sonde.vision.aligned import rows
+from sonde.vision.aligned import rows, shuffled_within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def checked(
         pictures: the same, or others.
         draws, seed, batch_size: as for `UnitMatches.check`.
     """
-    from sonde.vision.matching import LEAST, across_halves, halves, two_sides, within
+    from sonde.vision.matching import LEAST, across_halves, halves, two_sides
 
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
@@ -49,7 +49,7 @@ def checked(
     half = halves(len(own), seed)
     held = across_halves(own, others, half)[0]
     generator = torch.Generator().manual_seed(seed + 1)
-    by_chance = torch.stack([across_halves(own, others[within(half, generator)], half)[0] for _ in range(draws)])
+    by_chance = torch.stack([across_halves(own, others[shuffled_within(half, generator)], half)[0] for _ in range(draws)])
     broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
     unlearnt = torch.stack([across_halves(own, answers(one)[1], half)[0] for one in broken])
     where = f"{found.other_layer} of {found.other}"

@@ -19,7 +19,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
-from sonde.vision.aligned import Rows, Side, rows, side
+from sonde.vision.aligned import Rows, Side, rows, shuffled_within, side
 from sonde.vision.layers import refuse_others
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.normalisation import Normalisation
@@ -210,7 +210,7 @@ def _found(
     generator = torch.Generator().manual_seed(seed + 1)
     null = []
     for _ in track(range(draws), "matching in random order", shown=progress):
-        shuffled = y[within(half, generator)]
+        shuffled = y[shuffled_within(half, generator)]
         others = correlations(x.flatten(0, 1), shuffled.flatten(0, 1))
         by_chance, given_once = best_match(others), one_to_one(others)
         null.append((chosen(others, by_chance), by_chance, chosen(others, given_once), across_halves(x, shuffled, half)[0]))
@@ -232,15 +232,6 @@ def _found(
         other_normalise=sides[1].means, size=sides[0].source.size, other_size=sides[1].source.size, samples=samples,
         notes=tuple(notes), recipe=recipe,
     )  # fmt: skip
-
-
-def within(half: Bool[Tensor, " picture"], generator: torch.Generator) -> Int[Tensor, " picture"]:
-    """A random order of the pictures in which each stays in its half."""
-    order = torch.arange(len(half))
-    for part in (half, ~half):
-        numbers = part.nonzero()[:, 0]
-        order[numbers] = numbers[torch.randperm(len(numbers), generator=generator)]
-    return order
 
 
 def _standard(x: Float[Tensor, "sample unit"]) -> Float[Tensor, "sample unit"]:

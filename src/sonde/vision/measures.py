@@ -13,9 +13,10 @@ samples: below ten samples a unit only the debiased one says something by itself
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sonde.evidence import spearman
@@ -23,6 +24,7 @@ from sonde.results import InputError, shown
 
 LEAST = 4  # samples, for the unbiased estimate
 NEIGHBOURS = 10
+FLAT = 1e-12  # of a representation: a deviation below is rounding
 SHARE = 0.99  # of the variance that SVCCA keeps
 ENOUGH = 10  # samples a unit, above which chance raises the fitted measures little
 
@@ -42,8 +44,7 @@ def cka(x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> float:
     >>> round(cka(x, 3 * x.flip(1)), 6)
     1.0
     """
-    x, y = _pair(x, y)
-    return float(_overlap(x, y) / (_overlap(x, x) * _overlap(y, y)).sqrt())
+    return ratio(overlap, *(centred(one) for one in _pair(x, y)))
 
 
 def debiased_cka(x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> float:
@@ -64,8 +65,7 @@ def debiased_cka(x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> float:
     >>> abs(debiased_cka(*noise)) < 0.2 < 0.8 < cka(*noise)
     True
     """
-    x, y = _pair(x, y)
-    return float(_unbiased(x, y) / (_unbiased(x, x) * _unbiased(y, y)).clamp(min=0).sqrt())
+    return ratio(unbiased, *(centred(one) for one in _pair(x, y)))
 
 
 def svcca(x: Float[Tensor, "..."], y: Float[Tensor, "..."], share: float = SHARE) -> float:
@@ -188,6 +188,54 @@ MEASURES: dict[str, Callable[[Tensor, Tensor], float]] = {
 FITTED = ("cka", "svcca", "pwcca", "procrustes")  # which chance raises where samples are few
 
 
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """What CKA needs of one representation, so that an order of the samples changes no more than their order here.
+
+    Arguments:
+        values: with centred columns.
+        diagonal: of K = X X'.
+        row: the sums of K's rows without the diagonal.
+    """
+
+    values: Float[Tensor, "sample unit"]
+    diagonal: Float[Tensor, " sample"]
+    row: Float[Tensor, " sample"]
+
+    def at(self, order: Int[Tensor, " sample"]) -> "Centred":
+        """The same with the samples in another order."""
+        return Centred(self.values[order], self.diagonal[order], self.row[order])
+
+
+def centred(x: Float[Tensor, "sample unit"]) -> Centred:
+    """What CKA needs of a representation, in double precision."""
+    values = x.double() - x.double().mean(0)
+    diagonal = values.square().sum(1)
+    return Centred(values, diagonal, values @ values.sum(0) - diagonal)
+
+
+def overlap(x: Centred, y: Centred) -> Tensor:
+    """HSIC as |X' Y|^2, by the smaller of the two ways."""
+    if min(x.values.shape[1], y.values.shape[1]) <= len(x.values):
+        return (x.values.T @ y.values).square().sum()
+    return ((x.values @ x.values.T) * (y.values @ y.values.T)).sum()
+
+
+def unbiased(x: Centred, y: Centred) -> Tensor:
+    """The unbiased HSIC, without ever holding K or L where there are more samples than units."""
+    n = len(x.values)
+    traced = overlap(x, y) - x.diagonal @ y.diagonal
+    return (traced + x.row.sum() * y.row.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (x.row @ y.row)) / (n * (n - 3))
+
+
+def ratio(part: Callable[[Centred, Centred], Tensor], x: Centred, y: Centred) -> float:
+    """What two share beside what each has in itself; NaN where that is not above 0."""
+    return float(part(x, y) / (part(x, x) * part(y, y)).clamp(min=0).sqrt())
+
+
+PARTS = {"cka": overlap, "debiased_cka": unbiased}
+
+
 def _pair(x: Tensor, y: Tensor) -> tuple[Float[Tensor, "sample one"], Float[Tensor, "sample other"]]:
     """Both in double precision with centred columns; raises for what can't be compared."""
     for one in (x, y):
@@ -201,25 +249,11 @@ def _pair(x: Tensor, y: Tensor) -> tuple[Float[Tensor, "sample one"], Float[Tens
     for one in (x, y):
         if not bool(one.isfinite().all()):
             raise InputError("a representation holds numbers that are not finite: leave those units or samples out of both")
-        centred = one.double() - one.double().mean(0)
-        if float(centred.norm()) <= 1e-12 * float(one.double().norm()):
+        values = centred(one).values
+        if float(values.norm()) <= FLAT * float(one.double().norm()):
             raise InputError("a representation is the same for all samples: there is nothing to compare")
-        both.append(centred)
+        both.append(values)
     return both[0], both[1]
-
-
-def _overlap(x: Tensor, y: Tensor) -> Tensor:
-    """|X' Y|^2, by the smaller of the two ways."""
-    return (x.T @ y).square().sum() if min(x.shape[1], y.shape[1]) <= len(x) else ((x @ x.T) * (y @ y.T)).sum()
-
-
-def _unbiased(x: Tensor, y: Tensor) -> Tensor:
-    """The unbiased HSIC, without ever holding K or L where there are more samples than units."""
-    n = len(x)
-    own, other = x.square().sum(1), y.square().sum(1)
-    row, col = x @ x.sum(0) - own, y @ y.sum(0) - other  # K~ 1 and L~ 1
-    traced = _overlap(x, y) - own @ other
-    return (traced + row.sum() * col.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (row @ col)) / (n * (n - 3))
 
 
 def _directions(x: Tensor, share: float) -> Float[Tensor, "sample direction"]:
@@ -233,6 +267,6 @@ def _directions(x: Tensor, share: float) -> Float[Tensor, "sample direction"]:
 
 def _alike(x: Tensor) -> Float[Tensor, "sample sample"]:
     """Correlations of samples over units; 0 for a sample whose units are all the same."""
-    centred = x - x.mean(1, keepdim=True)
-    unit = centred / centred.norm(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    values = x - x.mean(1, keepdim=True)
+    unit = values / values.norm(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
     return unit @ unit.T
