@@ -33,6 +33,8 @@ from sonde.vision.slices import LayerWeights, layer_weights, slices
 from sonde.vision.stimuli import Stimuli, bars, colours, curves, gratings
 from sonde.vision.transforms import Crop, Jitter, Pad, Rotate, Scale, standard
 from sonde.vision.tuning import Tuning, tuning
+from sonde.vision.union_search import UnionCircuit
+from sonde.vision.unions import UnionCircuits, union_circuits
 from sonde.vision.weight_results import Partner, UnitWeights
 
 __all__ = [
@@ -87,6 +89,8 @@ __all__ = [
     "tuning",
     "Stimuli",
     "Tuning",
+    "UnionCircuit",
+    "UnionCircuits",
     "dream",
     "feeding",
     "layer_weights",
@@ -96,4 +100,5 @@ __all__ = [
     "spectrum",
     "standard",
     "weights_between",
+    "union_circuits",
 ]
