@@ -1,5 +1,6 @@
 """Looking inside vision models: what a unit looks for, sought by ascent and looked up in many pictures; each beside the control that must fail."""
 
+from sonde.vision.ablated import UnitEffect, unit_effect
 from sonde.vision.between import weights_between
 from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
@@ -19,10 +20,12 @@ from sonde.vision.objectives import (
     Layer,
     Neuron,
     Objective,
+    Rectified,
     Smoothness,
     Sum,
     spectrum,
 )
+from sonde.vision.pages import UnitPage, unit_page
 from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
@@ -61,6 +64,7 @@ __all__ = [
     "Pad",
     "Partner",
     "Pixels",
+    "Rectified",
     "Rotate",
     "Scale",
     "Setting",
@@ -70,6 +74,8 @@ __all__ = [
     "Sum",
     "UnitMatches",
     "UnitWeights",
+    "UnitEffect",
+    "UnitPage",
     "Visualisation",
     "bars",
     "cka",
@@ -101,4 +107,6 @@ __all__ = [
     "standard",
     "weights_between",
     "union_circuits",
+    "unit_effect",
+    "unit_page",
 ]

@@ -79,8 +79,7 @@ def dataset_examples(
             raise InputError(f"{name}={shown(value)}: give a number of {least} or more")
     means, site = normalisation(model, normalise), site_of(model, layer)
     model.locate(Site.parse(site).name)
-    is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
-    source = pictures_of(pictures, fitting(model)[1], view_of(model) if size is None and is_folder else size)
+    source = source_of(model, pictures, size)
     classes, of = _labels(source, labels)
     order = torch.randperm(source.count, generator=torch.Generator().manual_seed(seed))
     pieces = Pieces(folder, content_hash([model.hash, site, str(means), source.key(), batch_size]))
@@ -129,6 +128,18 @@ def dataset_examples(
     return replace(found, crops=_crops(found, source))
 
 
+def source_of(model: Model, pictures: "Tensor | np.ndarray | str | Path", size: int | tuple[int, int] | None) -> Pictures:
+    """Pictures for a network: files are brought to the size that was asked for, else to the one that it takes where it takes one only.
+
+    Arguments:
+        model: the network.
+        pictures: a tensor, an array, or a folder.
+        size: to which files are brought.
+    """
+    is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
+    return pictures_of(pictures, fitting(model)[1], view_of(model) if size is None and is_folder else size)
+
+
 @dataclass(frozen=True, eq=False)
 class Passed:
     """What is kept of a batch of pictures.
@@ -156,22 +167,18 @@ class Passed:
 def _passed(model: Model, site: str, source: Pictures, means: Normalisation, numbers: range) -> tuple[Any, ...]:
     """Show a batch of pictures; gives what `Passed` holds."""
     before = set(source.broken)
-    read = list(source.read(numbers))
+    read = source.stacked(numbers)
     broken = {name: why for name, why in source.broken.items() if name not in before}
-    if not read:
+    if read is None:
         none, nowhere = torch.zeros(0, 0), torch.zeros(0, 0, dtype=torch.int64)
         return nowhere.flatten(), none, nowhere, none, nowhere, (), (), "", broken
-    sizes = list(dict.fromkeys(tuple(one.shape[1:]) for _, one in read))
-    if len(sizes) > 1:
-        raise differing(*sizes[:2])
-    pictures = torch.stack([one for _, one in read])
+    which, pictures = read
     maps = maps_of(model, site, means(pictures))
     if not bool(maps.isfinite().all()):
         raise InputError(f"{site!r} gives numbers that are not finite on these pictures: the normalisation may be wrong")
     flat = maps.flatten(2) if maps.ndim == 4 else maps[..., None]
     (high, high_at), (low, low_at) = flat.max(2), flat.min(2)
-    which = torch.tensor([number for number, _ in read])
-    return which, high, high_at, low, low_at, sizes[0], tuple(maps.shape[2:]), content_hash(pictures), broken
+    return torch.tensor(which), high, high_at, low, low_at, tuple(pictures.shape[2:]), tuple(maps.shape[2:]), content_hash(pictures), broken
 
 
 def maps_of(model: Model, site: str, views: Float[Tensor, "picture channel row col"]) -> Float[Tensor, "picture unit *place"]:

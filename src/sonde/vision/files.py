@@ -116,6 +116,21 @@ class Pictures:
                 )  # fmt: skip
             yield number, picture
 
+    def stacked(self, numbers: range) -> tuple[list[int], Float[Tensor, "picture channel row col"]] | None:
+        """Those of some pictures that can be read, as one tensor, with their numbers; `None` where there are none.
+
+        Arguments:
+            numbers: of the pictures.
+
+        Raises:
+            InputError: pictures of different sizes.
+        """
+        read = list(self.read(numbers))
+        sizes = list(dict.fromkeys(tuple(one.shape[1:]) for _, one in read))
+        if len(sizes) > 1:
+            raise differing(*sizes[:2])
+        return ([number for number, _ in read], torch.stack([one for _, one in read])) if read else None
+
 
 def pictures_of(given: "Tensor | np.ndarray | str | Path", channels: int, size: int | tuple[int, int] | None) -> Pictures:
     """The pictures that are meant.

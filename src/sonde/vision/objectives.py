@@ -241,6 +241,46 @@ class Channel(Objective):
 
 
 @dataclass(frozen=True, eq=False)
+class Rectified(Objective):
+    """What of a unit lies above zero, or below it, in the mean over all places: what a rectifier after it lets through.
+
+    The mean of an oriented filter before its rectifier is nothing but brightness: bright and dark phases of a pattern cancel. This one sees them.
+
+    Arguments:
+        layer: a site with places, or a module's path.
+        unit: its number.
+        sign: 1 for what lies above zero, -1 for what lies below.
+
+    >>> print(Rectified("conv1", 3), "and", Rectified("conv1", 3, sign=-1))
+    conv1:3 above zero and conv1:3 below zero
+    """
+
+    layer: str
+    unit: int
+    sign: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sign not in (1, -1):
+            raise InputError(f"sign={shown(self.sign)}: give 1 for what lies above zero, -1 for what lies below")
+
+    @property
+    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The one layer."""
+        return (self.layer,)
+
+    @property
+    def name(self) -> str:
+        """Layer and number, and the side of zero."""
+        return f"{self.layer}:{self.unit} {'above' if self.sign > 0 else 'below'} zero"
+
+    def value(self, seen: Seen) -> Float[Tensor, " picture"]:
+        """The mean of the rectified map."""
+        maps = _spatial(seen, self.layer, "Neuron(layer, unit)")
+        _refuse_unit(self.layer, self.unit, maps)
+        return torch.relu(self.sign * maps[:, self.unit]).mean((1, 2))
+
+
+@dataclass(frozen=True, eq=False)
 class Direction(Objective):
     """How far a layer's units lie along a direction.
 

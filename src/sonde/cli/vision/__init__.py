@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, show, tuning
+from sonde.cli.vision import dream, examples, show, tuning, unit
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit)
 
 
 def add(commands: Any) -> None:

@@ -1,15 +1,12 @@
 """`sonde vision examples`: when units fire on a folder of pictures, over their whole range."""
 
 import argparse
-import csv
 import time
-from pathlib import Path
 from typing import Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
-from sonde.cli.vision.shared import add_model_options, add_output_options, size_of, stated, units_of
-from sonde.results import InputError
+from sonde.cli.vision.shared import add_labels_option, add_model_options, add_output_options, labels_of, size_of, stated, units_of
 
 
 def add(actions: Any) -> None:
@@ -29,9 +26,7 @@ def add(actions: Any) -> None:
     action.add_argument("--top", type=count, default=20, metavar="N", help="pictures of the largest and smallest values (default: %(default)s)")
     action.add_argument("--levels", type=count, default=10, metavar="N", help="of equal width over the range (default: %(default)s)")
     action.add_argument("--per-level", type=count, default=5, metavar="N", help="random pictures of each level (default: %(default)s)")
-    action.add_argument(
-        "--labels", metavar="folders|FILE", help="folders: a file's label is its folder; or a CSV table with the columns file and label"
-    )
+    add_labels_option(action)
     action.add_argument("--batch", type=count, default=32, metavar="N", help="pictures at once (default: %(default)s)")
     action.add_argument("--folder", metavar="DIR", help="keep finished batches here: a search that was interrupted goes on")
     add_output_options(action)
@@ -42,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Look, then print or write."""
     start = time.perf_counter()
     refuse_unwritable(arguments)
-    normalise, size, labels = stated(arguments), size_of(arguments.size), _labels(arguments.labels)
+    normalise, size, labels = stated(arguments), size_of(arguments.size), labels_of(arguments.labels)
     layer, units = units_of(arguments.units)
     from sonde.loading import load
     from sonde.results.plain import json_ready
@@ -66,19 +61,3 @@ def run(arguments: argparse.Namespace) -> int:
         density=dict(zip([f"{layer}:{unit}" for unit in found.units], json_ready(found.density.tolist()), strict=True)),
         examples=json_ready(found.to_frame().to_dicts()), purity=purity, broken=found.broken,
     )  # fmt: skip
-
-
-def _labels(given: str | None) -> dict[str, object] | str | None:
-    if given in (None, "folders"):
-        return given
-    file = Path(given)  # type: ignore[arg-type]
-    if not file.is_file():
-        raise InputError(f"--labels {given}: there is no such file; give folders, or a CSV table with the columns file and label")
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--labels {given} is no CSV table ({error})") from None
-    if not rows or {"file", "label"} - set(rows[0]):
-        raise InputError(f"--labels {given} has the columns {', '.join(rows[0]) if rows else '(none)'}: it needs file and label")
-    return {row["file"]: row["label"] for row in rows}
