@@ -8,6 +8,7 @@ from sonde.vision.examples import dataset_examples
 from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.fields import Field, receptive_field
 from sonde.vision.match_results import MatchCourse, UnitMatches
+from sonde.vision.matched_weights import WeightMatch, match_weights
 from sonde.vision.matching import match_course, match_units
 from sonde.vision.measures import cka, debiased_cka, mutual_neighbours, procrustes, pwcca, rsa, svcca
 from sonde.vision.normalisation import Normalisation
@@ -27,6 +28,7 @@ from sonde.vision.objectives import (
 )
 from sonde.vision.pages import UnitPage, unit_page
 from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
+from sonde.vision.recurrence import Recurrence, kinds_of, recurrence
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
 from sonde.vision.setting import Setting
@@ -65,6 +67,7 @@ __all__ = [
     "Partner",
     "Pixels",
     "Rectified",
+    "Recurrence",
     "Rotate",
     "Scale",
     "Setting",
@@ -77,6 +80,7 @@ __all__ = [
     "UnitEffect",
     "UnitPage",
     "Visualisation",
+    "WeightMatch",
     "bars",
     "cka",
     "colours",
@@ -84,11 +88,14 @@ __all__ = [
     "dataset_examples",
     "debiased_cka",
     "gratings",
+    "kinds_of",
     "match_course",
     "match_units",
+    "match_weights",
     "mutual_neighbours",
     "procrustes",
     "pwcca",
+    "recurrence",
     "rsa",
     "similarity",
     "svcca",

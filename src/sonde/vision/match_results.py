@@ -40,6 +40,7 @@ class UnitMatches(Result):
         steady: whether both halves chose the same partner.
         null_best, null_partner, null_paired, null_held: the same with the other network's pictures in random order.
         dead, other_dead: units that gave the same everywhere.
+        spread, other_spread: the deviation of every unit's answers.
         pictures, places, grid: how many pictures, and how many places of which grid in each.
         normalise, other_normalise, size, other_size, samples: how they were shown.
         notes: what was decided or found on the way.
@@ -64,6 +65,8 @@ class UnitMatches(Result):
     null_held: Float[Tensor, "draw one"]
     dead: list[int]
     other_dead: list[int]
+    spread: Float[Tensor, " one"]
+    other_spread: Float[Tensor, " other"]
     pictures: int
     places: int
     grid: tuple[int, int]

@@ -228,7 +228,8 @@ def _found(
         model=sides[0].model.name, layer=sides[0].layers[0], other=sides[1].model.name, other_layer=sides[1].layers[0],
         other_hash=sides[1].model.hash, correlation=correlation, partner=partner, best=chosen(correlation, partner), pair=pair,
         paired=chosen(correlation, pair), held=held, most=most, steady=steady, null_best=null_best, null_partner=null_partner, null_paired=null_pair,
-        null_held=null_held, dead=dead, other_dead=other_dead, pictures=n, places=read.places, grid=read.grid, normalise=sides[0].means,
+        null_held=null_held, dead=dead, other_dead=other_dead, spread=x.flatten(0, 1).std(0),
+        other_spread=y.flatten(0, 1).std(0), pictures=n, places=read.places, grid=read.grid, normalise=sides[0].means,
         other_normalise=sides[1].means, size=sides[0].source.size, other_size=sides[1].source.size, samples=samples,
         notes=tuple(notes), recipe=recipe,
     )  # fmt: skip
