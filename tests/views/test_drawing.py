@@ -277,3 +277,15 @@ def test_pictures_of_a_grid_may_be_missing_and_are_pooled_together(monkeypatch: 
         picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, opened=(1, 0))
     with pytest.raises(DrawingError, match="a picture of 'a' has 2 channels"):
         picture_grid("t", "u", [[torch.ones(2, 4, 4)], [None]], **how)
+
+
+def test_a_cell_of_a_grid_holds_a_picture_or_a_signed_map_and_all_maps_share_a_scale() -> None:
+    how = GRID | {"rows": ["a", "b"]}
+    drawn = picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, maps=[[None], [[[1.0, -2.0]]]], map_unit="w", opened=(1, 0))
+    assert unpacked_map(drawn.data["maps"][1][0]) == [[1.0, -2.0]] and drawn.data["maps"][0] == [None] and drawn.data["map_unit"] == "w"
+    assert (drawn.legend["low"], drawn.legend["high"], drawn.data["opened"]) == (-2.0, 2.0, [1, 0])
+    assert picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how).legend == {}
+    with pytest.raises(DrawingError, match="has a picture and a map"):
+        picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, maps=[[[[1.0]]], [None]])
+    with pytest.raises(DrawingError, match="a map of 'b' is empty"):
+        picture_grid("t", "u", [[None], [None]], **how, maps=[[None], [[]]])

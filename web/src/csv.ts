@@ -151,11 +151,17 @@ function rowsOf(drawing: Drawing): Entry[][] {
     }
     case "picture_grid": {
       const { row, col } = drawing.axes;
-      const { pictures, values, details } = drawing.data;
+      const { pictures, maps, values, details } = drawing.data;
       const cells = pictures.flatMap((line, r) =>
-        line.flatMap((picture, c) => (picture ? [[row.labels[r] ?? "", col.labels[c] ?? "", values?.[r]?.[c] ?? null, details?.[r]?.[c] ?? ""]] : [])),
+        line.flatMap((picture, c) => {
+          const named = [row.labels[r] ?? "", col.labels[c] ?? "", values?.[r]?.[c] ?? null, details?.[r]?.[c] ?? ""];
+          const map = maps?.[r]?.[c];
+          if (map) return valuesOf(map).map((entry) => [...named, ...entry]);
+          return picture ? [maps ? [...named, null, null, null] : named] : [];
+        }),
       );
-      return [[row.name, col.name, value, "detail"], ...cells];
+      const places = maps ? ["row", "column", drawing.data.map_unit || "map"] : [];
+      return [[row.name, col.name, value, "detail", ...places], ...cells];
     }
     case "circuit_graph": {
       const { scores, curve, attention } = drawing.data;

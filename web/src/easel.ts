@@ -1,4 +1,4 @@
-// A picture and the map over it, painted on a canvas of any size.
+// A picture and the map over it, or a map by itself, painted on a canvas of any size.
 
 import { isClipped, paintOf, shade } from "./colour.ts";
 import { bar, hatch } from "./marks.ts";
@@ -17,11 +17,14 @@ export interface Painting {
   strength: number;
 }
 
+/** A map that stands by itself. */
+export type MapAlone = Omit<Painting, "picture" | "view"> & { picture: null; view: "map" };
+
 const FADED = 0.6; // a picture under its map: colours must be told from it
 const SHADES = 255;
 
 /** Paint at this width and height in pixels of the page. */
-export function paintOver(canvas: HTMLCanvasElement, width: number, height: number, painting: Painting): void {
+export function paintOver(canvas: HTMLCanvasElement, width: number, height: number, painting: Painting | MapAlone): void {
   const { picture, map, legend, smooth, view, strength } = painting;
   const scale = Math.max(2, devicePixelRatio); // at least two, for print
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -41,7 +44,7 @@ export function paintOver(canvas: HTMLCanvasElement, width: number, height: numb
     context.globalAlpha = 1;
   };
   // a picture's own pixels are seen as such; one that is drawn smaller is averaged
-  if (view !== "map") lay(pictureCanvas(picture, view === "both"), picture.cols > canvas.width, view === "both" ? FADED : 1);
+  if (picture && view !== "map") lay(pictureCanvas(picture, view === "both"), picture.cols > canvas.width, view === "both" ? FADED : 1);
   if (view === "picture") return;
   lay(mapCanvas(map, legend, named, view), smooth || map.cols > canvas.width, view === "both" ? strength : 1);
   const [cellWidth, cellHeight] = [width / map.cols, height / map.rows];

@@ -157,8 +157,17 @@ export interface Overlays extends Common {
 
 export interface PictureGrid extends Common {
   kind: "picture_grid";
-  data: { pictures: (PackedPicture | null)[][]; opened?: [number, number]; values?: Value[][]; details?: string[][] };
+  data: {
+    pictures: (PackedPicture | null)[][];
+    maps?: (PackedMap | null)[][];
+    map_unit?: string;
+    opened?: [number, number];
+    values?: Value[][];
+    details?: string[][];
+  };
   axes: Matrix["axes"];
+  /** of the maps */
+  legend: Colours | Record<string, never>;
 }
 
 /** Nodes in rows and columns, and edges from a node to an input that one or several nodes have. */

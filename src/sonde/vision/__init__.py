@@ -5,6 +5,7 @@ from sonde.vision.between import weights_between
 from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
+from sonde.vision.factors import WeightFactors, factorised
 from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.fields import Field, receptive_field
 from sonde.vision.match_results import MatchCourse, UnitMatches
@@ -81,6 +82,7 @@ __all__ = [
     "UnitPage",
     "Visualisation",
     "WeightMatch",
+    "WeightFactors",
     "bars",
     "cka",
     "colours",
@@ -105,6 +107,7 @@ __all__ = [
     "UnionCircuit",
     "UnionCircuits",
     "dream",
+    "factorised",
     "feeding",
     "layer_weights",
     "receptive_field",

@@ -198,9 +198,19 @@ class UnitWeights(Result):
             }
         )
 
-    def drawing(self) -> Drawing:
-        """The strength of every pair."""
-        return self.strengths()
+    def drawing(self, unit: int | None = None, n: int = PARTNERS) -> Drawing:
+        """A unit between those that excite and those that inhibit it; of several units, where none is named, the strength of every pair.
+
+        Arguments:
+            unit: by number; by default the one that was asked for, if it was one.
+            n: partners on either side.
+        """
+        from sonde.vision.weight_drawings import partners_drawn
+
+        if unit is None and len(self.units) > 1:
+            return self.strengths()
+        chosen = self.units[0] if unit is None else unit
+        return partners_drawn(self, chosen, n)
 
     def strengths(self) -> Drawing:
         """The strength of every pair; of layers with many units the first ones that can be seen, said so."""
@@ -223,6 +233,29 @@ class UnitWeights(Result):
             pictures: from 0 to 1, by the units' names.
         """
         return replace(self, pictures={**self.pictures, **pictures})
+
+    def visualised(
+        self, model: "Model", unit: int, n: int = PARTNERS, normalise: Normalisation | str | None = None, steps: int = 256, seed: int = 0,
+        progress: bool = False,
+    ) -> "UnitWeights":  # fmt: skip
+        """The same with pictures that excite a unit and its partners most, as `show` finds them; where a source's channels are units with a name.
+
+        Arguments:
+            model: the network that was asked.
+            unit: by number.
+            n: partners on either side.
+            normalise: of the pictures, where none was stated before.
+            steps: of ascent.
+            seed: of the starts.
+            progress: show a bar.
+
+        Raises:
+            CheckRefused: the model is another one.
+        """
+        from sonde.vision.weight_drawings import looked_for
+
+        self.refuse_other(model)
+        return self.with_pictures(looked_for(self, model, unit, n, normalise, steps, seed, progress))
 
     def check(
         self, model: "Model", pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", units: Sequence[int] | None = None,

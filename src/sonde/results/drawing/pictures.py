@@ -1,4 +1,4 @@
-"""Drawings of pictures: with a heat map over them, one of them large or a grid of small ones; or by themselves in a grid."""
+"""Drawings of pictures: with a heat map over them, one of them large or a grid of small ones; or by themselves in a grid, maps between them."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -135,10 +135,14 @@ def picture_grid(
     cols: Sequence[object],
     values: Sequence[Sequence[float | None]] | None = None,
     details: Sequence[Sequence[str]] | None = None,
+    maps: Sequence[Sequence[Numbers | None]] | None = None,
+    map_unit: str = "",
+    limit: float | None = None,
+    zero: str = "",
     opened: tuple[int, int] | None = None,
     note: str = "",
 ) -> Drawing:
-    """Draw pictures in a grid with named rows and columns; one of them is open beside the grid.
+    """Draw pictures in a grid with named rows and columns, and signed maps between them; one of them is open beside the grid.
 
     Arguments:
         title: the question the drawing answers.
@@ -151,11 +155,14 @@ def picture_grid(
         cols: one label per column.
         values: a number for each cell, written under its picture, or `None`.
         details: one short line per cell, written under it.
-        opened: row and column of the picture that is open at first; the first one if not given.
+        maps: for each cell signed values with axes (row, col), drawn in colours on one scale for all, where the cell has no picture; or `None`.
+        map_unit: the unit of the maps' values.
+        limit, zero: of the maps, as in `overlay`.
+        opened: row and column of what is open at first; the first cell that holds anything if not given.
         note: one sentence under the drawing.
 
     Raises:
-        DrawingError: a shape that does not fit the labels, or what is no picture.
+        DrawingError: a shape that does not fit the labels, what is no picture or no map, or a cell that holds both.
 
     >>> grid = picture_grid("What does it look for?", "activation", [[[[[0.5]]], None]], row_name="unit", rows=["3"], col_name="optimum",
     ...     cols=["most", "least"], values=[[2.5, None]])
@@ -173,9 +180,26 @@ def picture_grid(
                 for label, line in zip(row_labels, lines, strict=True)
             ]
         }
+        legend: dict[str, Any] = {}
+        held = [[one is not None for one in line] for line in lines]
+        if maps is not None:
+            rows_of = [items("maps", line, shape[1]) for line in items("maps", maps, shape[0])]
+            cells = [
+                [None if one is None else grid_of(f"a map of {label!r}", one) for one in line]
+                for label, line in zip(row_labels, rows_of, strict=True)
+            ]
+            for line, own in zip(held, cells, strict=True):
+                for col, one in enumerate(own):
+                    if one is not None and line[col]:
+                        raise ValueError(f"the cell {col_labels[col]!r} of a row has a picture and a map; give one of both")
+                    line[col] = line[col] or one is not None
+            drawn = [one for line in cells for one in line if one is not None]
+            most = max(1, MOST_VALUES // max(1, len(drawn)))
+            data |= {"maps": [[None if one is None else packed_map(one, most) for one in line] for line in cells], "map_unit": map_unit}
+            legend = legend_of([amount for one in drawn for amount in amounts_of(one)], "diverging", limit, zero)
         if opened is not None:
             row, col = opened
-            if not (0 <= row < shape[0] and 0 <= col < shape[1]) or lines[row][col] is None:
+            if not (0 <= row < shape[0] and 0 <= col < shape[1]) or not held[row][col]:
                 raise ValueError(f"opened {opened} is no picture of the grid, which has {shape[0]} rows and {shape[1]} columns")
             data["opened"] = [row, col]
         if values is not None:
@@ -183,7 +207,7 @@ def picture_grid(
         if details is not None:
             data["details"] = nested("details", details, shape, str)
         axes = {"row": {"name": row_name, "labels": row_labels}, "col": {"name": col_name, "labels": col_labels}}
-        return Drawing("picture_grid", title, unit, data, axes, note=note)
+        return Drawing("picture_grid", title, unit, data, axes, legend, note=note)
 
 
 def _pictures(picture: Numbers, rows: int) -> list[dict[str, Any]]:

@@ -60,18 +60,19 @@ def picture_grid(drawing: Drawing, width: int) -> RenderableType:
     fit = max(1, (width - 26) // (room + 1))
     cells = [[_caption(data, r, c, room) for c in range(min(fit, len(col["labels"])))] for r in range(len(row["labels"]))]
     heads, sides = [drawn(head) for head in col["labels"]], [fitted(drawn(side), 24) for side in row["labels"]]
-    rules = ["the page has the pictures"]
+    rules = ["the page has the pictures" + (" and the maps" if "maps" in data else "")]
     if fit < len(heads):
         rules.append(f"the first {fit} of {len(heads)} columns")
     return Group(grid(f"{row['name']} \\ {col['name']}", heads[:fit], sides, cells, room=room), small_print(rules))
 
 
 def _caption(data: dict[str, Any], row: int, col: int, room: int) -> Text:
-    if data["pictures"][row][col] is None:
+    plotted = data["maps"][row][col] if "maps" in data else None
+    if data["pictures"][row][col] is None and plotted is None:
         return Text("–", style="dim")
     value = data["values"][row][col] if "values" in data else None
     words = data["details"][row][col] if "details" in data else ""
-    shown = Text("picture" if value is None else readable(value))
+    shown = Text(("picture" if plotted is None else "map") if value is None else readable(value))
     return shown.append(f"\n{fitted(label(visible(words)), room)}", style="dim") if words else shown
 
 
