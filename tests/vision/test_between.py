@@ -10,7 +10,7 @@ from torch.nn import functional
 import sonde
 from sonde.results import CheckRefused, InputError, Result, SiteUnavailable, UnknownSite
 from sonde.specimens.digits import held_out
-from sonde.vision import UnitWeights, feeding, slices, weights_between
+from sonde.vision import UnitWeights, factorised, feeding, slices, weights_between
 
 
 class Net(nn.Module):
@@ -212,3 +212,38 @@ def test_composed_weights_are_held_against_the_slope():
     assert found.passed == ("relu as the identity",)
     composed = found.check(net, pictures, draws=4)[-1]
     assert "slopes" in composed.claim and composed.holds and composed.measured == pytest.approx(1, abs=0.02) and abs(composed.control) < 0.3
+
+
+def test_parts_that_were_planted_are_found_and_random_weights_have_none():
+    """Twelve units that add two patterns of excitation and inhibition up: two parts give all; in random order they leave much out."""
+    generator = torch.Generator().manual_seed(0)
+    patterns, loading = torch.zeros(2, 8, 3, 3), torch.rand(12, 2, generator=generator) + 0.1
+    loading[:2] = torch.eye(2)  # parts are unique only where some unit has one alone (Donoho and Stodden 2003)
+    patterns[0, :3, :, 0], patterns[0, 5, 1] = 1, -0.5
+    patterns[1, 3:5, 0], patterns[1, 7, :, 2] = 0.8, -1
+    net = sonde.load(nn.Sequential(nn.Conv2d(8, 12, 3, padding=1), nn.ReLU()))
+    net.module[0].weight.data = (loading @ patterns.flatten(1)).view(12, 8, 3, 3)
+    found = factorised(weights_between(net, "0", size=9), 2)
+    assert found.error < 1e-4 and found.to_frame().height == 24
+    signed = (found.excite - found.inhibit).flatten(1)
+    cosine = signed @ patterns.flatten(1).T / patterns.flatten(1).norm(dim=1)
+    assert torch.allclose(cosine.amax(1), torch.ones(2), atol=1e-2) and sorted(cosine.argmax(1).tolist()) == [0, 1]
+    (verdict,) = found.check(net, draws=3)
+    assert verdict.holds and verdict.control > 0.3
+    mixed = net.module[0].weight.data.flatten(1)
+    net.module[0].weight.data = mixed.gather(1, torch.rand(mixed.shape, generator=generator).argsort(1)).view(12, 8, 3, 3)
+    assert factorised(weights_between(net, "0", size=9), 2).check(net, draws=3)[0].holds is False
+    for factors in (0, 13):
+        with pytest.raises(InputError, match=f"factors={factors}: give a number from 1 to 12"):
+            factorised(weights_between(net, "0", size=9), factors)
+
+
+def test_a_unit_is_drawn_between_its_partners():
+    found = digits()
+    assert found.drawing().kind == "matrix"
+    drawn = found.drawing(7, 3)
+    assert drawn.axes["row"]["labels"] == ["excited by", "inhibited by"] and [one is not None for one in drawn.data["maps"][0]] == [True] * 3
+    assert drawn.data["values"][0][0] > 0 > drawn.data["values"][1][0] and drawn.legend["high"] == -drawn.legend["low"] > 0
+    pictured = found.visualised(sonde.load("specimen:digits"), 7, 3, steps=2).drawing(7, 3)
+    assert pictured.axes["row"]["labels"] == ["excited by", "... which look for", "blocks.1.conv:7", "inhibited by", "... which look for"]
+    assert pictured.data["pictures"][1][0] is not None and pictured.data["pictures"][2][1] is not None

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, show, tuning, unit
+from sonde.cli.vision import dream, examples, show, tuning, unit, weights
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights)
 
 
 def add(commands: Any) -> None:
@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         "vision",
         help="what do the units of a vision model look for?",
         description="Pictures of what units, layers and classes look for, what they read into a picture, when they fire on many, and how they answer "
-        "to drawn ones.",
+        "to drawn ones; and of which units of the layers before they are built.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for action in ACTIONS:
