@@ -8,7 +8,7 @@ smoothed by 16 points in each pixel. A stimulus stands on grey, 0.5.
 import colorsys
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -59,6 +59,14 @@ class Stimuli:
             raise InputError(
                 f"pixels lie from 0 to 1, and these from {float(self.pictures.min()):.3g} to {float(self.pictures.max()):.3g}: scale them"
             )
+
+    def inverted(self) -> "Stimuli":
+        """The same pictures with bright and dark exchanged.
+
+        >>> float(gratings(8, channels=1, contrast=0.0).inverted().pictures.mean())
+        0.5
+        """
+        return replace(self, name=f"inverted {self.name}", pictures=1 - self.pictures)
 
 
 def curves(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sonde.access import Model
 from sonde.access.sites import Site
-from sonde.evidence import compare, untestable
+from sonde.evidence import compare, corrected, untestable
 from sonde.jobs import Pieces, track
 from sonde.nn import filters_permuted
 from sonde.results import Drawing, InputError, Recipe, Result, SiteUnavailable, Verdict, content_hash, shown
@@ -157,7 +157,8 @@ class Tuning(Result):
         """Test whether units are tuned by what they learnt: beside the same filters with their entries in random order.
 
         What a unit prefers is found on the stimuli as they are, and its height measured on the eight shifts of them by one pixel; in the same way
-        for each shuffled copy.
+        for each shuffled copy. The more units are tested together, the wider are the intervals (Holm's correction), so that the verdict on any
+        one of them is as sure as if it stood alone.
 
         Arguments:
             model: the network that was asked.
@@ -179,7 +180,7 @@ class Tuning(Result):
         others = []
         for draw in range(draws):
             broken = Model(filters_permuted(model.module, seed + draw), name=model.name)
-            response = _responses(broken, site, self.stimuli.pictures, self.normalise, batch_size)[chosen]
+            response = responses(broken, site, self.stimuli.pictures, self.normalise, batch_size)[chosen]
             others.append(_heights(broken, site, self, chosen, response, batch_size))
         control = torch.stack(others)
         verdicts = []
@@ -191,7 +192,7 @@ class Tuning(Result):
                 verdicts.append(untestable(claim, measure, reason, threshold=threshold, threshold_source=source))
             else:
                 verdicts.append(compare(claim, measure, own[i], control[:, i], threshold=threshold, threshold_source=source, exceeding="draw"))
-        return verdicts
+        return corrected(verdicts)
 
     def _row(self, unit: int) -> int:
         if unit not in self.units:
@@ -243,7 +244,7 @@ def tuning(
             raise InputError(f"units={shown(units)}: name some, each once")
     chosen = list(range(len(blank))) if units is None else list(units)
     parts = [
-        pieces(f"{stimuli.axis} {i}", partial(_responses, model, site, stimuli.pictures[i : i + 1], means, batch_size))
+        pieces(f"{stimuli.axis} {i}", partial(responses, model, site, stimuli.pictures[i : i + 1], means, batch_size))
         for i in track(range(len(stimuli.at)), "showing stimuli", shown=progress)
     ]
     response = torch.cat(parts, 1)[chosen]
@@ -251,7 +252,7 @@ def tuning(
     width = len(stimuli.across_at)
     which = {int(one): i for i, one in enumerate(best.unique())}
     flipped = torch.stack([1 - stimuli.pictures[one // width, one % width] for one in which])
-    upside = _responses(model, site, flipped[:, None], means, batch_size)
+    upside = responses(model, site, flipped[:, None], means, batch_size)
     inverted = torch.stack([upside[unit, which[int(one)], 0] for unit, one in zip(chosen, best, strict=True)])
     notes = []
     size = (stimuli.pictures.shape[-2], stimuli.pictures.shape[-1])
@@ -274,7 +275,7 @@ def _middle(maps: Float[Tensor, "picture unit *place"]) -> Float[Tensor, "pictur
     return maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2] if maps.ndim == 4 else maps
 
 
-def _responses(
+def responses(
     model: Model, site: str, pictures: Float[Tensor, "at across repeat channel row col"], normalise: Normalisation, batch_size: int
 ) -> Float[Tensor, "unit at across"]:  # fmt: skip
     """The largest answers over repeats."""
@@ -293,7 +294,7 @@ def _heights(
     heights = []
     for shift in SHIFTS:
         shifted = found.stimuli.pictures[:, columns].roll(shift, (-2, -1))
-        answers = _responses(model, site, shifted, found.normalise, batch_size)[list(units)]
+        answers = responses(model, site, shifted, found.normalise, batch_size)[list(units)]
         own = torch.stack([answers[i, :, int((columns == across[i]).nonzero())] for i in range(len(units))])
         heights.append(own.gather(1, at[:, None])[:, 0] - own.quantile(0.5, 1))
     return torch.stack(heights, 1)
