@@ -22,6 +22,7 @@ from sonde.results.drawing import (
     overlay,
     overlays,
     picture_grid,
+    rose,
     scatter,
     swap,
     table,
@@ -346,6 +347,27 @@ def sample_drawings() -> dict[str, Drawing]:
         ),
         "circuit": sample_circuit(),
         "circuits": sample_pair(),
+        "roses": rose(
+            "Which way do they point?",
+            "activation",
+            "angle in degrees",
+            range(0, 180, 15),
+            [Series(f"conv1:{unit}", [math.cos(math.radians(angle - 30 * unit)) ** 6 - 0.2 for angle in range(0, 180, 15)]) for unit in range(5)],
+            period=180,
+        ),
+        "family": rose(
+            "Is one the other, turned?",
+            "activation",
+            "angle in degrees",
+            range(0, 360, 15),
+            [
+                Series(f"unit {unit}", turned, [value - 0.1 for value in turned], [value + 0.1 for value in turned])
+                for unit, turned in enumerate(
+                    [max(0.0, math.cos(math.radians(angle - 60 * unit))) + 0.2 for angle in range(0, 360, 15)] for unit in range(6)
+                )
+            ],
+            together=True,
+        ),
         "faithfulness": lines(
             "How many edges carry the answer?",
             "faithfulness",

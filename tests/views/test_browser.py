@@ -92,7 +92,9 @@ def test_values_by_keyboard(sample: Watched) -> None:
     assert readout.is_hidden()
 
 
-@pytest.mark.parametrize("key", ["surprisal", "task", "lens", "kl", "patching", "ranked", "adds", "deletion", "plane", "spread", "pixels"])
+@pytest.mark.parametrize(
+    "key", ["surprisal", "task", "lens", "kl", "patching", "ranked", "adds", "deletion", "plane", "spread", "pixels", "roses", "family"]
+)
 def test_every_kind_reads_by_keyboard(sample: Watched, key: str) -> None:
     drawn = figure(sample, sample_drawings()[key].title.split("`")[0])
     drawn.locator(".stage").last.focus()

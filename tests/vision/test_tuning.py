@@ -78,6 +78,9 @@ def test_half_widths_and_means_of_known_curves():
         assert (result.mean(0) - peak + 180) % 360 - 180 == pytest.approx(0, abs=1e-3)
     ends = Stimuli("greys", torch.linspace(0, 1, 5)[:, None, None, None, None, None].expand(-1, 1, 1, 1, 2, 2), "grey", range(5), "one", (0,))
     result = tuning(sonde.load(nn.Sequential(conv)), "0", ends, normalise="none")
+    assert result.drawing().kind == "lines"
+    with pytest.raises(InputError, match="don't go round"):
+        result.together([0])
     assert math.isnan(result.width(0)) and math.isnan(result.mean(0)) and result.to_frame()["circular_mean"].to_list() == [None]
 
 
@@ -118,6 +121,10 @@ def test_results_are_kept_and_an_interrupted_sweep_goes_on(tmp_path):
     again = tuning(model, "0", stimuli, [1, 0], normalise="none", folder=tmp_path / "kept")
     kept = Tuning.load(again.save(tmp_path / "result"))
     assert torch.equal(kept.response, first.response) and kept.drawing().to_json() == first.drawing().to_json()
+    assert kept.drawing().kind == "rose" and kept.lines().kind == "lines" and len(kept.together([0, 1]).data["series"]) == 2
+    assert float(torch.tensor(kept.together([1]).data["series"][0]["values"]).max()) == 1
+    with pytest.raises(InputError, match="can be told apart in one rose"):
+        kept.together([])
     assert kept.map(0).kind == "matrix" and torch.equal(kept.stimuli.pictures, stimuli.pictures)
     with pytest.raises(SondeError, match="another job"):
         tuning(model, "0", curves(9, [2.0], range(0, 360, 45), channels=1), normalise="none", folder=tmp_path / "kept")

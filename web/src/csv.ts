@@ -78,7 +78,8 @@ function rowsOf(drawing: Drawing): Entry[][] {
       if (label) rows.push([`control: ${label}`, mean ?? null, interval?.[0] ?? null, interval?.[1] ?? null, null]);
       return [["label", value, "low", "high", "control"], ...rows];
     }
-    case "lines": {
+    case "lines":
+    case "rose": {
       const { name, labels } = drawing.axes.x;
       const points = drawing.data.series.flatMap((one) =>
         labels.map((label, i) => [one.name, label, one.values[i] ?? null, one.low?.[i] ?? null, one.high?.[i] ?? null]),

@@ -14,6 +14,7 @@ import { drawMatrix } from "./kinds/matrix.ts";
 import { drawOverlay } from "./kinds/overlay.ts";
 import { drawOverlays } from "./kinds/overlays.ts";
 import { drawPictureGrid } from "./kinds/picture_grid.ts";
+import { drawRose } from "./kinds/rose.ts";
 import { drawScatter } from "./kinds/scatter.ts";
 import { drawSwap } from "./kinds/swap.ts";
 import { drawTable } from "./kinds/table.ts";
@@ -75,6 +76,8 @@ function draw(host: HTMLElement, drawing: Drawing): Stage | void {
       return drawWaterfall(host, drawing);
     case "lines":
       return drawLines(host, drawing);
+    case "rose":
+      return drawRose(host, drawing);
     case "attention":
       return drawAttention(host, drawing);
     case "head_grid":
@@ -122,6 +125,7 @@ function isEmpty(drawing: Drawing): boolean {
     case "picture_grid":
       return drawing.axes.row.labels.length * drawing.axes.col.labels.length === 0;
     case "lines":
+    case "rose":
       return drawing.axes.x.labels.length === 0;
     case "violins":
       return drawing.data.labels.length === 0;

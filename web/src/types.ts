@@ -100,6 +100,14 @@ export interface Lines extends Common {
   control: Control;
 }
 
+/** Series over what goes round; `at` of the axis is each place's share of a turn. */
+export interface Rose extends Common {
+  kind: "rose";
+  data: { series: Series[]; repeats: number; together: boolean };
+  axes: { x: Axis };
+  control: Control;
+}
+
 /** Attention weights as bytes, with axes (head, query, key). */
 export interface Packed {
   tokens: string[];
@@ -288,6 +296,7 @@ export type Drawing =
   | Bars
   | Waterfall
   | Lines
+  | Rose
   | Scatter
   | Violins
   | Attention

@@ -126,6 +126,8 @@ def _height(drawing: Drawing) -> int:
             lines = 5 + len(drawing.axes["row"]["labels"]) + (12 if "attention" in drawing.data else 0)
         case "lines":
             lines = 10
+        case "rose":
+            lines = 14 if drawing.data["together"] else 8 * -(-len(drawing.data["series"]) // 5)
         case "scatter":
             lines = 12
         case "violins":

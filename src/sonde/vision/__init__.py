@@ -7,6 +7,7 @@ from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
 from sonde.vision.factors import WeightFactors, factorised
 from sonde.vision.feeding import Feeding, feeding
+from sonde.vision.families import Families, families, families_by_weights
 from sonde.vision.fields import Field, receptive_field
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.matched_weights import WeightMatch, match_weights
@@ -55,6 +56,7 @@ __all__ = [
     "Drawn",
     "Dream",
     "Feeding",
+    "Families",
     "Field",
     "Fourier",
     "Jitter",
@@ -109,6 +111,8 @@ __all__ = [
     "dream",
     "factorised",
     "feeding",
+    "families",
+    "families_by_weights",
     "layer_weights",
     "receptive_field",
     "show",

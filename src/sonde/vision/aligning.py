@@ -2,10 +2,10 @@
 
     c(i, j) = max over g of corr(R_i(x), R_j(g x)),    R[unit, at, across]
 
-`at` goes round (an angle, a hue), so that turns are shifts along it, found all at once by the Fourier transform; each row's mean over `at` is removed,
-so that only what changes with the angle counts. The maximum is large between unrelated units, too, the more so the smoother they are. The null
-therefore keeps what makes them smooth: every unit's amplitude at every frequency of `at`, and how its rows go together there; only the phases of the
-frequencies are drawn at random (Theiler et al. 1992, with one phase for all rows). The same maximum over the group is taken of it.
+`at` goes round (an angle, a hue), so that turns are shifts along it, found all at once by the Fourier transform; each row's mean over `at` is
+removed, so that only what changes with the angle counts. The maximum is large between unrelated units, too, the more so the smoother they are. The
+null therefore keeps what makes them smooth: every unit's amplitude at every frequency of `at`, and how its rows go together there; only the phases
+of the frequencies are drawn at random (Theiler et al. 1992, with one phase for all rows). The same maximum over the group is taken of it.
 
 A pair whose curves have few frequencies agrees well by chance: a single wave is every other one, turned. So each pair has a null of its own,
 
@@ -88,7 +88,10 @@ def aligned(
         best = closest(scrambled(waves, n, generator), n, elements)[0]
         chance[draw] = best[above[0], above[1]].clamp(-NEAREST, NEAREST).atanh()
     middle, spread = chance.mean(0), chance.std(0).clamp(min=1e-6)
-    maxima = ((chance - middle) / spread).amax(1) if above.shape[1] else torch.zeros(draws)
+    # a draw is held against the others, as the true pairs are held against all: its own place in the mean and the deviation would hide it
+    away = chance - middle
+    left = (((draws - 1) * spread.square() - away.square() * draws / (draws - 1)) / (draws - 2)).clamp(min=1e-12).sqrt()
+    maxima = (away * draws / (draws - 1) / left).amax(1) if above.shape[1] else torch.zeros(draws)
     limit = (middle + maxima.quantile(CERTAIN) * spread).tanh()
     cut = torch.ones_like(correlation)
     cut[above[0], above[1]] = cut[above[1], above[0]] = limit

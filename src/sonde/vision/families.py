@@ -52,6 +52,7 @@ class Families(Result):
         cut: of every pair, what unrelated units with as smooth answers exceed with a chance of 5 %, for all pairs together.
         maxima: the largest of all pairs, in deviations, of each draw of the null.
         axis, period: what goes round, and when it comes round.
+        turns: in how many steps.
         looks: a small picture of each unit, from 0 to 1: the stimulus that it prefers, or its filter.
         options: the group: "mirror", "scale", "hue", "contrast".
         stimuli: what was shown; `None` by weights.
@@ -71,6 +72,7 @@ class Families(Result):
     maxima: Float[Tensor, " draw"]
     axis: str
     period: float
+    turns: int
     looks: Float[Tensor, "unit channel row col"]
     options: list[str]
     stimuli: Stimuli | None
@@ -143,11 +145,12 @@ class Families(Result):
         order = [self.units.index(unit) for family in range(self.count) for unit in self.members(family)]
         order += [i for i in range(len(self.units)) if int(self.family[i]) == NOBODY]
         names = [f"{self.units[i]}" + (f" (family {int(self.family[i])})" if int(self.family[i]) >= 0 else "") for i in order]
-        place = torch.tensor(order)
+        place, alike = torch.tensor(order), self.correlation.clone().fill_diagonal_(torch.nan)
         details = [[f"chance reaches {float(self.cut[i, j]):.2f}" if i != j else "" for j in order] for i in order]
         return matrix(
-            f"How alike are units of {self.layer} at their closest?", "correlation", self.correlation[place][:, place], row_name="unit", rows=names,
-            col_name="unit", cols=[str(self.units[i]) for i in order], details=details, note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes),
+            f"How alike are units of {self.layer} at their closest?", "correlation", alike[place][:, place], row_name="unit", rows=names,
+            col_name="unit", cols=[str(self.units[i]) for i in order], details=details,
+            note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes),
         )  # fmt: skip
 
     def check(self, model: Model, draws: int = 8, seed: int = 0, batch_size: int = 64) -> list[Verdict]:
@@ -176,7 +179,7 @@ class Families(Result):
         for draw in range(draws):
             broken = Model(filters_permuted(model.module, seed + draw), name=model.name)
             if self.stimuli is None:
-                values, elements = _by_weights(slices(broken, self.layer)[self.units], None, self.options)[:2]
+                values, elements = _by_weights(slices(broken, self.layer)[self.units], self.turns, self.options)[:2]
             else:
                 values, elements = _by_stimuli(self._answers(broken, batch_size), self.stimuli, self.options)
             control.append(_kinship(closest(waves_of(values), values.shape[1], elements)[0]))
@@ -191,7 +194,8 @@ class Families(Result):
 
 
 def families(
-    found: Tuning, *, mirror: bool = True, scale: bool = False, inverted: Tuning | None = None, draws: int = 200, seed: int = 0, progress: bool = False
+    found: Tuning, *, mirror: bool = True, scale: bool = False, inverted: Tuning | None = None, draws: int = 200, seed: int = 0,
+    progress: bool = False,
 ) -> Families:  # fmt: skip
     """Find the families of units by their answers to stimuli that go round.
 
@@ -306,7 +310,10 @@ def _sizes(stimuli: Stimuli) -> list[tuple[str, Tensor, Tensor]]:
     found = []
     for shift in range(1, count // 2 + 1):
         factor = float((shift * steps.mean()).exp())
-        found += [(f"{stimuli.across} x {factor:.3g}", every[shift:], every[:-shift]), (f"{stimuli.across} x {1 / factor:.3g}", every[:-shift], every[shift:])]
+        found += [
+            (f"{stimuli.across} x {factor:.3g}", every[shift:], every[:-shift]),
+            (f"{stimuli.across} x {1 / factor:.3g}", every[:-shift], every[shift:]),
+        ]
     return found
 
 
@@ -371,11 +378,12 @@ def _grouped(
     flat = [unit for unit, wave in zip(units, waves_of(values), strict=True) if not bool(wave.abs().any())]
     if flat:
         rest = f" and {len(flat) - 8} more" if len(flat) > 8 else ""
-        notes.append(f"{'units' if len(flat) > 1 else 'unit'} {', '.join(map(str, flat[:8]))}{rest} change with no turn, and are in no family")
+        who, do = ("units", "change") if len(flat) > 1 else ("unit", "changes")
+        notes.append(f"{who} {', '.join(map(str, flat[:8]))}{rest} {do} with no turn")
     if not int(family.max()) + 1:
         notes.append("no pair is more alike than chance makes the closest of all pairs, at 5 %")
     return Families(
         layer=layer, by=by, units=list(units), family=family, phase=phase, elements=[one.name for one in elements], element=element,
-        correlation=found.correlation, cut=found.cut, maxima=found.maxima, axis=axis, period=period, looks=looks, options=list(options),
+        correlation=found.correlation, cut=found.cut, maxima=found.maxima, axis=axis, period=period, turns=count, looks=looks, options=list(options),
         stimuli=stimuli, normalise=normalise, notes=tuple(notes), recipe=recipe,
     )  # fmt: skip

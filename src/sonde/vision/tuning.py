@@ -23,7 +23,7 @@ from sonde.evidence import compare, corrected, untestable
 from sonde.jobs import Pieces, track
 from sonde.nn import filters_permuted
 from sonde.results import Drawing, InputError, Recipe, Result, SiteUnavailable, Verdict, content_hash, shown
-from sonde.results.drawing import Series, lines, matrix
+from sonde.results.drawing import Series, lines, matrix, rose
 from sonde.vision.examples import maps_of
 from sonde.vision.fields import receptive_field
 from sonde.vision.layers import refuse_others, site_of
@@ -127,19 +127,42 @@ class Tuning(Result):
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def drawing(self) -> Drawing:
-        """The curves of the eight units that rise highest, or of all if there are fewer."""
+        """What goes round as a small rose for each of the eight units that rise highest (all of them if there are fewer), anything else as lines."""
+        at, period = self.stimuli.at, self.stimuli.period
+        round_about = period > 0 and abs(360 / period - round(360 / period)) < 1e-6 and max(at) - min(at) < period and sorted(at) == list(at)
+        if not round_about:
+            return self.lines()
+        title, series, note = self._best()
+        return rose(title, "activation", self.stimuli.axis, at, series, period=period, note=note)
+
+    def lines(self) -> Drawing:
+        """The curves of the eight units that rise highest, or of all if there are fewer, side by side on one scale."""
+        title, series, note = self._best()
+        return lines(title, "activation", self.stimuli.axis, [f"{one:g}" for one in self.stimuli.at], series, note=note)
+
+    def together(self, units: Sequence[int]) -> Drawing:
+        """The curves of some units, such as the members of a family, in one rose, each as a share of its own largest size.
+
+        Arguments:
+            units: at most eight of those that were asked.
+
+        Raises:
+            InputError: a unit that was not asked, none or too many, or stimuli that do not go round.
+        """
+        if not 1 <= len(units) <= MOST_LINES:
+            raise InputError(f"units={shown(units)}: from 1 to {MOST_LINES} curves can be told apart in one rose")
+        if not self.stimuli.period:
+            raise InputError(f"{self.stimuli.name} over {self.stimuli.axis} don't go round: draw lines()")
+        curves = [self.curve(unit) for unit in units]
+        series = [Series(f"{self.layer}:{unit}", one / one.abs().max().clamp(min=1e-30)) for unit, one in zip(units, curves, strict=True)]
+        title = f"Which {self.stimuli.name} do they answer to?"
+        return rose(title, "share of its largest", self.stimuli.axis, self.stimuli.at, series, period=self.stimuli.period, together=True)
+
+    def _best(self) -> tuple[str, list[Series], str]:
         best = sorted(self.units, key=lambda unit: -self.height(unit))[:MOST_LINES]
         notes = [f"the {MOST_LINES} of {len(self.units)} units that rise highest"] if len(self.units) > MOST_LINES else []
         note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in [*notes, *self.notes])
-        series = [Series(f"{self.layer}:{unit}", self.curve(unit)) for unit in best]
-        return lines(
-            f"Which {self.stimuli.name} do they answer to?",
-            "activation",
-            self.stimuli.axis,
-            [f"{one:g}" for one in self.stimuli.at],
-            series,
-            note=note,
-        )
+        return f"Which {self.stimuli.name} do they answer to?", [Series(f"{self.layer}:{unit}", self.curve(unit)) for unit in best], note
 
     def map(self, unit: int) -> Drawing:
         """All answers of a unit.

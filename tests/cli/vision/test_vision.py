@@ -53,6 +53,14 @@ def test_examples(capsys, tmp_path):
     assert "When do they fire?" in run(capsys, *asked, "--out", page).out and page.exists()
 
 
+def test_families(capsys, tmp_path):
+    found = follows(json.loads(run(capsys, "families", "blocks.0.conv", "--by", "weights", "--null", 20, "--check", "--draws", 2, "--json").out))
+    assert found["families"] == [] and len(found["units"]) == 16 and len(found["verdicts"]) == 1
+    page = tmp_path / "page.html"
+    asked = ["families", "blocks.0.act", "--normalise", "none", "--step", 30, "--null", 20, "--contrasts", "--across", 2, 4]
+    assert "one feature, turned?" in run(capsys, *asked, "--folder", tmp_path / "kept", "--out", page).out and page.exists()
+
+
 def test_tuning(capsys, tmp_path):
     asked = ["tuning", "blocks.0.act:3", "blocks.0.act:4", "--normalise", "none", "--step", 30]
     found = follows(json.loads(run(capsys, *asked, "--stimuli", "bars", "--json", "--check", "--draws", 2).out))
@@ -81,6 +89,9 @@ def test_tuning(capsys, tmp_path):
         (["examples", ".", "blocks.0.act:3", "blocks.0.act", "--normalise", "none"], "give one of both"),
         (["examples", ".", "blocks.0.act:3", "--size", "big", "--normalise", "none"], "--size big"),
         (["examples", ".", "blocks.0.act:3", "--labels", "none.csv", "--normalise", "none"], "there is no such file"),
+        (["families", "blocks.0.conv", "--by", "weights", "--null", "5"], "--null 5: the 95 % quantile of a null needs 20 draws"),
+        (["families", "blocks.0.conv", "--by", "weights", "--stimuli", "bars"], "--stimuli belongs to --by stimuli"),
+        (["families", "blocks.0.act", "--hues", "--normalise", "none"], "--hues belongs to --by weights"),
         (["tuning", "blocks.0.act:99", "--normalise", "none", "--step", "90"], "there is no unit 99"),
         (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "colours"], "three channels"),
         (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "curves", "--across", "0"], "radii="),

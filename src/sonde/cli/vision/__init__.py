@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, show, tuning, unit, weights
+from sonde.cli.vision import dream, examples, families, show, tuning, unit, weights
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights, families)
 
 
 def add(commands: Any) -> None:

@@ -5,7 +5,7 @@ terminal. No drawing knows a method, and no method knows how a drawing looks. Nu
 `None` mean *missing* and are drawn as such. The published schema of `Drawing.to_json()` is `sonde/results/schemas/drawing.json`.
 """
 
-from sonde.results.drawing.amounts import bars, lines, waterfall
+from sonde.results.drawing.amounts import bars, lines, rose, waterfall
 from sonde.results.drawing.base import Control, Drawing, DrawingError, Kind, Scale, Series
 from sonde.results.drawing.cells import lens, matrix, tokens
 from sonde.results.drawing.circuits import Curve, circuit_graph, circuit_pair
@@ -42,6 +42,7 @@ __all__ = [
     "overlay",
     "overlays",
     "picture_grid",
+    "rose",
     "scatter",
     "swap",
     "table",

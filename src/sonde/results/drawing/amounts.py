@@ -9,6 +9,8 @@ from typing import Any, Literal
 from sonde.results.drawing.base import Control, Drawing, Series, control_of, interval_of, named, series_of
 from sonde.results.plain import Numbers, nested, number
 
+MOST_TOGETHER, MOST_APART = 8, 24  # series of a rose
+
 
 def bars(
     title: str,
@@ -143,6 +145,51 @@ def lines(
         if spacing != "even":
             axis["at"] = _spaced(x, spacing)
         return Drawing("lines", title, unit, data, {"x": axis}, control=drawn, note=note)
+
+
+def rose(
+    title: str,
+    unit: str,
+    x_name: str,
+    x: Sequence[float],
+    series: Sequence[Series],
+    *,
+    period: float = 360.0,
+    together: bool = False,
+    note: str = "",
+) -> Drawing:
+    """Draw named series over what goes round as curves around a middle, from the right against the clock.
+
+    Arguments:
+        title: the question the drawing answers.
+        unit: the unit of the values.
+        x_name: what goes round ("angle in degrees").
+        x: its places, within one period, in rising order.
+        series: a small rose for each, at most 24; or, together, at most eight.
+        period: after which it comes round, in degrees: 360, or a whole part of it (180 for orientations, which are drawn twice).
+        together: all series in one rose, with one scale, instead of a small one for each, with its own.
+        note: one sentence under the drawing.
+
+    Raises:
+        DrawingError: no series or too many, a length that does not fit `x`, places that do not rise within a period, a period that is no whole part
+            of a turn, an interval with one end, or a value that is no finite number.
+
+    >>> rose("Which way?", "activation", "angle", [0, 90], [Series("unit 3", [1.0, 0.5])], period=180).data["repeats"]
+    2
+    """
+    with named(title):
+        places = nested("x", x, (None,), float)
+        most = MOST_TOGETHER if together else MOST_APART
+        if not 1 <= len(series) <= most:
+            raise ValueError(f"{len(series)} series are {'more than can be told apart' if series else 'none'}; give between one and {most}")
+        repeats = round(360 / period) if period > 0 else 0
+        if repeats < 1 or abs(repeats * period - 360) > 1e-6:
+            raise ValueError(f"period {period:g} is no whole part of 360 degrees")
+        if not all(later > earlier for earlier, later in pairwise(places)) or (places and places[-1] - places[0] >= period):
+            raise ValueError(f"x runs from {places[0]:g} to {places[-1]:g}; give rising places within one period of {period:g}")
+        data = {"series": [series_of(one, len(places)) for one in series], "repeats": repeats, "together": bool(together)}
+        axis = {"name": x_name, "labels": [f"{place:g}" for place in places], "at": [place % period / 360 for place in places]}
+        return Drawing("rose", title, unit, data, {"x": axis}, note=note)
 
 
 def _spaced(x: Sequence[object], spacing: str) -> list[float]:

@@ -15,6 +15,7 @@ Kind = Literal[
     "bars",
     "waterfall",
     "lines",
+    "rose",
     "scatter",
     "violins",
     "attention",

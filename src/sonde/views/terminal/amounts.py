@@ -114,6 +114,23 @@ def lines(drawing: Drawing, width: int) -> RenderableType:
     return Group(grid, small_print([*rules, *control_words(drawing.control, max(abs(low), abs(high)))]))
 
 
+def rose(drawing: Drawing, width: int) -> RenderableType:
+    """One sparkline per series over one period, on one scale where they share a rose, and where its largest value stands."""
+    series, axis = drawing.data["series"], drawing.axes["x"]
+    every = [value for one in series for value in one["values"] if value is not None]
+    grid = Table.grid(padding=(0, 1))
+    for one in series:
+        known = [value for value in one["values"] if value is not None]
+        scale = every if drawing.data["together"] else known
+        low, high = min(scale, default=0.0), max(scale, default=0.0)
+        sparks = "".join(_spark(value, low, high) for value in one["values"])
+        top = max(known, default=None)
+        summary = "all missing" if top is None else f"{readable(top)} at {axis['labels'][one['values'].index(top)]}"
+        grid.add_row(Text(label(one["name"])), Text(fitted(sparks, max(8, width - 40))), Text(summary, style="dim"))
+    span = f"{axis['name']} {axis['labels'][0]} to {axis['labels'][-1]}" if axis["labels"] else ""
+    return Group(grid, small_print([visible(span), "height is of all" if drawing.data["together"] else "each to its own largest"]))
+
+
 def _spark(value: float | None, low: float, high: float) -> str:
     if value is None:
         return " "

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sonde.results.drawing import Drawing
-from sonde.views.terminal.amounts import bars, ends, lines, small_print, waterfall
+from sonde.views.terminal.amounts import bars, ends, lines, rose, small_print, waterfall
 from sonde.views.terminal.cells import attention, lens, lenses, matrix, one_lens, swap, tokens
 from sonde.views.terminal.circuits import circuit_graph, circuit_pair
 from sonde.views.terminal.ink import label, sentence
@@ -108,6 +108,7 @@ _FIGURES: dict[str, Callable[[Drawing, int], RenderableType]] = {
     "bars": bars,
     "waterfall": waterfall,
     "lines": lines,
+    "rose": rose,
     "scatter": scatter,
     "violins": violins,
     "swap": swap,
