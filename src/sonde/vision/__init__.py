@@ -6,8 +6,8 @@ from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
 from sonde.vision.factors import WeightFactors, factorised
-from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.families import Families, families, families_by_weights
+from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.fields import Field, receptive_field
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.matched_weights import WeightMatch, match_weights
