@@ -10,7 +10,7 @@ all others are read at its places by bilinear interpolation. Without this, edges
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class Side:
         means: from pictures of 0 to 1 to what it takes.
         source: the pictures, brought to its size.
         fields: of its layers, once the first pictures were seen; none for layers without places.
+        like: the side whose receptive fields it has, where it is a copy with other weights.
     """
 
     model: Model
@@ -53,6 +54,7 @@ class Side:
     means: Normalisation
     source: Pictures
     fields: list[Field] = field(default_factory=list)
+    like: "Side | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,16 @@ def side(
     is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
     source = pictures_of(pictures, fitting(model)[1], view_of(model) if size is None and is_folder else size)
     return Side(model, names, sites, normalisation(model, normalise), source)
+
+
+def copy_of(one: Side, model: Model) -> Side:
+    """A side for a copy of its network with other weights, which sees the same pictures.
+
+    Arguments:
+        one: the side.
+        model: the copy.
+    """
+    return replace(one, model=model, fields=[], like=one)
 
 
 def rows(
@@ -181,17 +193,19 @@ class _Part:
     broken: list[dict[str, str]]
 
 
-def _together(sides: Sequence[Side], numbers: Iterable[int]) -> tuple[list[int], list[Tensor]]:
+def _together(sides: Sequence[Side], numbers: range) -> tuple[list[int], list[Tensor]]:
     """The pictures that all sides can read, as each of them takes them before normalisation."""
-    read = [dict(one.source.read(numbers)) for one in sides]  # type: ignore[arg-type]
+    sources = {id(one.source): one.source for one in sides}
+    each = {key: dict(source.read(numbers)) for key, source in sources.items()}
+    read = [each[id(one.source)] for one in sides]
     both = [number for number in numbers if all(number in one for one in read)]
-    stacks = []
-    for one in read:
+    stacks: dict[int, Tensor] = {}
+    for key, one in each.items():
         sizes = list(dict.fromkeys(tuple(one[number].shape[1:]) for number in both))
         if len(sizes) > 1:
             raise differing(*sizes[:2])
-        stacks.append(torch.stack([one[number] for number in both]) if both else torch.zeros(0))
-    return both, stacks
+        stacks[key] = torch.stack([one[number] for number in both]) if both else torch.zeros(0)
+    return both, [stacks[id(one.source)] for one in sides]
 
 
 def _first(sides: Sequence[Side], numbers: range) -> list[Tensor] | None:
@@ -227,6 +241,9 @@ def _laid(
     if with_places and without:
         raise InputError(f"{with_places[0]} has places and {without[0]} has none: compare layers with places, or layers without")
     for i, (one, picture) in enumerate(zip(sides, first, strict=True)):
+        if one.like is not None:
+            one.fields = one.like.fields
+            continue
         size, channels = (picture.shape[2], picture.shape[3]), picture.shape[1]
         one.fields = [
             pieces(f"field {i} {j}", partial(receptive_field, one.model, site, channels, size)) if with_places else Field(size, (0, 0), None, None)
@@ -289,10 +306,12 @@ def _read(sides: Sequence[Side], numbers: range, points: Tensor | None, samples:
     units = sum(one.shape[2] for read in values for one in read)
     if rows_within(16 * units) < min(samples, sides[0].source.count * values[0][0].shape[1]):
         raise InputError(
-            f"{samples} samples of {units} units take {16 * units * samples / 2**30:.1f} GiB: ask for fewer with samples=, or fewer layers"
+            f"{samples} samples of {units} units of {len(sides)} networks take {16 * units * samples / 2**30:.1f} GiB: ask for fewer with samples=, "
+            "for fewer layers, or fewer draws of a check"
         )
     sizes = tuple(tuple(one.shape[2:]) for one in stacks)
-    return torch.tensor(both), values, sizes, content_hash(stacks), broken
+    digest = content_hash(list({id(one): one for one in stacks}.values()))
+    return torch.tensor(both), values, sizes, digest, broken
 
 
 def _broken(sides: Sequence[Side]) -> dict[str, str]:

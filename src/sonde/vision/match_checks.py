@@ -14,7 +14,7 @@ from sonde.access import Model
 from sonde.evidence import compare
 from sonde.nn import filters_permuted
 from sonde.results import InputError, Verdict, shown
-from sonde.vision.aligned import rows, shuffled_within
+from sonde.vision.aligned import shuffled_within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,25 +33,18 @@ def checked(
         pictures: the same, or others.
         draws, seed, batch_size: as for `UnitMatches.check`.
     """
-    from sonde.vision.matching import LEAST, across_halves, halves, two_sides
+    from sonde.vision.matching import across_halves, halves, with_copies
 
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
 
-    def answers(theirs: Model) -> tuple[Tensor, Tensor]:
-        sides = two_sides(
-            model, [found.layer], theirs, [found.other_layer], pictures, found.normalise, found.other_normalise, found.size, found.other_size
-        )
-        (own,), (others,) = rows(sides, found.samples, LEAST, seed, batch_size).values
-        return own, others
-
-    own, others = answers(other)
+    broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
+    own, others, copies = with_copies(found, model, other, broken, pictures, seed, batch_size)
     half = halves(len(own), seed)
     held = across_halves(own, others, half)[0]
     generator = torch.Generator().manual_seed(seed + 1)
     by_chance = torch.stack([across_halves(own, others[shuffled_within(half, generator)], half)[0] for _ in range(draws)])
-    broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
-    unlearnt = torch.stack([across_halves(own, answers(one)[1], half)[0] for one in broken])
+    unlearnt = torch.stack([across_halves(own, one, half)[0] for one in copies])
     where = f"{found.other_layer} of {found.other}"
     return [
         _verdict(f"Units of {found.layer} answer like units of {where} on pictures that did not choose them.", held, by_chance),

@@ -3,24 +3,30 @@
     r[out] = corr over (in, row, col) of  W[out, in] s[in]  and  W'[pair(out), pair(in)] s'[pair(in)]
 
 with s the deviation of a channel's answers, since a network may scale a channel and its weights against each other. Two units can answer alike and be
-computed otherwise; here the circuit is compared. The null gives the same units partners in random order, on both sides of the weights.
+computed otherwise; here the circuit is compared. The null gives the same units partners in random order, on both sides of the weights. It is weak:
+partners were chosen by their answers, which follow from their weights, so that partners among random weights agree, too. `check` has that control.
 """
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from sonde.access import Model
 from sonde.evidence import compare
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
+from sonde.nn import filters_permuted
+from sonde.results import CheckRefused, Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import violins
 from sonde.vision.match_results import UnitMatches
 from sonde.vision.slices import slices
 
 if TYPE_CHECKING:
+    import numpy as np
     from polars import DataFrame
 
 
@@ -35,6 +41,7 @@ class WeightMatch(Result):
         agreement: of each unit's weights with its partner's.
         null: with partners in random order on both sides.
         entries: whether filters were compared entry by entry, or their sums, where their sizes differ.
+        before, after: the matches of the channels that the weights read, and of the units behind them.
         notes: what was decided on the way.
     """
 
@@ -47,6 +54,8 @@ class WeightMatch(Result):
     agreement: Float[Tensor, " unit"]
     null: Float[Tensor, "draw unit"]
     entries: bool
+    before: UnitMatches
+    after: UnitMatches
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -69,20 +78,43 @@ class WeightMatch(Result):
             note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in said),
         )  # fmt: skip
 
-    def check(self, model: Model) -> list[Verdict]:
-        """Whether the weights of matched units agree more than those of random partners.
+    def check(
+        self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
+        batch_size: int = 32,
+    ) -> list[Verdict]:  # fmt: skip
+        """Test whether matched units are wired alike: beside copies of the other network with this layer's filters in random order, matched anew.
 
         Arguments:
-            model: the first network.
+            model, other: the networks that were compared.
+            pictures: the same ones, or others.
+            draws: copies with shuffled filters, at least 2.
+            seed: of the draws.
+            batch_size: pictures at once.
 
         Raises:
-            CheckRefused: the model is another one.
+            CheckRefused: one of the models is another one.
         """
+        from sonde.vision.matching import pairs_of
+
         self.refuse_other(model)
+        if other.hash != self.after.other_hash:
+            raise CheckRefused(
+                f"weights were compared with the model {self.after.other_hash[:8]}, and the other given is {other.hash[:8]}: compare anew"
+            )
+        if not isinstance(draws, int) or draws < 2:
+            raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
+        path = self.other_layer.removesuffix(":out")
+        copies = [Model(_shuffled(other.module, path, seed + draw), name=other.name) for draw in range(draws)]
+        own, control = slices(model, self.layer), []
+        for broken, pair in zip(copies, pairs_of(self.after, model, other, copies, pictures, seed, batch_size), strict=True):
+            units, agreement = _compared(own, slices(broken, self.other_layer), self.before, pair)
+            everywhere = torch.zeros(len(pair))  # a unit whose copy fell silent agrees with nothing
+            everywhere[units] = agreement
+            control.append(everywhere[self.units])
         claim = f"Matched units of {self.layer} and {self.other_layer} of {self.other} read matched channels by like weights."
         return [
-            compare(claim, "correlation of weights, mean over units", self.agreement, self.null, threshold=0.0, threshold_source="above zero",
-                    exceeding="draw")
+            compare(claim, "correlation of weights, mean over units", self.agreement, torch.stack(control), threshold=0.0,
+                    threshold_source="above zero", exceeding="draw")
         ]  # fmt: skip
 
 
@@ -126,25 +158,40 @@ def match_weights(
     units, channels = ((one.pair >= 0).nonzero()[:, 0] for one in (after, before))
     if min(len(units), len(channels)) < 2:
         raise InputError(f"{len(units)} units and {len(channels)} channels have partners: weights need two of each")
-    entries = own.shape[2:] == theirs.shape[2:]
-    if not entries:
-        own, theirs = (one.sum((2, 3), keepdim=True) for one in (own, theirs))
-    own = (own * before.spread[:, None, None])[units][:, channels].double()
-    theirs = (theirs * before.other_spread[:, None, None])[after.pair[units]][:, before.pair[channels]].double()
     generator = torch.Generator().manual_seed(seed)
     orders = [[torch.randperm(len(one), generator=generator) for one in (units, channels)] for _ in range(draws)]
-    null = torch.stack([_agreement(own, theirs[order][:, columns]) for order, columns in orders])
-    read = int(own.flatten(1).shape[1])
     notes = [] if len(channels) == len(before.best) else [f"{len(before.best) - len(channels)} channels without a partner were left out"]
     recipe = Recipe.of("sonde.vision.match_weights", {"layer": layer, "other_layer": other_layer, "other": other.hash, "draws": draws},
                        model_hash=model.hash, inputs=[before.correlation, after.correlation], seed=seed)  # fmt: skip
     return WeightMatch(
         layer=layer, other=other.name, other_layer=other_layer, units=units.tolist(), partners=after.pair[units].tolist(), inputs=len(channels),
-        agreement=_agreement(own, theirs), null=null, entries=entries, notes=(*notes, f"each unit by {read} numbers"), recipe=recipe,
+        agreement=_compared(own, theirs, before, after.pair)[1],
+        null=torch.stack([_compared(own, theirs, before, after.pair, order)[1] for order in orders]), entries=own.shape[2:] == theirs.shape[2:],
+        before=before, after=after, notes=tuple(notes), recipe=recipe,
     )  # fmt: skip
 
 
-def _agreement(own: Float[Tensor, "unit in row col"], theirs: Float[Tensor, "unit in row col"]) -> Float[Tensor, " unit"]:
-    """Correlation, unit by unit; 0 of a unit whose weights are all the same."""
-    x, y = (one.flatten(1) - one.flatten(1).mean(1, keepdim=True) for one in (own, theirs))
-    return ((x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=torch.finfo(x.dtype).tiny)).float()
+def _compared(
+    own: Float[Tensor, "unit in row col"], theirs: Float[Tensor, "other otherin otherrow othercol"], before: UnitMatches, pair: Int[Tensor, " unit"],
+    order: Sequence[Int[Tensor, "_"]] = (),
+) -> tuple[Int[Tensor, " paired"], Float[Tensor, " paired"]]:  # fmt: skip
+    """The units that have partners, and the correlation of their weights; with the partners of units and of channels in an order."""
+    if own.shape[2:] != theirs.shape[2:]:
+        own, theirs = (one.sum((2, 3), keepdim=True) for one in (own, theirs))
+    units, channels = ((one >= 0).nonzero()[:, 0] for one in (pair, before.pair))
+    partners, read = pair[units], before.pair[channels]
+    if order:
+        partners, read = partners[order[0]], read[order[1]]
+    one = (own * before.spread[:, None, None])[units][:, channels].double().flatten(1)
+    two = (theirs * before.other_spread[:, None, None])[partners][:, read].double().flatten(1)
+    one, two = (each - each.mean(1, keepdim=True) for each in (one, two))
+    length = (one.norm(dim=1) * two.norm(dim=1)).clamp(min=torch.finfo(one.dtype).tiny)  # 0 of a unit whose weights are all the same
+    return units, ((one * two).sum(1) / length).float()
+
+
+def _shuffled(module: nn.Module, path: str, seed: int) -> nn.Module:
+    """A copy in which the filters of one layer have their entries in random order."""
+    copied = copy.deepcopy(module)
+    layer = copied.get_submodule(path)
+    layer.load_state_dict(filters_permuted(layer, seed).state_dict())
+    return copied

@@ -7,7 +7,7 @@ are the null (Li et al. 2016, "Convergent Learning", match units in this way, wi
 place alone stays in the null. What one half of the pictures chose is measured on the other half, beside the most that any choice could reach there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
-from sonde.vision.aligned import Rows, Side, rows, shuffled_within, side
+from sonde.vision.aligned import Rows, Side, copy_of, rows, shuffled_within, side
 from sonde.vision.layers import refuse_others
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.normalisation import Normalisation
@@ -111,6 +111,37 @@ def match_course(
         held=torch.stack([one.held for one in found]), null_best=torch.stack([one.null_best.nanmean(1) for one in found]),
         notes=tuple(dict.fromkeys(note for one in found for note in one.notes)), recipe=found[0].recipe,
     )  # fmt: skip
+
+
+def pairs_of(
+    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int
+) -> list[Int[Tensor, " one"]]:  # fmt: skip
+    """The partners that are given once, sought in copies of a network in the same way, without the null.
+
+    Arguments:
+        found: how units were matched.
+        model: the network whose units seek partners.
+        other, copies: where they were sought, and copies of it with other weights.
+        pictures, seed, batch_size: as for `match_units`.
+    """
+    own, _, theirs = with_copies(found, model, other, copies, pictures, seed, batch_size)
+    return [one_to_one(correlations(own.flatten(0, 1), one.flatten(0, 1))) for one in theirs]
+
+
+def with_copies(
+    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int
+) -> tuple[Tensor, Tensor, list[Tensor]]:  # fmt: skip
+    """What both layers answer, and what the layer of copies of the other network does, in one pass over the pictures.
+
+    Arguments:
+        found, model, other, copies, pictures, seed, batch_size: as for `pairs_of`.
+    """
+    sides = two_sides(
+        model, [found.layer], other, [found.other_layer], pictures, found.normalise, found.other_normalise, found.size, found.other_size
+    )
+    read = rows([*sides, *(copy_of(sides[1], one) for one in copies)], found.samples, LEAST, seed, batch_size)
+    (own,), (theirs,), *rest = read.values
+    return own, theirs, [one for (one,) in rest]
 
 
 def two_sides(

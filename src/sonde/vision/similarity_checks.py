@@ -16,7 +16,7 @@ from sonde.access import Model
 from sonde.evidence import compare, untestable
 from sonde.nn import filters_permuted
 from sonde.results import InputError, Verdict, shown
-from sonde.vision.aligned import rows, shuffled_within
+from sonde.vision.aligned import copy_of, rows, shuffled_within
 from sonde.vision.matching import two_sides
 from sonde.vision.measures import centred, ratio, unbiased
 from sonde.vision.similarity import LEAST
@@ -43,20 +43,15 @@ def checked(
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
 
-    def answers(theirs: Model) -> list[list[Tensor]]:
-        sides = two_sides(
-            model, found.layers, theirs, found.other_layers, pictures, found.normalise, found.other_normalise, found.size, found.other_size
-        )
-        return rows(sides, found.samples, LEAST, seed, batch_size).values
-
-    own, others = answers(other)
+    sides = two_sides(model, found.layers, other, found.other_layers, pictures, found.normalise, found.other_normalise, found.size, found.other_size)
+    broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
+    own, others, *copies = rows([*sides, *(copy_of(sides[1], one) for one in broken)], found.samples, LEAST, seed, batch_size).values
     generator = torch.Generator().manual_seed(seed)
     block = torch.randperm(len(own[0]), generator=generator) % BLOCKS
     true = _best_by_block(own, others, block)
     orders = [shuffled_within(block, generator) for _ in range(draws)]
     by_chance = torch.stack([_best_by_block(own, [one[order] for one in others], block) for order in orders])
-    broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
-    unlearnt = torch.stack([_best_by_block(own, answers(one)[1], block) for one in broken])
+    unlearnt = torch.stack([_best_by_block(own, one, block) for one in copies])
     verdicts = []
     for i, layer in enumerate(found.layers):
         verdicts.append(_verdict(f"A layer of {found.other} says what {layer} says about a picture.", true[i], by_chance[:, i]))
