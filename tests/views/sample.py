@@ -261,6 +261,7 @@ def sample_drawings() -> dict[str, Drawing]:
             cols=["most", "least"],
             values=[[8.25, -3.5], [4.0, None], [None, 0.0]],
             details=[["above 99 % of pictures", "below all"], ["above 92 % of pictures", ""], ["", "dead"]],
+            links=[["conv-3.html", None], [None, None], [None, None]],
         ),
         "partners": picture_grid(
             "Of what is conv:3 built?",

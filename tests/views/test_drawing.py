@@ -279,6 +279,11 @@ def test_pictures_of_a_grid_may_be_missing_and_are_pooled_together(monkeypatch: 
     drawn = picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, values=[[2.0], [None]], details=[["x"], [""]]).data
     assert drawn["pictures"][1] == [None] and drawn["values"] == [[2.0], [None]]
     assert (drawn["pictures"][0][0]["pool"], drawn["pictures"][0][0]["channels"]) == (2, 3)
+    linked = picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, links=[["unit-3.html"], [None]])
+    assert linked.data["links"] == [["unit-3.html"], [None]] and linked.to_json()
+    for elsewhere in ("https://x.org/a.html", "../a.html", "a.html#b", "javascript:a.html", "/a.html", "a b.html", ".html"):
+        with pytest.raises(DrawingError, match="is no page beside this one"):
+            picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, links=[[elsewhere], [None]])
     with pytest.raises(DrawingError, match="is no picture of the grid"):
         picture_grid("t", "u", [[torch.ones(3, 4, 4)], [None]], **how, opened=(1, 0))
     with pytest.raises(DrawingError, match="a picture of 'a' has 2 channels"):

@@ -172,6 +172,7 @@ export interface PictureGrid extends Common {
     opened?: [number, number];
     values?: Value[][];
     details?: string[][];
+    links?: (string | null)[][];
   };
   axes: Matrix["axes"];
   /** of the maps */

@@ -30,9 +30,10 @@ export function drawPictureGrid(host: HTMLElement, { data, axes, legend, unit }:
       const shown = shownAt({ row, col });
       const { value, detail } = wordsOf({ row, col });
       const names = [value, detail].filter((words) => words !== "");
+      const link = linkOf(data.links?.[row]?.[col]);
       return {
         canvas,
-        box: h("td", { "data-row": row, "data-col": col, class: shown ? "small" : "small none" }, canvas, ...names.map((words) => h("div", { class: "name" }, ...prose(words)))),
+        box: h("td", { "data-row": row, "data-col": col, class: shown ? "small" : "small none" }, canvas, ...names.map((words) => h("div", { class: "name" }, ...prose(words))), ...(link ? [h("div", { class: "name" }, link)] : [])),
       };
     }),
   );
@@ -105,6 +106,15 @@ export function drawPictureGrid(host: HTMLElement, { data, axes, legend, unit }:
     },
     open,
   };
+}
+
+/** Where more is told of a picture: a page beside this one, and nothing else. */
+function linkOf(file: string | null | undefined): HTMLElement | null {
+  if (!file || !/^[\w-][\w.-]*\.html$/.test(file)) return null;
+  const link = h("a", { href: file }, "its page");
+  // a click or Enter goes there, and does not open the picture as well
+  for (const kind of ["click", "keydown"]) link.addEventListener(kind, (event) => event.stopPropagation());
+  return link;
 }
 
 /** Paint a picture so that its longer side has this many pixels of the page. */

@@ -1,5 +1,6 @@
 """Drawings of pictures: with a heat map over them, one of them large or a grid of small ones; or by themselves in a grid, maps between them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from sonde.results.plain import Numbers, items, nested, number
 MOST_PIXELS = 2**17
 MOST_VALUES = 2**19  # in one drawing
 MOST_TOGETHER = 2**19  # pixels of all pictures of a grid
+BESIDE = re.compile(r"[\w-][\w.-]*\.html", re.ASCII)
+"""A page in the same folder, as the drawings' schema and script have it."""
 
 
 def overlay(
@@ -139,6 +142,7 @@ def picture_grid(
     map_unit: str = "",
     limit: float | None = None,
     zero: str = "",
+    links: Sequence[Sequence[str | None]] | None = None,
     opened: tuple[int, int] | None = None,
     note: str = "",
 ) -> Drawing:
@@ -158,6 +162,7 @@ def picture_grid(
         maps: for each cell signed values with axes (row, col), drawn in colours on one scale for all, where the cell has no picture; or `None`.
         map_unit: the unit of the maps' values.
         limit, zero: of the maps, as in `overlay`.
+        links: for each cell the file of a page that tells more and lies beside the one with this drawing, such as "unit-3.html", or `None`.
         opened: row and column of what is open at first; the first cell that holds anything if not given.
         note: one sentence under the drawing.
 
@@ -206,8 +211,19 @@ def picture_grid(
             data["values"] = nested("values", values, shape, number)
         if details is not None:
             data["details"] = nested("details", details, shape, str)
+        if links is not None:
+            data["links"] = nested("links", links, shape, _link)
         axes = {"row": {"name": row_name, "labels": row_labels}, "col": {"name": col_name, "labels": col_labels}}
         return Drawing("picture_grid", title, unit, data, axes, legend, note=note)
+
+
+def _link(file: Any) -> str | None:
+    """A page that lies beside the one with the drawing: a link elsewhere would make a page depend on what it does not hold."""
+    if file is None:
+        return None
+    if not isinstance(file, str) or not BESIDE.fullmatch(file):
+        raise ValueError(f"{file!r} is no page beside this one: give a file such as 'unit-3.html'")
+    return file
 
 
 def _pictures(picture: Numbers, rows: int) -> list[dict[str, Any]]:
