@@ -9,14 +9,14 @@ CHANNELS = 16
 PARTS = ("excitation", "inhibition", "union")
 
 
-def planted(seed, without=(), channels=CHANNELS, strength=0.8):
+def planted(seed, without=(), channels=CHANNELS, strength=0.8, noise=0.1):
     """Two layers of random weights with a circuit in them, or with one ingredient left out."""
     generator = torch.Generator().manual_seed(seed)
 
     def asymmetric():
         return strength * (0.5 + torch.rand(3, 3, generator=generator))
 
-    first, join = (0.1 * torch.randn(channels, channels, 3, 3, generator=generator) for _ in range(2))
+    first, join = (noise * torch.randn(channels, channels, 3, 3, generator=generator) for _ in range(2))
     excite, inhibit, both = asymmetric(), -asymmetric(), asymmetric()
     if "excitation" not in without:
         first[2, 0], first[3, 1] = excite, excite.flip(-1)
@@ -40,7 +40,7 @@ CORNER = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
 class Net(nn.Module):
     """The circuit behind sixteen filters, of which the first looks for a corner and the second for its mirror image."""
 
-    def __init__(self, seed, without=()):
+    def __init__(self, seed, without=(), noise=0.1):
         super().__init__()
         torch.manual_seed(seed)
         self.look, self.path, self.join = nn.Conv2d(1, CHANNELS, 3, padding=1), *(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(2))
@@ -48,7 +48,7 @@ class Net(nn.Module):
         with torch.no_grad():
             self.look.weight[:2, 0] = torch.stack([template, template.flip(-1)])
             self.look.bias[:2] = -1.2  # of a whole corner 2.2: what is left is what looks most like one
-            for layer, weight in zip((self.path, self.join), planted(seed, without), strict=True):
+            for layer, weight in zip((self.path, self.join), planted(seed, without, noise=noise), strict=True):
                 layer.weight.copy_(weight)
                 layer.bias.zero_()
 
@@ -57,8 +57,8 @@ class Net(nn.Module):
         return torch.relu(self.join(maps)).mean((2, 3))
 
 
-def network(seed, without=()):
-    return sonde.load(Net(seed, without).eval())
+def network(seed, without=(), noise=0.1):
+    return sonde.load(Net(seed, without, noise).eval())
 
 
 def corners(n, seed):

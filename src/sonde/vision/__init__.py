@@ -2,6 +2,7 @@
 
 from sonde.vision.ablated import UnitEffect, unit_effect
 from sonde.vision.between import weights_between
+from sonde.vision.cases import UnionCase, UnionCases, union_cases
 from sonde.vision.dream import dream
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.examples import dataset_examples
@@ -9,6 +10,7 @@ from sonde.vision.factors import WeightFactors, factorised
 from sonde.vision.families import Families, families, families_by_weights
 from sonde.vision.feeding import Feeding, feeding
 from sonde.vision.fields import Field, receptive_field
+from sonde.vision.invariance import Invariance, invariance
 from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.matched_weights import WeightMatch, match_weights
 from sonde.vision.matching import match_course, match_units
@@ -59,6 +61,7 @@ __all__ = [
     "Families",
     "Field",
     "Fourier",
+    "Invariance",
     "Jitter",
     "Layer",
     "MatchCourse",
@@ -106,6 +109,8 @@ __all__ = [
     "tuning",
     "Stimuli",
     "Tuning",
+    "UnionCase",
+    "UnionCases",
     "UnionCircuit",
     "UnionCircuits",
     "dream",
@@ -120,6 +125,8 @@ __all__ = [
     "spectrum",
     "standard",
     "weights_between",
+    "invariance",
+    "union_cases",
     "union_circuits",
     "unit_effect",
     "unit_page",

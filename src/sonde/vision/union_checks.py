@@ -59,7 +59,8 @@ def checked(
     """
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
-    views = views_of(model, pictures, normalise, size)
+    read, means = read_all(model, pictures, normalise, size)
+    views = means(read)
     ask = partial(responses, model, found.sites[-3:], batch_size=batch_size)
     plain, mirrored = ask(views), ask(views.flip(-1))
     verdicts = []
@@ -68,11 +69,11 @@ def checked(
     return corrected(verdicts)
 
 
-def views_of(
+def read_all(
     model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", normalise: Normalisation | str | None,
     size: int | tuple[int, int] | None,
-) -> Float[Tensor, "picture channel row col"]:  # fmt: skip
-    """All pictures that can be read, as the network takes them.
+) -> tuple[Float[Tensor, "picture channel row col"], Normalisation]:  # fmt: skip
+    """All pictures that can be read, and what makes of them what the network takes.
 
     Arguments:
         model: the network.
@@ -91,13 +92,13 @@ def views_of(
         raise InputError(f"none of the {source.count} files is a picture that can be read")
     if len({tuple(one.shape) for one in read}) > 1:
         raise InputError("the pictures differ in size: say to which size they are brought with size=")
-    return means(torch.stack(read))
+    return torch.stack(read), means
 
 
 def responses(
     model: Model, sites: Sequence[str], views: Float[Tensor, "picture channel row col"], without: Sequence[tuple[str, int]] = (), *,
     batch_size: int = 64,
-) -> list[Float[Tensor, "picture unit"]]:  # fmt: skip
+) -> list[Float[Tensor, "picture _unit"]]:  # fmt: skip
     """The mean of every unit over its map, rectified, at each site.
 
     Arguments:
@@ -152,8 +153,8 @@ class _Asked:
     one: "UnionCircuit"
     name: str
     sites: list[str]
-    plain: list[Float[Tensor, "picture unit"]]
-    mirrored: list[Float[Tensor, "picture unit"]]
+    plain: list[Float[Tensor, "picture _unit"]]
+    mirrored: list[Float[Tensor, "picture _unit"]]
     ask: partial
     views: Tensor
     draws: int

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, families, show, tuning, unit, weights
+from sonde.cli.vision import dream, examples, families, show, tuning, unions, unit, weights
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights, families)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights, families, unions)
 
 
 def add(commands: Any) -> None:

@@ -1,0 +1,81 @@
+"""`sonde vision unions`: mirrored pathways that inhibit each other and join, and units that answer to either of two cases."""
+
+import argparse
+import time
+from typing import Any
+
+from sonde.cli.asking import count
+from sonde.cli.printing import refuse_unwritable, report
+from sonde.cli.vision.shared import add_model_options, add_output_options, size_of, stated
+from sonde.results import InputError
+
+DRAWN = 3  # candidates
+
+
+def add(actions: Any) -> None:
+    """Register the action."""
+    action = actions.add_parser(
+        "unions",
+        help="pathways for left and right that inhibit each other and join",
+        description="Search the weights of convolutions that follow each other for mirrored pathways that inhibit each other and join in one unit, "
+        "beside shuffled copies. With pictures: which units answer to either of two cases, and how alike the units answer to mirrored, turned and "
+        "recoloured pictures; with --check, whether the pathways work on pictures as their weights say.",
+    )
+    action.add_argument(
+        "layers", nargs="+", metavar="LAYER", help="paths of two or more convolutions, each reading the one before; the last one joins"
+    )
+    add_model_options(action)
+    action.add_argument("--pictures", metavar="PATH", help="a folder of picture files, or an array (.npy) with numbers from 0 to 1")
+    action.add_argument("--size", metavar="N|ROWS,COLS", help="bring files to this size: the shorter side is scaled, the middle is cut")
+    action.add_argument("--copies", type=count, default=100, metavar="N", help="shuffled copies of the weights of each kind (default: %(default)s)")
+    action.add_argument("--networks", type=count, default=4, metavar="N", help="shuffled networks that see the pictures (default: %(default)s)")
+    action.add_argument("--draws", type=count, default=20, metavar="N", help="random units for --check (default: %(default)s)")
+    action.add_argument("--batch", type=count, default=64, metavar="N", help="pictures at once (default: %(default)s)")
+    add_output_options(action)
+    action.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search, show, then print or write."""
+    start = time.perf_counter()
+    refuse_unwritable(arguments)
+    normalise, size = stated(arguments), size_of(arguments.size)
+    for name in ("copies", "networks", "draws"):
+        if getattr(arguments, name) < 2:
+            raise InputError(f"--{name} {getattr(arguments, name)}: give a number of 2 or more, so that their spread is seen")
+    if arguments.pictures is None and (arguments.check or arguments.size or normalise is not None):
+        given = "--check" if arguments.check else "--size" if arguments.size else "--normalise"
+        raise InputError(f"{given} is about pictures: give a folder, or an array (.npy), with --pictures")
+    from sonde import vision
+    from sonde.loading import load
+    from sonde.results.plain import json_ready
+    from sonde.vision.union_checks import read_all
+
+    model = load(arguments.model)
+    seen = None if arguments.pictures is None else read_all(model, arguments.pictures, normalise, size)
+    found = vision.union_circuits(model, arguments.layers, draws=arguments.copies, seed=arguments.seed, progress=not arguments.json)
+    shown = range(min(DRAWN, max(1, len(found.circuits))))
+    drawings, verdicts, notes = [found.drawing(number) for number in shown], [], list(found.notes)
+    cases = alike = None
+    if seen is not None:
+        pictures, means = seen
+        more = {"normalise": means, "draws": arguments.networks, "seed": arguments.seed, "batch_size": arguments.batch}
+        cases = vision.union_cases(model, arguments.layers[-1], pictures, progress=not arguments.json, **more)
+        alike = vision.invariance(model, found.sites[1:], pictures, progress=not arguments.json, **more)
+        drawings += [cases.drawing(), alike.drawing()]
+        notes += [*cases.notes, *alike.notes]
+        if arguments.check:
+            verdicts += found.check(model, pictures, normalise=means, draws=arguments.draws, seed=arguments.seed, batch_size=arguments.batch)
+            verdicts += alike.check(model)
+    return report(
+        arguments, start, model, "Do mirrored pathways join?", drawings, verdicts, list(dict.fromkeys(notes)), layers=found.layers,
+        candidates=json_ready(found.to_frame().to_dicts()), count=len(found.circuits),
+        null={kind: {"margins": json_ready(found.null[kind].tolist()), "counts": found.null_counts[kind].tolist(), "p": found.beyond(kind)}
+              for kind in found.null},
+        cases=None if cases is None else json_ready(cases.to_frame().to_dicts()),
+        cases_null=None if cases is None else cases.null.tolist(),
+        invariance=None if alike is None else {layer: dict(zip(alike.changes, json_ready(alike.gain(layer).tolist()), strict=True))
+                                               for layer in alike.layers},
+        invariance_null=None if alike is None else {layer: dict(zip(alike.changes, json_ready(alike.shuffled[layer].mean(0).tolist()), strict=True))
+                                                    for layer in alike.layers},
+    )  # fmt: skip
