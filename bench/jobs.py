@@ -200,6 +200,10 @@ JOBS = {
             "feature-vis", "seek the pictures of 16 channels of fire5, 128 pixels, 256 steps, in the shape of SqueezeNet 1.0",
             ("plain", "sonde"), "feature_vis", 1, of_plain=1 / 3, score_within=1e-6,
         ),
+        Job(
+            "dataset-examples", "of 10,000 pictures of 64 pixels the 20 largest, the 20 smallest and 5 at each of ten levels for each of 384 units",
+            ("plain", "sonde"), "dataset_examples", 3, "plain", of_plain=1 / 2,
+        ),
         Job("import", "import the library, in a fresh interpreter", ("plain", "sonde", "sonde --help", *HANDLES), "imports", 5, at_most=0.4),
         Job("wrap", "take a module that is in memory", ("sonde", "sonde, first use", *HANDLES), "wrap", 5, at_most=0.05),
     )

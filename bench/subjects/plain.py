@@ -19,6 +19,7 @@ from bench.subjects.plain_ekfac import ekfac_self as ekfac_self
 from bench.subjects.plain_erasure import leace as leace
 from bench.subjects.plain_lenses import logit_lens as logit_lens
 from bench.subjects.plain_lenses import tuned_lens as tuned_lens
+from bench.subjects.plain_looking_up import dataset_examples as dataset_examples
 from bench.subjects.plain_probes import probes as probes
 from bench.subjects.plain_visualising import feature_vis as feature_vis
 from bench.subjects.processes import importing

@@ -23,6 +23,7 @@ from bench.subjects.sonde_ekfac import ekfac_self as ekfac_self
 from bench.subjects.sonde_erasure import leace as leace
 from bench.subjects.sonde_lenses import logit_lens as logit_lens
 from bench.subjects.sonde_lenses import tuned_lens as tuned_lens
+from bench.subjects.sonde_looking_up import dataset_examples as dataset_examples
 from bench.subjects.sonde_probes import probes as probes
 from bench.subjects.sonde_visualising import feature_vis as feature_vis
 from bench.subjects.trial import Trial

@@ -29,7 +29,9 @@ Logits = Literal["last"] | bool
 Metric = Callable[[Run], Tensor]
 
 
-def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Sequence[Write], logits: Logits, record: bool = False) -> Run:
+def forward(
+    model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Sequence[Write], logits: Logits, record: bool = False, stop: bool = False
+) -> Run:  # fmt: skip
     """Run once, reading `sites` and applying `writes`.
 
     Arguments:
@@ -38,6 +40,8 @@ def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Seque
         writes: what to write, in order.
         logits: all, those at each row's last real token, or none; then the forward ends after the last of the sites.
         record: use the recording attention function also where no site needs it.
+        stop: without logits, end the forward after the last of the sites also where they lie outside the vocabulary: of a module that was seen
+            to call each of them once.
     """
     if logits is False and not sites:
         raise InputError("nothing was asked for: name sites in read=, or keep the logits")
@@ -45,7 +49,7 @@ def forward(model: "Model", inputs: Inputs, sites: Sequence[Site], writes: Seque
     record = record or needs_recording(model, writes)
     # a module outside the vocabulary may be called again later in the forward, which only the whole forward shows
     specs = [model.locate(site.name) for site in (*sites, *(w.site for w in writes))]
-    stop = logits is False and all((spec.base or spec).name in model.architecture.sites for spec in specs)
+    stop = logits is False and (stop or all((spec.base or spec).name in model.architecture.sites for spec in specs))
     for copy in (False, True):
         tape = Tape(model.module, model.architecture, model.locate, inputs.rows, stop=stop, copy=copy, batch=inputs.batch)
         for write in writes:

@@ -19,12 +19,12 @@ from sonde.access import Model
 from sonde.access.sites import Site
 from sonde.jobs import track
 from sonde.results import InputError, Recipe, content_hash, shown
-from sonde.vision.examples import maps_of
 from sonde.vision.expanded import BATCH, counted, expanded
 from sonde.vision.feeding import Feeding, feeding, path_of, precision
 from sonde.vision.files import pictures_of
 from sonde.vision.layers import fitting, refuse_others, site_of, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
+from sonde.vision.reading import maps_of
 from sonde.vision.slices import norm_after
 from sonde.vision.weight_results import UnitWeights
 

@@ -51,7 +51,7 @@ def checked(
 
 
 def _boxed(found: "DatasetExamples", model: Model, source: Pictures, unit: int) -> Verdict:
-    from sonde.vision.examples import maps_of
+    from sonde.vision.reading import maps_of
 
     claim = f"What drives {found.layer}:{unit} lies in the boxes that are shown of its largest pictures."
     measure = "share of the value that is left without all outside the box"

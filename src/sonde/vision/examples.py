@@ -24,8 +24,10 @@ from sonde.results import InputError, Recipe, content_hash, shown
 from sonde.vision.example_results import DatasetExamples, Drawn
 from sonde.vision.fields import Box, receptive_field
 from sonde.vision.files import Pictures, differing, pictures_of, told
-from sonde.vision.layers import as_maps, fitting, refuse_others, site_of, view_of
+from sonde.vision.layers import fitting, refuse_others, site_of, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
+from sonde.vision.reading import Reader
+from sonde.vision.reading import maps_of as maps_of
 from sonde.vision.streams import NOBODY, Largest, Levels
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def dataset_examples(
     model.locate(Site.parse(site).name)
     source = source_of(model, pictures, size)
     classes, of = _labels(source, labels)
+    reader = Reader(model, site)
     order = torch.randperm(source.count, generator=torch.Generator().manual_seed(seed))
     pieces = Pieces(folder, content_hash([model.hash, site, str(means), source.key(), batch_size]))
     half = 2 ** math.ceil(math.log2(max(2, FINER * levels)))
@@ -88,7 +91,7 @@ def dataset_examples(
     digests, count, seen, streams = [], 0, None, None
     for start in track(range(0, source.count, batch_size), "looking at pictures", shown=progress):
         numbers = range(start, min(start + batch_size, source.count))
-        some = Passed(*pieces(f"batch {start}", partial(_passed, model, site, source, means, numbers)))
+        some = Passed(*pieces(f"batch {start}", partial(_passed, reader, source, means, numbers)))
         source.broken |= some.broken
         digests.append(some.digest)
         if not some.size:
@@ -164,7 +167,7 @@ class Passed:
     broken: dict[str, str]
 
 
-def _passed(model: Model, site: str, source: Pictures, means: Normalisation, numbers: range) -> tuple[Any, ...]:
+def _passed(reader: Reader, source: Pictures, means: Normalisation, numbers: range) -> tuple[Any, ...]:
     """Show a batch of pictures; gives what `Passed` holds."""
     before = set(source.broken)
     read = source.stacked(numbers)
@@ -173,25 +176,12 @@ def _passed(model: Model, site: str, source: Pictures, means: Normalisation, num
         none, nowhere = torch.zeros(0, 0), torch.zeros(0, 0, dtype=torch.int64)
         return nowhere.flatten(), none, nowhere, none, nowhere, (), (), "", broken
     which, pictures = read
-    maps = maps_of(model, site, means(pictures))
-    if not bool(maps.isfinite().all()):
-        raise InputError(f"{site!r} gives numbers that are not finite on these pictures: the normalisation may be wrong")
+    maps = reader(means(pictures))
     flat = maps.flatten(2) if maps.ndim == 4 else maps[..., None]
     (high, high_at), (low, low_at) = flat.max(2), flat.min(2)
+    if not bool((high - low).isfinite().all()):
+        raise InputError(f"{reader.site!r} gives numbers that are not finite on these pictures: the normalisation may be wrong")
     return torch.tensor(which), high, high_at, low, low_at, tuple(pictures.shape[2:]), tuple(maps.shape[2:]), content_hash(pictures), broken
-
-
-def maps_of(model: Model, site: str, views: Float[Tensor, "picture channel row col"]) -> Float[Tensor, "picture unit *place"]:
-    """A layer's maps of some pictures.
-
-    Arguments:
-        model: the network.
-        site: the layer.
-        views: the pictures as the network takes them.
-    """
-    run = model.run(views, read=[site], logits=False)
-    size = (views.shape[2], views.shape[3])
-    return as_maps(model, site, run[site], ("batch", *run.axes(site)[1:]), size).detach().float().cpu()
 
 
 def _labels(source: Pictures, given: Sequence[object] | Mapping[str, object] | str | None) -> tuple[list[str], Int[Tensor, " picture"]]:

@@ -108,10 +108,11 @@ class Pictures:
                     raise
                 self.broken[self.names[number]] = str(error).replace(str(self.folder / self.names[number]), "").strip()
                 continue
-            if not bool(picture.isfinite().all()) or float(picture.min()) < 0 or float(picture.max()) > 1:
+            low, high = (float(one) for one in picture.aminmax())
+            if not (low >= 0 and high <= 1):  # nor where one is no number
                 name = self.names[number] if self.names else f"picture {number}"
                 raise InputError(
-                    f"pixels lie from 0 to 1, and those of {name} from {float(picture.min()):.3g} to {float(picture.max()):.3g}: scale them, "
+                    f"pixels lie from 0 to 1, and those of {name} from {low:.3g} to {high:.3g}: scale them, "
                     "before normalisation"
                 )  # fmt: skip
             yield number, picture

@@ -32,15 +32,18 @@ class _Redirected(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, inplace: bool) -> Tensor:
-        ctx.save_for_backward(x > 0)
         if inplace:
             ctx.mark_dirty(x)
-            return x.clamp_(min=0)
-        return x.clamp(min=0)
+        rectified = x.clamp_(min=0) if inplace else x.clamp(min=0)
+        ctx.save_for_backward(rectified)
+        return rectified
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (positive,) = ctx.saved_tensors
-        plain = gradients[0] * positive
-        dead = (plain.flatten(1) == 0).all(1).view(-1, *[1] * (plain.ndim - 1))
-        return torch.where(dead & ~positive, gradients[0].clamp(min=0), plain), None
+        (rectified,) = ctx.saved_tensors
+        plain = torch.ops.aten.threshold_backward(gradients[0], rectified, 0)
+        alive = plain.any(tuple(range(1, plain.ndim)))
+        if alive.all():  # nearly always: a start is seldom dead
+            return plain, None
+        dead = ~alive.view(-1, *[1] * (plain.ndim - 1))
+        return torch.where(dead & (rectified <= 0), gradients[0].clamp(min=0), plain), None

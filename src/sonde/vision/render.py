@@ -27,6 +27,7 @@ from sonde.vision.layers import fitting, refuse_others, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Objective
 from sonde.vision.parameters import CPPN, Fourier, Parameterisation, picture, sides
+from sonde.vision.reading import layout_of
 from sonde.vision.redirected import Redirected
 from sonde.vision.results import Visualisation
 from sonde.vision.setting import Setting
@@ -154,9 +155,11 @@ def _ascent(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chain, left = chained(setting.transforms, total, canvas, generator)
         views = setting.normalise(sampled(pictures, chain[before : before + n], left, view_of(model)))
+        if step == 0:
+            layout = layout_of(model, views[:1], [] if outputs else sites)
         redirecting = step < setting.redirect
         with Redirected() if redirecting else contextlib.nullcontext():
-            value = valued(model, objectives, sizes, pictures, views, sites, outputs, stop=step > 0)
+            value = valued(model, objectives, sizes, pictures, views.contiguous(memory_format=layout), sites, outputs, stop=step > 0)
         ascent.zero_grad()
         value.sum().backward()
         traces.append(torch.stack([part.mean() for part in value.detach().cpu().split(sizes)]))

@@ -35,10 +35,12 @@ class Largest:
             numbers: of the pictures.
         """
         k = self.value.shape[1]
-        value, order = torch.cat([self.value, values.T], 1).sort(dim=1, descending=True, stable=True)
-        number = torch.cat([self.number, numbers.expand(len(self.number), -1)], 1)
-        place = torch.cat([self.place, places.T], 1)
-        self.value, self.number, self.place = value[:, :k], number.gather(1, order[:, :k]), place.gather(1, order[:, :k])
+        better = (values > self.value[:, -1]).any(0).nonzero()[:, 0]  # of most units nothing changes any more, after many pictures
+        value, order = torch.cat([self.value[better], values.T[better]], 1).sort(dim=1, descending=True, stable=True)
+        number = torch.cat([self.number[better], numbers.expand(len(better), -1)], 1)
+        place = torch.cat([self.place[better], places.T[better]], 1)
+        self.value[better] = value[:, :k]
+        self.number[better], self.place[better] = number.gather(1, order[:, :k]), place.gather(1, order[:, :k])
 
 
 class Levels:
@@ -76,13 +78,17 @@ class Levels:
         bins = torch.where(values == 0, 2 * self.half, steps)
         units = torch.arange(len(self.width))
         self.counts.scatter_add_(1, bins.T, torch.ones_like(bins.T))
-        for i, there in enumerate(bins):
-            held, slot = self.order[units, there].max(1)
+        if labels is not None:
+            at_label = (units.expand_as(bins), bins, labels[:, None].expand_as(bins))
+            self.labels.index_put_(at_label, torch.ones((), dtype=self.labels.dtype), accumulate=True)
+        hopeful = order[:, None] < self.order.amax(2)[units, bins]  # those of the batch itself may still come before
+        for i in hopeful.any(1).nonzero()[:, 0].tolist():
+            unit = hopeful[i].nonzero()[:, 0]
+            held, slot = self.order[unit, bins[i, unit]].max(1)
             nearer = held > order[i]
-            at = units[nearer], there[nearer], slot[nearer]
-            self.order[at], self.value[at], self.place[at] = order[i], values[i, nearer], places[i, nearer]
-            if labels is not None:
-                self.labels[units, there, labels[i]] += 1
+            unit, slot = unit[nearer], slot[nearer]
+            at = unit, bins[i, unit], slot
+            self.order[at], self.value[at], self.place[at] = order[i], values[i, unit], places[i, unit]
 
     def _widen(self, largest: Float[Tensor, " unit"]) -> None:
         """Make the bins wide enough for these values."""

@@ -24,10 +24,10 @@ from sonde.jobs import Pieces, track
 from sonde.nn import filters_permuted
 from sonde.results import Drawing, InputError, Recipe, Result, SiteUnavailable, Verdict, content_hash, shown
 from sonde.results.drawing import Series, lines, matrix, rose
-from sonde.vision.examples import maps_of
 from sonde.vision.fields import receptive_field
 from sonde.vision.layers import refuse_others, site_of
 from sonde.vision.normalisation import Normalisation, normalisation
+from sonde.vision.reading import maps_of
 from sonde.vision.stimuli import Stimuli
 
 if TYPE_CHECKING:

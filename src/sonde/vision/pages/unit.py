@@ -20,7 +20,7 @@ from sonde.evidence import corrected
 from sonde.results import InputError, Recipe, SiteUnavailable, Verdict, shown
 from sonde.tasks import Ablation
 from sonde.vision.ablated import unit_effect
-from sonde.vision.examples import dataset_examples, maps_of, source_of
+from sonde.vision.examples import dataset_examples, source_of
 from sonde.vision.fields import receptive_field
 from sonde.vision.layers import fitting, refuse_others, site_of
 from sonde.vision.normalisation import Normalisation, normalisation
@@ -28,6 +28,7 @@ from sonde.vision.objectives import Channel, Diversity, Neuron, Objective, Recti
 from sonde.vision.pages.canvas import side_of, stimuli_for
 from sonde.vision.pages.result import UnitPage
 from sonde.vision.parameters import Fourier
+from sonde.vision.reading import maps_of
 from sonde.vision.render import show
 from sonde.vision.tuning import tuning
 
