@@ -101,18 +101,20 @@ def test_layers_without_places_are_replaced_too_and_what_has_no_classes_is_refus
 @functools.cache
 def digits():
     images, labels = held_out()
-    few = {"normalise": "none", "steps": 8, "variety": 2, "draws": 2, "others": 3}
-    return unit_page(sonde.load("specimen:digits"), "blocks.1.act:3", images[:96], labels=labels[:96].tolist(), **few)
+    few = {"normalise": "none", "steps": 8, "variety": 2, "draws": 2, "others": 3, "partners": 2}
+    model = sonde.load("specimen:digits")
+    return unit_page(model, "blocks.1.act:3", images[:96], labels=labels[:96].tolist(), other=model, other_layer="blocks.1.conv", **few)
 
 
 def test_a_page_tells_all_parts_and_is_drawn_again_without_the_model(tmp_path):
     found = digits()
     document = found.document()
-    assert [section.key for section in document.sections] == ["unit", "looks", "fires", "tuned", "does"]
+    assert [section.key for section in document.sections] == ["unit", "looks", "fires", "tuned", "does", "wired", "elsewhere"]
     texts = " ".join(sentence.text for sentence in document.sections[0].sentences)
-    for part in ("one of 32 units", "was found for it", "given pictures", "Of drawn waves", "Without it"):
+    for part in ("one of 32 units", "was found for it", "given pictures", "Of drawn waves", "Without it", "most like it is `blocks.1.conv:3`"):
         assert part in texts
-    assert not found.dead and set(found.verdicts) == {"looks", "fires", "tuned", "does"}
+    assert not found.dead and set(found.verdicts) == {"looks", "fires", "tuned", "does", "built"}
+    assert len(found.built.incoming(3, 2)) == 2 and found.feeds.outgoing(0, 2)[0].name.startswith("blocks.2.conv:") and len(found.nearest) == 2
     found.save(tmp_path / "saved")
     assert page(UnitPage.load(tmp_path / "saved").document()) == page(document)
     assert len(page(document)) < 1.5e6 and found.to_frame().height == sum(map(len, found.verdicts.values()))
@@ -121,9 +123,9 @@ def test_a_page_tells_all_parts_and_is_drawn_again_without_the_model(tmp_path):
 
 def test_what_is_missing_is_said(tmp_path):
     model = sonde.load("specimen:digits")
-    short = {"normalise": "none", "pixels": 8, "steps": 2, "draws": 0}
+    short = {"normalise": "none", "pixels": 8, "steps": 2, "draws": 0, "partners": 1}
     bare = unit_page(model, "blocks.1.act:3", **short)
-    assert bare.examples is None and bare.effect is None and "no pictures were given" in bare.notes[0]
+    assert bare.examples is None and bare.matches is None and bare.effect is None and "no pictures were given" in bare.notes[0]
     flat = unit_page(model, "head:3", **short)
     assert flat.varied is None and "has no places" in flat.notes[0]
     with pytest.raises(InputError, match="there is no unit 32 at"):

@@ -8,7 +8,7 @@ from published import follows
 
 from sonde.cli import main
 
-SHORT = ("--steps", 2, "--variety", 0, "--draws", 0, "--others", 2)
+SHORT = ("--steps", 2, "--variety", 0, "--draws", 0, "--others", 2, "--partners", 1)
 
 
 def run(capsys, *arguments, code=0):
@@ -18,10 +18,12 @@ def run(capsys, *arguments, code=0):
 
 def test_a_specimen_brings_its_own_pictures(capsys, tmp_path):
     out = tmp_path / "unit.html"
-    asked = ["unit", "specimen:digits", "blocks.1.act:3", *SHORT, "--folder", tmp_path / "kept", "--out", out]
+    other = ["--other", "specimen:digits", "--other-layer", "blocks.1.act", "--other-normalise", "none"]
+    asked = ["unit", "specimen:digits", "blocks.1.act:3", *other, *SHORT, "--folder", tmp_path / "kept", "--out", out]
     found = follows(json.loads(run(capsys, *asked, "--json").out))
     assert found["unit"] == "blocks.1.act:3" and found["units"] == 32 and not found["dead"] and len(found["effect"]["others"]) == 2
     assert found["effect"]["classes"][7]["name"] == "7" and set(found["tuned"]) == {"gratings"} and found["density"] > 0
+    assert found["nearest"]["partner"] == 3 and len(found["partners"]["excite"]) == 1
     assert "What is known of it?" in run(capsys, *asked).out and 1e5 < out.stat().st_size < 1.5e6
 
 
@@ -50,6 +52,8 @@ def test_pictures_and_names_of_ones_own(capsys, tmp_path):
         (["specimen:digits", "blocks.1.act:3", "--draws", "1"], "draws=1"),
         (["specimen:digits", "blocks.1.act:3", "--variety", "-2"], "variety=-2"),
         (["specimen:digits", "blocks.1.act:3", "--out", "nowhere/unit.html"], "can't be written"),
+        (["specimen:digits", "blocks.1.act:3", "--other", "specimen:digits"], "belong together"),
+        (["specimen:digits", "blocks.1.act:3", "--partners", "-1"], "partners=-1"),
         (["nowhere", "blocks.1.act:3"], "nowhere"),
     ],
 )

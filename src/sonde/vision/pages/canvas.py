@@ -6,6 +6,8 @@ Waves have from one cycle in the field to a quarter cycle per pixel; arcs span t
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sonde.access import Model
 from sonde.results import InputError
@@ -62,11 +64,21 @@ def stimuli_for(model: Model, site: str, side: int) -> list[Stimuli]:
     return found
 
 
+def grey(channels: int, size: int | tuple[int, int]) -> Float[Tensor, "one channel row col"]:
+    """A picture without anything on it.
+
+    Arguments:
+        channels, size: of the picture.
+    """
+    rows, cols = (size, size) if isinstance(size, int) else size
+    return torch.full((1, channels, rows, cols), 0.5)
+
+
 def _taken(model: Model, site: str, least: int, most: int, channels: int) -> int:
     """The smallest of some sizes, each twice the last, that the network takes: pooling leaves nothing of too small a picture."""
     while least < most:
         try:
-            model.run(torch.full((1, channels, least, least), 0.5), read=[site], logits=False)
+            model.run(grey(channels, least), read=[site], logits=False)
             return least
         except InputError:
             least = min(most, 2 * least)

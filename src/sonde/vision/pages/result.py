@@ -14,8 +14,11 @@ from sonde.results.drawing import picture_grid, tabs
 from sonde.vision.ablated import UnitEffect, replacement
 from sonde.vision.example_results import DatasetExamples
 from sonde.vision.fields import Field
+from sonde.vision.match_results import UnitMatches
+from sonde.vision.pages.partners import fed
 from sonde.vision.results import Visualisation
 from sonde.vision.tuning import Tuning
+from sonde.vision.weight_results import UnitWeights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +48,12 @@ class UnitPage(Result):
         tunings: how it answers to drawn stimuli.
         examples: when it fires on the given pictures; `None` without any.
         effect: what replacing it does to the answers; `None` without pictures, or of a network without classes.
-        verdicts: by part ("looks", "fires", "tuned", "does"), widened together.
+        partners: how many are drawn on either side.
+        built: its weights on the layer that it reads; `None` where nothing tells them.
+        feeds: the weights of the layer that reads it next, on this unit alone; `None` where none does.
+        matches: the units of another network that answer most alike; `None` where none was given.
+        nearest: what the best of these look for, by name.
+        verdicts: by part ("looks", "fires", "tuned", "does", "built"), widened together.
         notes: what was decided or found on the way.
     """
 
@@ -61,6 +69,11 @@ class UnitPage(Result):
     tunings: list[Tuning]
     examples: DatasetExamples | None
     effect: UnitEffect | None
+    partners: int
+    built: UnitWeights | None
+    feeds: UnitWeights | None
+    matches: UnitMatches | None
+    nearest: dict[str, Tensor]
     verdicts: dict[str, list[Verdict]]
     notes: tuple[str, ...] = ()
 
@@ -163,6 +176,7 @@ class UnitPage(Result):
                 "same was done to other units of the layer, of which as much was taken away."
             )
             sections.append(Section("does", "What does it do?", lead, [] if self.effect.idle else [self.effect.drawing(), self.effect.answers()]))
+        sections += [*self._wired(), *self._elsewhere()]
         said = dict.fromkeys([*self.notes, *(self.examples.notes if self.examples else ()), *(self.effect.notes if self.effect else ())])
         if said:
             sections.append(Section("notes", "Notes", sentences=[Sentence(f"{_capital(one)}.") for one in said]))
@@ -190,7 +204,7 @@ class UnitPage(Result):
             if verdict is not None and tuning.height(self.unit) > 0:
                 kind = KINDS.get(tuning.stimuli.name, tuning.stimuli.name)
                 found.append(Sentence(f"It is tuned to {kind} by what the network learnt: with its filters in random order it is less so.", verdict))
-        return [*sentences, *found, *self._done()]
+        return [*sentences, *found, *self._done(), *self._match()]
 
     def _sought(self) -> Iterator[Sentence]:
         if self.most.dead[0]:
@@ -250,6 +264,52 @@ class UnitPage(Result):
             size = f" (logit {float(values[0].mean()):+.2g})" if values.shape[1] else ""
             yield Sentence(f"Without it the class `{effect.classes[number]}` {verb} most{size}, more than without other units.", verdict)
 
+    def _wired(self) -> Iterator[Section]:
+        drawings = []
+        if self.built is not None:
+            own = {} if self.most.dead[0] else {self.built.name(self.unit): self.most.pictures[0]}
+            drawings.append(self.built.with_pictures(own).drawing(self.unit, self.partners))
+        if self.feeds is not None and any(self.feeds.outgoing(0, 1, sign) for sign in (1, -1)):
+            drawings.append(fed(self.feeds, self.partners))
+        if drawings:
+            lead = (
+                "Read off the weights: a map shows the weights between two units, orange where one excites the other, blue where it inhibits it; a "
+                "picture what that unit looks for."
+            )
+            yield Section("wired", "Of what is it built, and what is built of it?", lead, drawings, self._proved("built", slice(None)))
+
+    def _elsewhere(self) -> Iterator[Section]:
+        if self.matches is None:
+            return
+        found = self.matches
+        alike = found.correlation[self.unit]
+        names = list(self.nearest)
+        pictures = [self.most.pictures[0], *self.nearest.values()]
+        values = [None, *(float(alike[int(name.rpartition(":")[2])]) for name in names)]
+        lead = (
+            f"Units of `{found.other_layer}` of {found.other}, by the correlation of their answers to the same places of {found.pictures} pictures."
+        )
+        sections = [] if not names else [
+            picture_grid(f"What do the units look for that answer like {self.name}?", "correlation", [pictures], row_name="units", rows=["look for"],
+                         col_name="the most alike first", cols=[self.name, *names], values=[values])
+        ]  # fmt: skip
+        yield Section("elsewhere", "Is it in another network, too?", lead, sections, self._match())
+
+    def _match(self) -> list[Sentence]:
+        found, unit = self.matches, self.unit
+        if found is None:
+            return []
+        if int(found.partner[unit]) < 0:
+            return [Sentence(f"It is dead on these pictures, so no unit of {found.other} can be matched to it.")]
+        null, best = found.null_best[:, unit], float(found.best[unit])
+        below = int((null < best).sum())
+        return [
+            Sentence(
+                f"The unit of {found.other} that answers most like it is `{found.other_layer}:{int(found.partner[unit])}`, correlation {best:.2f}."
+            ),
+            Sentence(f"That is above {below} of {len(null)} orders of its pictures at random, which reach {float(null.max()):.2f} at most."),
+        ]
+
     def _proved(self, part: str, which: slice) -> list[Sentence]:
         """The verdicts of a part that the summary does not tell, with their own words."""
         return [Sentence(one.claim, one) for one in self.verdicts.get(part, [])[which]]
@@ -259,8 +319,8 @@ class UnitPage(Result):
         return tabs(f"Which {kind} does it answer to?", [("along the best", tuning.drawing()), ("all of them", tuning.map(self.unit))])
 
     def _made(self) -> str:
-        setting, lines = self.most.setting, [*self.most.notes, *self.least.notes]
-        said = " ".join(f"{_capital(one)}." for one in dict.fromkeys(lines))
+        setting = self.most.setting
+        said = " ".join(f"{_capital(one)}." for one in self.most.notes)
         words = (
             f"Sought: {self.most.names[0]}, in the mean over places; under each picture stands the largest value, or the smallest in the last row."
         )

@@ -17,15 +17,17 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.access.sites import Site
 from sonde.evidence import corrected
-from sonde.results import InputError, Recipe, SiteUnavailable, Verdict, shown
+from sonde.results import InputError, Recipe, SiteUnavailable, SondeError, Verdict, shown
 from sonde.tasks import Ablation
 from sonde.vision.ablated import unit_effect
 from sonde.vision.examples import dataset_examples, source_of
 from sonde.vision.fields import receptive_field
 from sonde.vision.layers import fitting, refuse_others, site_of
+from sonde.vision.matching import match_units
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Channel, Diversity, Neuron, Objective, Rectified
-from sonde.vision.pages.canvas import side_of, stimuli_for
+from sonde.vision.pages.canvas import grey, side_of, stimuli_for
+from sonde.vision.pages.partners import built_from, feeds, looks_of
 from sonde.vision.pages.result import UnitPage
 from sonde.vision.parameters import Fourier
 from sonde.vision.reading import maps_of
@@ -37,14 +39,16 @@ if TYPE_CHECKING:
 
 APART = 0.25  # how much unlike pictures count, beside what one of them reached
 TOP, LEVELS, PER_LEVEL = 18, 5, 6
+PARTNER_DRAWS = 4  # random sets of units that are taken away instead of the partners
 
 
 def unit_page(
     model: Model, unit: str, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path | None" = None, *,
     normalise: Normalisation | str | None = None, size: int | tuple[int, int] | None = None, classes: Sequence[str] | None = None,
     labels: Sequence[object] | Mapping[str, object] | str | None = None, ablation: Ablation | None = None, pixels: int | None = None,
-    steps: int = 256, variety: int = 4, draws: int = 4, others: int = 8, seed: int = 0, batch_size: int = 32, folder: str | Path | None = None,
-    progress: bool = False,
+    steps: int = 256, variety: int = 4, draws: int = 4, others: int = 8, partners: int = 4, other: Model | None = None,
+    other_layer: str = "", other_normalise: Normalisation | str | None = None, other_size: int | tuple[int, int] | None = None,
+    seed: int = 0, batch_size: int = 32, folder: str | Path | None = None, progress: bool = False,
 ) -> UnitPage:  # fmt: skip
     """Put together all that is known of a unit: what it looks for, when it fires, what it is tuned to, and what replacing it does.
 
@@ -63,6 +67,9 @@ def unit_page(
             leaves them out.
         draws: networks with shuffled weights, for which pictures are sought and which are shown stimuli alike; 0 leaves these two tests out.
         others: units of the same layer that are replaced, too.
+        partners: units by which it is excited, by which inhibited, and that it excites and inhibits; 0 leaves them out.
+        other, other_layer: another network and its layer, in which the nearest unit is sought by its answers to the pictures.
+        other_normalise, other_size: how they are shown to it.
         seed: of all draws.
         batch_size: pictures at once.
         folder: keep finished parts there; a page that was interrupted goes on, and pages of other units use what is there.
@@ -78,7 +85,7 @@ def unit_page(
     """
     refuse_others(model)
     layer, number = _named(unit)
-    for name, value, least in (("variety", variety, 0), ("draws", draws, 0), ("others", others, 0)):
+    for name, value, least in (("variety", variety, 0), ("draws", draws, 0), ("others", others, 0), ("partners", partners, 0)):
         if not isinstance(value, int) or value < least or (name in ("variety", "draws") and value == 1):
             raise InputError(f"{name}={shown(value)}: give 0, or a number of 2 or more")
     means, site = normalisation(model, normalise), site_of(model, layer)
@@ -89,7 +96,7 @@ def unit_page(
         raise InputError(f"none of the {source.count} files is a picture that can be read")
     given = None if first is None else (first.shape[1], first.shape[2])
     side, channels = side_of(model, pixels, given), fitting(model)[1]
-    maps = maps_of(model, site, means(torch.full((1, channels, side, side), 0.5)))
+    maps = maps_of(model, site, means(grey(channels, side)))
     if not 0 <= number < maps.shape[1]:
         raise InputError(f"there is no unit {number} at {layer!r}: it has {maps.shape[1]}")
     kept = partial(_kept, folder)
@@ -122,14 +129,38 @@ def unit_page(
             )  # fmt: skip
         except SiteUnavailable as reason:
             notes.append(str(reason))
+    looked = partial(_looked, model, means, steps, seed, folder, progress)
+    built = fed = None
+    if partners and maps.ndim == 4:
+        try:
+            built = built_from(model, layer, number, partners, pictures, means, size, partial(looked, f"sources of {unit}"), None)
+        except SondeError as reason:
+            notes.append(f"of which units it is built is not told: {reason}")
+        try:
+            fed = feeds(model, layer, number, partners, pictures, means, size, partial(looked, f"readers of {unit}"), None)
+        except SondeError as reason:
+            notes.append(f"which units it feeds is not told: {reason}")
+    matches, nearest = None, {}
+    if other is not None:
+        if pictures is None or not other_layer:
+            raise InputError("the nearest unit of another network is sought by its answers to pictures: give pictures and other_layer=, too")
+        matches = match_units(
+            model, layer, other, other_layer, pictures, normalise=means, other_normalise=other_normalise, size=size, other_size=other_size,
+            seed=seed, batch_size=batch_size, folder=kept(f"match {layer} {other.name} {other_layer}"), progress=progress,
+        )  # fmt: skip
+        alike = matches.correlation[number].nan_to_num(-2).argsort(descending=True)[: max(1, partners)].tolist()
+        names = [f"{other_layer}:{one}" for one in alike]
+        nearest = _looked(other, matches.other_normalise, steps, seed, folder, progress, f"nearest to {unit}", names)
     recipe = Recipe.of("sonde.vision.unit_page", {"unit": unit, "normalise": str(means), "size": size, "pixels": side, "steps": steps,
-                       "variety": variety, "draws": draws, "others": others}, model_hash=model.hash,
+                       "variety": variety, "draws": draws, "others": others, "partners": partners,
+                       "other": None if other is None else other.hash, "other_layer": other_layer}, model_hash=model.hash,
                        inputs=None if examples is None else examples.recipe.inputs_hash, seed=seed)  # fmt: skip
     field = receptive_field(model, site, channels, given or (side, side))
     page = UnitPage(
         model=model.name, layer=layer, unit=number, units=maps.shape[1], field=field, most=most, least=least, varied=varied,
         values=torch.cat([answers[:-1].amax(1), answers[-1:].amin(1)]), tunings=tunings,
-        examples=examples, effect=effect, verdicts={}, notes=tuple(notes), recipe=recipe,
+        examples=examples, effect=effect, partners=partners, built=built,
+        feeds=fed, matches=matches, nearest=nearest, verdicts={}, notes=tuple(notes), recipe=recipe,
     )  # fmt: skip
     return page.tested(tested(page, model, pictures, draws, seed))
 
@@ -153,8 +184,16 @@ def tested(
         found["tuned"] = [verdict for one in page.tunings for verdict in one.check(model, [page.unit], draws=draws, seed=seed)]
     if page.effect is not None:
         found["does"] = page.effect.check(model)
+    if page.built is not None and pictures is not None:
+        found["built"] = page.built.check(model, pictures, [page.unit], page.partners, PARTNER_DRAWS, seed)
     together = iter(corrected([verdict for part in found.values() for verdict in part]))
     return {name: [next(together) for _ in part] for name, part in found.items()}
+
+
+def _looked(
+    model: Model, means: Normalisation, steps: int, seed: int, folder: str | Path | None, progress: bool, part: str, names: Sequence[str]
+) -> dict[str, Float[Tensor, "channel row col"]]:  # fmt: skip
+    return looks_of(model, names, means, steps, seed, _kept(folder, part), progress)
 
 
 def _objectives(
