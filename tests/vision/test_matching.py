@@ -158,7 +158,12 @@ def test_drawings_and_what_is_kept(tmp_path):
         show(one, [Channel("1", unit) for unit in some], of=Pixels(12, colours="plain"), transforms=(), normalise="none", steps=1)
         for one, some in ((model, units), (other, found.partner[units].tolist()))
     ]
-    panel = found.panel(units, *seen, labels=["first", "second"])
+    partners = found.partner[units].tolist()
+    pictured = [dict(zip(some, one.pictures, strict=True)) for one, some in zip(seen, (units, partners), strict=True)]
+    panel = found.panel(units, *pictured, labels=["first", "second"])
+    for wrong, words in ((lambda: found.panel(units, {}, {}), "no picture of any"), (lambda: found.panel([8], *pictured), "no unit 8 at '1'")):
+        with pytest.raises(InputError, match=words):
+            wrong()
     assert panel.kind == "picture_grid" and panel.data["values"][1] == [pytest.approx(1, abs=1e-5)] * 2 and panel.data["values"][0] == [None, None]
     course = match_course(model, "1", {"other": other}, "1", pictures, **plain)
     assert torch.equal(MatchCourse.load(course.save(tmp_path / "course")).best, course.best)

@@ -27,23 +27,23 @@ def shared():
         second[0].weight[:, 1] = 0
         first[0].weight[:8] = second[0].weight[:8].flip(0)
         first[0].weight[8:, 0] = 0
-    model = sonde.load(first)
-    return model, match_units(model, "1", sonde.load(second), "1", random(24, 2, 12, 12), **PLAIN)
+    model, other, pictures = sonde.load(first), sonde.load(second), random(24, 2, 12, 12)
+    return model, other, pictures, match_units(model, "1", other, "1", pictures, **PLAIN)
 
 
 def test_what_is_shared_recurs_and_the_rest_does_not(shared, tmp_path):
-    model, found = shared
+    model, other, pictures, found = shared
     kinds = recurrence(found, {"shared": range(8), "own": range(8, 16), "nobody": []})
     assert kinds.share[:2].tolist()[0] == 1 and float(kinds.share[1]) <= 0.25 and bool(kinds.share[2].isnan())
     assert float(kinds.null_share[:2].mean()) == pytest.approx(1 / 19, abs=1e-6)  # each order is the largest for one unit in nineteen
-    verdicts = kinds.check(model)
-    assert verdicts[0].holds and not verdicts[1].holds and verdicts[2].holds is None
+    verdicts = kinds.check(model, other, pictures, draws=4)
+    assert [verdict.holds for verdict in verdicts] == [True, True, False, False, None, None]
     frame = kinds.to_frame()
     assert frame["recurring"].to_list()[0] == 1 and frame["correlation"].to_list()[2] is None and len(kinds.drawing().data["rows"]) == 3
     kept = Recurrence.load(kinds.save(tmp_path / "kept"))
     assert kept.drawing().to_json() == kinds.drawing().to_json()
     with pytest.raises(SondeError, match="was computed on the model"):
-        kinds.check(sonde.load(nn.Sequential(nn.Conv2d(2, 16, 3))))
+        kinds.check(other, other, pictures)
     for wrong, words in (({}, "give units of '1'"), ({"x": [16]}, "there is no unit 16 at '1': it has 16")):
         with pytest.raises(InputError, match=words):
             recurrence(found, wrong)

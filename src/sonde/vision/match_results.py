@@ -1,6 +1,6 @@
 """What matching units returns: who answers like whom, and how far that goes beyond what the largest of many correlations is by chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.results import CheckRefused, Drawing, InputError, Result, Verdict, shown
+from sonde.results import Drawing, InputError, Result, Verdict, shown
 from sonde.results.drawing import Series, lines, matrix, picture_grid, table
 from sonde.vision.normalisation import Normalisation
-from sonde.vision.results import Visualisation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +97,10 @@ class UnitMatches(Result):
         """Whether a unit has a counterpart: its best match is better than in all but one in twenty random orders."""
         return self.p <= LEVEL
 
+    def ranked(self) -> list[int]:
+        """The living units, the best matched first."""
+        return [unit for unit in self.best.nan_to_num(-2).argsort(descending=True).tolist() if self.partner[unit] >= 0]
+
     def recurring(self, units: Sequence[int] | None = None) -> tuple[float, Float[Tensor, " draw"]]:
         """The share of living units that have a counterpart; and, as the null, that share in each random order beside the others.
 
@@ -143,7 +146,7 @@ class UnitMatches(Result):
             units: which; the 40 that are matched best by default.
             kinds: a word for each unit of the layer, such as what it is tuned to.
         """
-        shown_units = self._units(units) if units is not None else self._ranked()[:ROWS]
+        shown_units = self._units(units) if units is not None else self.ranked()[:ROWS]
         limit = self.null_best.nanquantile(0.95, 0)
         columns = ["unit", *(["kind"] if kinds else []), "best match", "correlation", "by chance, 95 %", "other half", "ceiling there", "one to one",
                    "its correlation"]  # fmt: skip
@@ -173,44 +176,44 @@ class UnitMatches(Result):
             row_name=self.layer, rows=kept, col_name=f"{self.other_layer} of {self._other}", cols=partners, limit=1.0, note=self._noted(note),
         )  # fmt: skip
 
-    def panel(self, units: Sequence[int], own: Visualisation, others: Visualisation, labels: Sequence[str] | None = None, draw: int = 0) -> Drawing:
+    def panel(
+        self, units: Sequence[int], own: Mapping[int, Tensor], others: Mapping[int, Tensor], labels: Sequence[str] | None = None, draw: int = 0
+    ) -> Drawing:  # fmt: skip
         """Units in a row, under each the unit of the other network that matches it, and under that the one that a random order names.
 
         Arguments:
             units: of the layer, in the order in which they are drawn.
-            own, others: what the units look for, by names such as "fire2:3"; a unit without a picture has an empty cell.
+            own, others: what units look for, (channel row col) from 0 to 1 by their numbers, such as `show` finds it; a unit without a picture has an
+                empty cell.
             labels: one for each unit; its number by default.
             draw: which random order.
+
+        Raises:
+            InputError: no such unit, another number of labels, or no picture of any.
         """
         chosen = self._units(units)
         if labels is not None and len(labels) != len(chosen):
             raise InputError(f"there are {len(labels)} labels and {len(chosen)} units: give one for each")
         rows = [
-            (self.layer, own, torch.tensor(chosen), None),
-            (self.other_layer, others, self.partner[chosen], self.best[chosen]),
-            (self.other_layer, others, self.null_partner[draw, chosen], self.null_best[draw, chosen]),
+            (own, chosen, [None] * len(chosen)),
+            (others, self.partner[chosen].tolist(), [_known(one) for one in self.best[chosen]]),
+            (others, self.null_partner[draw, chosen].tolist(), [_known(one) for one in self.null_best[draw, chosen]]),
         ]
-        pictures, values, details = [], [], []
-        for layer, seen, numbers, amounts in rows:
-            names = [_name(layer, number) for number in numbers]
-            pictures.append([_picture(seen, name) for name in names])
-            values.append([None] * len(names) if amounts is None else [_known(one) for one in amounts])
-            details.append([str(int(number)) for number in numbers])
+        pictures = [[seen.get(number) for number in numbers] for seen, numbers, _ in rows]
         opened = next(((i, j) for i, row in enumerate(pictures) for j, one in enumerate(row) if one is not None), None)
         if opened is None:
-            raise InputError(
-                f"the visualisations hold none of these units: they are looked up by names such as '{_name(self.layer, torch.tensor(chosen[0]))}'"
-            )
+            raise InputError("there is no picture of any of these units or their partners: give pictures by the numbers of units")
         return picture_grid(
             f"What do units of {self.layer} and their matches in {self._other} look for?", "correlation", pictures, row_name="network",
-            rows=[f"{self.model} {self.layer}", f"{self.other} {self.other_layer}", f"{self.other}, pictures in random order"], col_name="unit",
-            cols=[str(one) for one in chosen] if labels is None else list(labels), values=values, details=details, opened=opened,
+            rows=[f"{self.model} {self.layer}", f"{self.other} {self.other_layer}", "matched with pictures in random order"], col_name="unit",
+            cols=[str(one) for one in chosen] if labels is None else list(labels), values=[values for *_, values in rows],
+            details=[["" if one < 0 else str(one) for one in numbers] for _, numbers, _ in rows], opened=opened,
             note=self._noted("Correlations are of answers to pictures, not of these drawings"),
         )  # fmt: skip
 
     def check(
         self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
-        batch_size: int = 32,
+        batch_size: int = 32, folder: str | Path | None = None, progress: bool = False,
     ) -> list[Verdict]:  # fmt: skip
         """Test whether the units recur: on pictures that did not choose the partners, and beside networks whose filters are in random order.
 
@@ -220,16 +223,16 @@ class UnitMatches(Result):
             draws: random orders of the pictures, and networks with shuffled filters, at least 2.
             seed: of the halves and the draws.
             batch_size: pictures at once.
+            folder: keep finished batches there; a check that was interrupted goes on.
+            progress: show a bar.
 
         Raises:
             CheckRefused: one of the models is another one.
         """
-        from sonde.vision.match_checks import checked
+        from sonde.vision.match_checks import controls, judged
 
-        self.refuse_other(model)
-        if other.hash != self.other_hash:
-            raise CheckRefused(f"units were sought in the model {self.other_hash[:8]}, and the other one given is {other.hash[:8]}: match them again")
-        return checked(self, model, other, pictures, draws, seed, batch_size)
+        beside = controls(self, model, other, pictures, draws, seed, batch_size, folder, progress)
+        return judged(beside, range(len(self.best)), f"Units of {self.layer}", f"{self.other_layer} of {self.other}")
 
     @property
     def _other(self) -> str:
@@ -247,9 +250,6 @@ class UnitMatches(Result):
 
     def _noted(self, *words: str) -> str:
         return " ".join(f"{one[:1].upper()}{one[1:]}." for one in (*words, *self.notes) if one)
-
-    def _ranked(self) -> list[int]:
-        return [unit for unit in self.best.nan_to_num(-2).argsort(descending=True).tolist() if self.partner[unit] >= 0]
 
     def _units(self, units: Sequence[int]) -> list[int]:
         for unit in units:
@@ -319,8 +319,3 @@ def _known(value: Tensor) -> float | None:
 
 def _name(layer: str, unit: Tensor) -> str:
     return "" if int(unit) < 0 else f"{layer}:{int(unit)}"
-
-
-def _picture(seen: Visualisation, name: str) -> Tensor | None:
-    places = [i for i, group in enumerate(seen.group) if seen.names[group] == name]
-    return seen.pictures[places[0]] if places else None

@@ -80,7 +80,7 @@ class WeightMatch(Result):
 
     def check(
         self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
-        batch_size: int = 32,
+        batch_size: int = 32, folder: str | Path | None = None, progress: bool = False,
     ) -> list[Verdict]:  # fmt: skip
         """Test whether matched units are wired alike: beside copies of the other network with this layer's filters in random order, matched anew.
 
@@ -90,6 +90,8 @@ class WeightMatch(Result):
             draws: copies with shuffled filters, at least 2.
             seed: of the draws.
             batch_size: pictures at once.
+            folder: keep finished batches there; a check that was interrupted goes on.
+            progress: show a bar.
 
         Raises:
             CheckRefused: one of the models is another one.
@@ -106,7 +108,7 @@ class WeightMatch(Result):
         path = self.other_layer.removesuffix(":out")
         copies = [Model(_shuffled(other.module, path, seed + draw), name=other.name) for draw in range(draws)]
         own, control = slices(model, self.layer), []
-        for broken, pair in zip(copies, pairs_of(self.after, model, other, copies, pictures, seed, batch_size), strict=True):
+        for broken, pair in zip(copies, pairs_of(self.after, model, other, copies, pictures, seed, batch_size, folder, progress), strict=True):
             units, agreement = _compared(own, slices(broken, self.other_layer), self.before, pair)
             everywhere = torch.zeros(len(pair))  # a unit whose copy fell silent agrees with nothing
             everywhere[units] = agreement

@@ -114,7 +114,8 @@ def match_course(
 
 
 def pairs_of(
-    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int
+    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int,
+    folder: str | Path | None, progress: bool,
 ) -> list[Int[Tensor, " one"]]:  # fmt: skip
     """The partners that are given once, sought in copies of a network in the same way, without the null.
 
@@ -122,24 +123,25 @@ def pairs_of(
         found: how units were matched.
         model: the network whose units seek partners.
         other, copies: where they were sought, and copies of it with other weights.
-        pictures, seed, batch_size: as for `match_units`.
+        pictures, seed, batch_size, folder, progress: as for `match_units`.
     """
-    own, _, theirs = with_copies(found, model, other, copies, pictures, seed, batch_size)
+    own, _, theirs = with_copies(found, model, other, copies, pictures, seed, batch_size, folder, progress)
     return [one_to_one(correlations(own.flatten(0, 1), one.flatten(0, 1))) for one in theirs]
 
 
 def with_copies(
-    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int
+    found: UnitMatches, model: Model, other: Model, copies: Sequence[Model], pictures: "Tensor | np.ndarray | str | Path", seed: int, batch_size: int,
+    folder: str | Path | None, progress: bool,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:  # fmt: skip
     """What both layers answer, and what the layer of copies of the other network does, in one pass over the pictures.
 
     Arguments:
-        found, model, other, copies, pictures, seed, batch_size: as for `pairs_of`.
+        found, model, other, copies, pictures, seed, batch_size, folder, progress: as for `pairs_of`.
     """
     sides = two_sides(
         model, [found.layer], other, [found.other_layer], pictures, found.normalise, found.other_normalise, found.size, found.other_size
     )
-    read = rows([*sides, *(copy_of(sides[1], one) for one in copies)], found.samples, LEAST, seed, batch_size)
+    read = rows([*sides, *(copy_of(sides[1], one) for one in copies)], found.samples, LEAST, seed, batch_size, folder, progress)
     (own,), (theirs,), *rest = read.values
     return own, theirs, [one for (one,) in rest]
 

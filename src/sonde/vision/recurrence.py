@@ -6,6 +6,7 @@ For the units of each kind, the share that has a counterpart, and how alike it i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,13 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.access import Model
-from sonde.evidence import compare, corrected
+from sonde.evidence import corrected
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import table
+from sonde.vision.match_checks import controls, judged
 from sonde.vision.match_results import UnitMatches
 from sonde.vision.tuning import Tuning
 
 if TYPE_CHECKING:
+    import numpy as np
     from polars import DataFrame
 
 OTHER = "other"
@@ -30,36 +33,26 @@ class Recurrence(Result):
     """How well the units of each kind are matched in another network.
 
     Arguments:
-        layer, other, other_layer: whose units, and where they were sought.
+        found: the matched units.
         kinds: by name.
         units: of each kind; dead ones among them.
         alive: those of them that can be matched.
         share, null_share: what part of these has a counterpart; and in each random order.
-        best, null_best: of every unit of the layer, as in the matches.
-        notes: what was decided or found on the way.
     """
 
-    layer: str
-    other: str
-    other_layer: str
+    found: UnitMatches
     kinds: list[str]
     units: list[list[int]]
     alive: list[list[int]]
     share: Float[Tensor, " kind"]
     null_share: Float[Tensor, "kind draw"]
-    best: Float[Tensor, " one"]
-    null_best: Float[Tensor, "draw one"]
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "notes", tuple(self.notes))
 
     def to_frame(self) -> "DataFrame":
         """One row per kind: its units, the share with a counterpart and the mean best match, each with its mean in random order."""
         import polars as pl
 
-        best = [float(self.best[alive].mean()) if alive else None for alive in self.alive]
-        null = [float(self.null_best[:, alive].mean()) if alive else None for alive in self.alive]
+        best = [float(self.found.best[alive].mean()) if alive else None for alive in self.alive]
+        null = [float(self.found.null_best[:, alive].mean()) if alive else None for alive in self.alive]
         return pl.DataFrame(
             {
                 "kind": self.kinds,
@@ -77,27 +70,32 @@ class Recurrence(Result):
         """The table, the kinds in their order."""
         columns = ["kind", "units", "of these alive", "with a counterpart", "by chance", "mean best match", "in random order"]
         rows = [list(row) for row in self.to_frame().rows()]
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes)
-        return table(f"Which units of {self.layer} recur in {self.other_layer} of {self.other}?", columns, rows, note=note)
+        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.found.notes)
+        return table(f"Which units of {self.found.layer} recur in {self.found.other_layer} of {self.found.other}?", columns, rows, note=note)
 
-    def check(self, model: Model) -> list[Verdict]:
-        """Whether the units of each kind are matched better than with the pictures in random order; corrected for the number of kinds.
+    def check(
+        self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
+        batch_size: int = 32, folder: str | Path | None = None, progress: bool = False,
+    ) -> list[Verdict]:  # fmt: skip
+        """Test for each kind whether its units recur, on pictures that did not choose the partners, and by what the other network learnt.
 
         Arguments:
-            model: the network whose units they are.
+            model, other, pictures, draws, seed, batch_size, folder, progress: as for `UnitMatches.check`.
+
+        Returns:
+            Two verdicts for each kind, corrected for their number.
 
         Raises:
-            CheckRefused: the model is another one.
+            CheckRefused: one of the models is another one.
         """
         self.refuse_other(model)
-        measure, source = "correlation with the best match, mean over units", "above zero"
-        return corrected(
-            [
-                compare(f"Units of {self.layer} of the kind {kind!r} recur in {self.other_layer} of {self.other}.", measure, self.best[alive],
-                        self.null_best[:, alive], threshold=0.0, threshold_source=source, exceeding="draw")
-                for kind, alive in zip(self.kinds, self.alive, strict=True)
-            ]
-        )  # fmt: skip
+        beside = controls(self.found, model, other, pictures, draws, seed, batch_size, folder, progress)
+        where = f"{self.found.other_layer} of {self.found.other}"
+        each = [
+            judged(beside, alive, f"Units of {self.found.layer} of the kind {kind!r}", where)
+            for kind, alive in zip(self.kinds, self.alive, strict=True)
+        ]
+        return corrected([verdict for pair in each for verdict in pair])
 
 
 def recurrence(found: UnitMatches, kinds: Mapping[str, Sequence[int]]) -> Recurrence:
@@ -130,10 +128,9 @@ def recurrence(found: UnitMatches, kinds: Mapping[str, Sequence[int]]) -> Recurr
     recipe = Recipe.of("sonde.vision.recurrence", {"kinds": {str(kind): list(units) for kind, units in kinds.items()}},
                        model_hash=found.recipe.model_hash, inputs=[found.recipe.inputs_hash, found.correlation], seed=found.recipe.seed)  # fmt: skip
     return Recurrence(
-        layer=found.layer, other=found.other, other_layer=found.other_layer, kinds=[str(kind) for kind in kinds],
+        found=found, kinds=[str(kind) for kind in kinds],
         units=[list(units) for units in kinds.values()], alive=[[unit for unit in units if unit in living] for units in kinds.values()],
-        share=torch.tensor([share for share, _ in each]), null_share=torch.stack([null for _, null in each]), best=found.best,
-        null_best=found.null_best, notes=found.notes, recipe=recipe,
+        share=torch.tensor([share for share, _ in each]), null_share=torch.stack([null for _, null in each]), recipe=recipe,
     )  # fmt: skip
 
 

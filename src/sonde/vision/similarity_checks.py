@@ -30,7 +30,8 @@ BLOCKS = 8
 
 
 def checked(
-    found: "Similarity", model: Model, other: Model, pictures: "Tensor | np.ndarray | str | Path", draws: int, seed: int, batch_size: int
+    found: "Similarity", model: Model, other: Model, pictures: "Tensor | np.ndarray | str | Path", draws: int, seed: int, batch_size: int,
+    folder: str | Path | None, progress: bool,
 ) -> list[Verdict]:  # fmt: skip
     """Two verdicts on each layer.
 
@@ -38,14 +39,15 @@ def checked(
         found: the comparison.
         model, other: the networks.
         pictures: the same, or others.
-        draws, seed, batch_size: as for `Similarity.check`.
+        draws, seed, batch_size, folder, progress: as for `Similarity.check`.
     """
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
 
     sides = two_sides(model, found.layers, other, found.other_layers, pictures, found.normalise, found.other_normalise, found.size, found.other_size)
     broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
-    own, others, *copies = rows([*sides, *(copy_of(sides[1], one) for one in broken)], found.samples, LEAST, seed, batch_size).values
+    everyone = [*sides, *(copy_of(sides[1], one) for one in broken)]
+    own, others, *copies = rows(everyone, found.samples, LEAST, seed, batch_size, folder, progress).values
     generator = torch.Generator().manual_seed(seed)
     block = torch.randperm(len(own[0]), generator=generator) % BLOCKS
     true = _best_by_block(own, others, block)

@@ -83,7 +83,7 @@ class Similarity(Result):
 
     def check(
         self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
-        batch_size: int = 32,
+        batch_size: int = 32, folder: str | Path | None = None, progress: bool = False,
     ) -> list[Verdict]:  # fmt: skip
         """Test for each layer whether the layer most like it is so beyond chance, and by what was learnt: debiased CKA on eight blocks of pictures.
 
@@ -95,6 +95,8 @@ class Similarity(Result):
             draws: random orders, and networks with shuffled filters, at least 2.
             seed: of the blocks and the draws.
             batch_size: pictures at once.
+            folder: keep finished batches there; a check that was interrupted goes on.
+            progress: show a bar.
 
         Raises:
             CheckRefused: one of the models is another one.
@@ -104,7 +106,7 @@ class Similarity(Result):
         self.refuse_other(model)
         if other.hash != self.other_hash:
             raise CheckRefused(f"layers were compared with the model {self.other_hash[:8]}, and the other given is {other.hash[:8]}: compare anew")
-        return checked(self, model, other, pictures, draws, seed, batch_size)
+        return checked(self, model, other, pictures, draws, seed, batch_size, folder, progress)
 
     def _map(self, m: int) -> Drawing:
         measure = self.measures[m]

@@ -69,6 +69,48 @@ def test_tuning(capsys, tmp_path):
     assert "Which curves do they answer to?" in run(capsys, *asked, "--stimuli", "curves", "--across", 2, 4, "--out", page).out and page.exists()
 
 
+@pytest.fixture
+def many(tmp_path):
+    """Forty grey pictures of the specimen's size."""
+    np.save(tmp_path / "many.npy", np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32))
+    return tmp_path / "many.npy"
+
+
+def test_match(capsys, many, tmp_path):
+    asked = ["match", "blocks.1.act", "blocks.1.act", many, "--normalise", "none"]
+    found = follows(json.loads(run(capsys, *asked, "--json", "--check", "--folder", tmp_path / "kept").out))
+    assert [row["partner"] for row in found["units"]] == [row["unit"] for row in found["units"]] and len(found["verdicts"]) == 2
+    page = tmp_path / "page.html"
+    shown = ["match", "blocks.1.act:3", "blocks.1.conv", many, "--normalise", "none", "--show", 2, "--steps", 2, "--kinds", "orientation"]
+    assert "Which unit is which?" in run(capsys, *shown, "--out", page).out and page.exists()
+
+
+def test_similarity(capsys, many, tmp_path):
+    asked = ["similarity", many, "--layers", "blocks.0.act", "blocks.1.act", "--normalise", "none", "--samples", 400, "--draws", 2]
+    found = follows(json.loads(run(capsys, *asked, "--measures", "debiased_cka", "rsa", "--json", "--check").out))
+    assert len(found["pairs"]) == 8 and found["pairs"][0]["value"] == pytest.approx(1) and len(found["verdicts"]) == 4
+    page = tmp_path / "page.html"
+    assert "Which layers say the same?" in run(capsys, *asked, "--other-layers", "blocks.2.act", "--out", page).out and page.exists()
+
+
+def test_mistakes_about_two_networks_are_one_line(capsys, many):
+    plain = ("--normalise", "none")
+    for arguments, said in (
+        (["match", "blocks.0.act", "nowhere", many, *plain], "nowhere"),
+        (["match", "blocks.0.act:99", "blocks.0.act", many, *plain], "there is no unit 99"),
+        (["match", "blocks.0.act", "head", many, *plain], "compare layers with places"),
+        (["match", "blocks.0.act", "blocks.0.act", many], "state it with normalise="),
+        (["match", "blocks.0.act", "blocks.0.act", many, *plain, "--draws", 3], "draws=3"),
+        (["match", "blocks.0.act", "blocks.0.act", many, *plain, "--kinds", "colour"], "three channels"),
+        (["match", "blocks.0.act", "blocks.0.act", many, *plain, "--other-order", "bgr"], "belong to --other-normalise"),
+        (["match", "blocks.0.act", "blocks.0.act", many, *plain, "--other", "specimen:words-small"], "no network of pictures alone"),
+        (["similarity", many, "--layers", "blocks.0.act", *plain, "--measures", "cosine"], "choose among debiased_cka"),
+        (["similarity", "nowhere", "--layers", "blocks.0.act", *plain], "no folder of pictures"),
+    ):
+        error = run(capsys, *arguments, code=2).err
+        assert said in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import dream, examples, families, show, tuning, unions, unit, weights
+from sonde.cli.vision import dream, examples, families, match, show, similarity, tuning, unions, unit, weights
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights, families, unions)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, weights, families, unions, match, similarity)
 
 
 def add(commands: Any) -> None:
@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         "vision",
         help="what do the units of a vision model look for?",
         description="Pictures of what units, layers and classes look for, what they read into a picture, when they fire on many, and how they answer "
-        "to drawn ones; and of which units of the layers before they are built.",
+        "to drawn ones; of which units of the layers before they are built; and which units and layers of another network answer alike.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for action in ACTIONS:
