@@ -106,7 +106,7 @@ def _target(model: Model, layer: str) -> tuple[str, list[str]]:
     if spec.point.port != "out" or site != f"{spec.point.module}:out":
         return site, []
     norm = norm_after(model, spec.point.module)
-    return (f"{norm}:out", [f"{norm} was folded into the weights"]) if norm else (site, [])
+    return (f"{norm}:out", [f"the batch norm {norm} was folded into the weights"]) if norm else (site, [])
 
 
 def _units(given: Sequence[int] | None, count: int, layer: str) -> list[int]:
@@ -146,9 +146,9 @@ def _means(
 def _said(seen: Feeding, source: str, stride: tuple[int, int] | None, passed: Sequence[str]) -> list[str]:
     """What the reader of these weights must know."""
     notes = [f"on the way was taken: {', '.join(passed)}"] if passed else []
-    path, _, port = source.rpartition(":")
-    parts = seen.at(source)
-    if len(parts) > 1 or any(len(part.layers) > 1 for part in parts) or (port == "out" and parts and parts[0].layers[0][0] != path):
+    path, parts = source.rpartition(":")[0], seen.at(source)
+    own = len(parts) == 1 and len(parts[0].layers) == 1 and f"{parts[0].layers[0][0]}.".startswith(f"{path}.")
+    if parts and not own:
         notes += [part.said(source) for part in parts[:4]] + ([f"{source} has {len(parts) - 4} more parts"] if len(parts) > 4 else [])
     if stride is None:
         notes.append(

@@ -6,6 +6,7 @@ that holds, beside the same weights in random order.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sonde.access import Model, Run, Zero
-from sonde.access.forward import gradients
+from sonde.access.forward import differentiable, gradients
 from sonde.access.sites import Site
+from sonde.access.writes import Write
 from sonde.evidence import compare, corrected, random_sets, untestable
 from sonde.results import InputError, Verdict, shown
 from sonde.vision.feeding import precision
@@ -47,22 +49,92 @@ def checked(
             raise InputError(f"{name}={shown(value)}: give a number of {least} or more")
     means = found.normalise if normalise is None and found.normalise is not None else normalisation(model, normalise)
     views = means(_read(model, pictures, found.size)).to(precision(model))
+    axes = model.run(views[:1], read=[found.source, found.site], logits=False).axes(found.source)
+    asked = Asked(found, model, views, next((one for one in axes if one in ("channel", "feature")), axes[-1]), batch_size)
     chosen = found.units[:MOST_UNITS] if units is None else list(units)
-    intact = _values(found, model, views, chosen, (), batch_size)
+    intact = asked.means(chosen)
     verdicts = []
     for place, unit in enumerate(chosen):
-        for sign in (1, -1):
-            verdicts.append(_removed(found, model, views, unit, sign, intact[:, place], k, draws, seed, batch_size))
+        verdicts += [_removed(asked, unit, sign, intact[:, place], k, draws, seed) for sign in (1, -1)]
         if found.passed:
-            verdicts.append(_sloped(found, model, views, unit, draws, seed, batch_size))
+            verdicts.append(_sloped(asked, unit, draws, seed))
     return corrected(verdicts)
 
 
-def _removed(
-    found: "UnitWeights", model: Model, views: Tensor, unit: int, sign: int, intact: Float[Tensor, " picture"], k: int, draws: int, seed: int,
-    batch_size: int,
-) -> Verdict:  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A network that is shown pictures, with channels of a source taken away.
+
+    Arguments:
+        found: the weights that are tested.
+        model: the network.
+        views: the pictures as it takes them.
+        axis: the name of the axis of the source's channels.
+        batch_size: pictures at once.
+    """
+
+    found: "UnitWeights"
+    model: Model
+    views: Tensor
+    axis: str
+    batch_size: int
+
+    def means(self, units: Sequence[int], without: Sequence[int] = ()) -> Float[Tensor, "picture unit"]:
+        """Some units' means over places, with some channels of the source at zero."""
+        parts = [self.maps(some, self.found.site, without)[:, list(units)].flatten(2).mean(2) for some in self.views.split(self.batch_size)]
+        return torch.cat(parts)
+
+    def maps(self, views: Tensor, site: str, without: Sequence[int] = ()) -> Float[Tensor, "picture unit row col"]:
+        """A site's maps of some pictures; the forward ends there."""
+        writes, kept = [], []
+        if without:
+            where = Site.parse(self.found.source).at(**{self.axis: list(without)})
+            writes = [Write(Site(self.model.locate(where.name).name, where.select), Zero(where))]
+
+        def of(run: Run) -> Float[Tensor, " picture"]:
+            maps = self.of(run, site)
+            kept.append(maps.detach().float().cpu())
+            return maps.flatten(1).sum(1)
+
+        differentiable(self.model, self.model.prepare(views), writes, of, [Site.parse(site)], False, stop=True)
+        return kept[0]
+
+    def of(self, run: Run, site: str) -> Float[Tensor, "picture unit row col"]:
+        """A site's maps of a run."""
+        maps = as_maps(self.model, site, run[site], ("batch", *run.axes(site)[1:]), (self.views.shape[2], self.views.shape[3]))
+        return maps if maps.ndim == 4 else maps[..., None, None]
+
+    def slopes(self, unit: int, top: int = TOP) -> Float[Tensor, "picture channel row col"]:
+        """A unit's true slope with respect to the source's maps, at its largest place on the pictures on which it is largest.
+
+        Places whose filters reach over the border are left out, where there are others: beyond it there is no slope.
+        """
+        found, largest, places = self.found, [], []
+        source = self.maps(self.views[:1], found.source).shape[2:]
+        for some in self.views.split(self.batch_size):
+            maps = self.maps(some, found.site)[:, unit]
+            maps = maps.masked_fill(~_inside(found, (maps.shape[1], maps.shape[2]), (source[0], source[1])), -torch.inf)
+            largest.append(maps.flatten(1).amax(1))
+            places.append(maps.flatten(1).argmax(1))
+        order = torch.cat(largest).argsort(descending=True, stable=True)[:top]
+        at, cols = torch.cat(places)[order], maps.shape[-1]
+        parts = []
+        for some, there in zip(self.views[order].split(self.batch_size), at.split(self.batch_size), strict=True):
+
+            def of(run: Run, there: Tensor = there) -> Tensor:
+                return self.of(run, found.site)[:, unit].flatten(1).gather(1, there[:, None].to(run[found.site].device))[:, 0]
+
+            grads = gradients(self.model, self.model.prepare(some), of, [Site.parse(found.source)], [], [Site.parse(found.site)])
+            axes, size = ("batch", *grads.axes(found.source)[1:]), (self.views.shape[2], self.views.shape[3])
+            slopes = as_maps(self.model, found.source, grads[found.source], axes, size)
+            slopes = slopes if slopes.ndim == 4 else slopes[..., None, None]
+            parts += [found.patch(one.cpu(), int(place) // cols, int(place) % cols) for one, place in zip(slopes, there, strict=True)]
+        return torch.stack(parts)
+
+
+def _removed(asked: Asked, unit: int, sign: int, intact: Float[Tensor, " picture"], k: int, draws: int, seed: int) -> Verdict:
     """The verdict on one side of a unit's partners."""
+    found = asked.found
     partners = [one.number for one in found.incoming(unit, k, sign)]
     does, moves = ("excite", "falls") if sign > 0 else ("inhibit", "rises")
     most = f"The {len(partners)} channels of {found.source} that {does} {found.name(unit)} most"
@@ -71,79 +143,36 @@ def _removed(
     others = [i for i in range(len(found.labels)) if i not in partners]
     if not partners:
         claim = f"Some channels of {found.source} {does} {found.name(unit)}."
-        return untestable(claim, measure, f"none of its weights {does}s it" if not found.count else f"no active channel {does}s it", **ZERO)  # type: ignore[arg-type]
+        why = f"none of its weights {does}s it" if not found.count else f"no active channel {does}s it"
+        return untestable(claim, measure, why, **ZERO)  # type: ignore[arg-type]
     if len(others) < len(partners) + 1:
         return untestable(claim, measure, f"there are {len(others)} other channels, too few to draw {len(partners)} from", **ZERO)  # type: ignore[arg-type]
 
     def change(channels: Sequence[int]) -> Float[Tensor, " picture"]:
-        return sign * (intact - _values(found, model, views, [unit], channels, batch_size)[:, 0])
+        return sign * (intact - asked.means([unit], channels)[:, 0])
 
     control = torch.stack([change(one) for one in random_sets(others, len(partners), draws, seed)])
     return compare(claim, measure, change(partners), control, exceeding="draw", **ZERO)  # type: ignore[arg-type]
 
 
-def _sloped(found: "UnitWeights", model: Model, views: Tensor, unit: int, draws: int, seed: int, batch_size: int) -> Verdict:
+def _sloped(asked: Asked, unit: int, draws: int, seed: int) -> Verdict:
     """The verdict on the linear map: what the slope is where the unit fires most."""
+    found = asked.found
     claim = (
         f"The composed weights of {found.name(unit)} on {found.source} say which way it slopes where it fires most: the same in random order do not."
     )
     measure = "correlation of weights and slope"
     if found.stride is None:
         return untestable(claim, measure, "the filters change from place to place, and it fires at many", **ZERO)  # type: ignore[arg-type]
-    weight = found.weight[found.units.index(unit)].flatten()
+    weight = found.weight[found.units.index(unit)].flatten().float()
     generator = torch.Generator().manual_seed(seed)
     mixed = torch.stack([weight[torch.randperm(len(weight), generator=generator)] for _ in range(draws)])
-    slopes = slopes_of(found, model, views, unit, batch_size).flatten(1).float()
+    slopes = asked.slopes(unit).flatten(1).float()
     kept = slopes.std(1) > 0
     if not bool(kept.any()) or not float(weight.std()) > 0:
         return untestable(claim, measure, "its slope is zero wherever it fires most", **ZERO)  # type: ignore[arg-type]
-    measured, control = _correlated(weight[None].float(), slopes[kept])[0], _correlated(mixed.float(), slopes[kept])
+    measured, control = _correlated(weight[None], slopes[kept])[0], _correlated(mixed, slopes[kept])
     return compare(claim, measure, measured, control, exceeding="draw", **ZERO)  # type: ignore[arg-type]
-
-
-def slopes_of(
-    found: "UnitWeights", model: Model, views: Tensor, unit: int, batch_size: int = 32, top: int = TOP
-) -> Float[Tensor, "picture channel row col"]:
-    """A unit's true slope with respect to the source's maps, at its largest place on the pictures on which it is largest.
-
-    Places whose filters reach over the border are left out, where there are others: beyond it there is no slope.
-
-    Arguments:
-        found: the weights, for the place and the size of the filters.
-        model: the network.
-        views: pictures as the network takes them.
-        unit: by number.
-        batch_size: pictures at once.
-        top: how many of the pictures.
-    """
-    largest, places = [], []
-    shape = _maps(found, model, views[:1], site=found.source).shape[2:]
-    for some in views.split(batch_size):
-        maps = _maps(found, model, some)[:, unit]
-        maps = maps.masked_fill(~_inside(found, (maps.shape[1], maps.shape[2]), (shape[0], shape[1])), -torch.inf)
-        largest.append(maps.flatten(1).amax(1))
-        places.append(maps.flatten(1).argmax(1))
-    order = torch.cat(largest).argsort(descending=True, stable=True)[:top]
-    at, cols = torch.cat(places)[order], maps.shape[-1]
-    parts = []
-    for some, there in zip(views[order].split(batch_size), at.split(batch_size), strict=True):
-
-        def of(run: Run, there: Tensor = there) -> Tensor:
-            return _of_site(model, run, found.site, views)[:, unit].flatten(1).gather(1, there[:, None])[:, 0]
-
-        grads = gradients(model, model.prepare(some), of, [Site.parse(found.source)], [], [Site.parse(found.site)])
-        slopes = as_maps(model, found.source, grads[found.source], ("batch", *grads.axes(found.source)[1:]), (views.shape[2], views.shape[3]))
-        slopes = slopes if slopes.ndim == 4 else slopes[..., None, None]
-        parts += [found.patch(one.cpu(), int(place) // cols, int(place) % cols) for one, place in zip(slopes, there, strict=True)]
-    return torch.stack(parts)
-
-
-def _values(
-    found: "UnitWeights", model: Model, views: Tensor, units: Sequence[int], without: Sequence[int], batch_size: int
-) -> Float[Tensor, "picture unit"]:  # fmt: skip
-    """Some units' means over places, with some channels of the source at zero."""
-    parts = [_maps(found, model, some, without)[:, list(units)].flatten(2).mean(2) for some in views.split(batch_size)]
-    return torch.cat(parts)
 
 
 def _inside(found: "UnitWeights", places: tuple[int, int], source: tuple[int, int]) -> Bool[Tensor, "row col"]:
@@ -155,23 +184,6 @@ def _inside(found: "UnitWeights", places: tuple[int, int], source: tuple[int, in
         within.append((start >= 0) & (start + found.weight.shape[2 + axis] <= source[axis]))
     inside = within[0][:, None] & within[1][None]
     return inside if bool(inside.any()) else torch.ones_like(inside)
-
-
-def _maps(
-    found: "UnitWeights", model: Model, views: Tensor, without: Sequence[int] = (), site: str = ""
-) -> Float[Tensor, "picture unit row col"]:  # fmt: skip
-    edits = []
-    if without:
-        axes = model.run(views[:1], read=[found.source], logits=False).axes(found.source)
-        axis = next((one for one in axes if one in ("channel", "feature")), axes[-1])
-        edits = [Zero(Site.parse(found.source).at(**{axis: list(without)}))]
-    run = model.run(views, read=[site or found.site], edits=edits, logits=False)
-    return _of_site(model, run, site or found.site, views).detach().float().cpu()
-
-
-def _of_site(model: Model, run: Run, site: str, views: Tensor) -> Float[Tensor, "picture unit row col"]:
-    maps = as_maps(model, site, run[site], ("batch", *run.axes(site)[1:]), (views.shape[2], views.shape[3]))
-    return maps if maps.ndim == 4 else maps[..., None, None]
 
 
 def _read(

@@ -1,5 +1,6 @@
 """A unit in the middle, those that excite it above, those that inhibit it below: each by its slice and, if there is a picture, what it looks for."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
@@ -17,44 +18,65 @@ from sonde.vision.render import show
 if TYPE_CHECKING:
     from sonde.vision.weight_results import Partner, UnitWeights
 
-ZERO = "no weight"
-
 
 def partners_drawn(found: "UnitWeights", unit: int, n: int) -> Drawing:
-    """The drawing of one unit's partners.
+    """The drawing of those by which a unit is built.
 
     Arguments:
         found: the weights.
         unit: by number.
         n: partners on either side.
     """
-    sides = {1: found.incoming(unit, n, 1), -1: found.incoming(unit, n, -1)}
-    width = max(1, *(len(side) for side in sides.values()))
-    row = found.units.index(unit)
+    row, before, name = found.units.index(unit), found.source.removesuffix(":out"), found.name(unit)
+    sides = [(words, found.incoming(unit, n, sign)) for words, sign in (("excited by", 1), ("inhibited by", -1))]
+    return _drawn(found, f"Of which units of {before} is {name} built?", name, before, sides, lambda one: found.weight[row, one.number])
+
+
+def fed_drawn(found: "UnitWeights", channel: int, n: int) -> Drawing:
+    """The drawing of those that a channel of the source builds.
+
+    Arguments:
+        found: the weights.
+        channel: of the source, by number.
+        n: partners on either side.
+    """
+    after, name = found.layer.removesuffix(":out"), found.labels[channel]
+    sides = [(words, found.outgoing(channel, n, sign)) for words, sign in (("excites", 1), ("inhibits", -1))]
+    title = f"Which units of {after} does {name} build?"
+    return _drawn(found, title, name, after, sides, lambda one: found.weight[found.units.index(one.number), channel])
+
+
+def _drawn(
+    found: "UnitWeights", title: str, name: str, layer: str, sides: "list[tuple[str, list[Partner]]]", slice_of: "Callable[[Partner], Tensor]"
+) -> Drawing:  # fmt: skip
+    """One side of partners, the unit that was asked for, the other side."""
+    width = max(1, *(len(side) for _, side in sides))
     rows: list[tuple[str, list[Any], list[Any], list[float | None], list[str]]] = []
 
-    def of(partners: "list[Partner]", words: str) -> None:
-        slices = [found.weight[row, one.number] for one in partners]
-        said = [one.name + (f", strength {one.strength:.3g}" if found.count else "") for one in partners]
-        rows.append((words, [None] * len(partners), slices, [_ranked(found, one) for one in partners], said))
+    def short(partner: "Partner") -> str:
+        return f"unit {partner.number}" if partner.name == f"{layer}:{partner.number}" else partner.name
+
+    for place, (words, partners) in enumerate(sides):
+        said = [short(one) + (f", strength {one.strength:.3g}" if found.count else "") for one in partners]
+        amounts: list[float | None] = [one.contribution if found.count else one.strength for one in partners]
+        rows.append((words, [], [slice_of(one) for one in partners], amounts, said))
         seen = [found.pictures.get(one.name) for one in partners]
         if any(one is not None for one in seen):
-            rows.append(("... which look for", seen, [None] * len(partners), [None] * len(partners), [one.name for one in partners]))
+            rows.append(("... which look for", seen, [], [], [short(one) for one in partners]))
+        if place == 0 and name in found.pictures:
+            own: list[Any] = [None] * width
+            own[(width - 1) // 2] = found.pictures[name]
+            rows.append((name, own, [], [], ["" if one is None else "looks for this" for one in own]))
 
-    of(sides[1], "excited by")
-    name = found.name(unit)
-    if name in found.pictures:
-        own: list[Any] = [None] * width
-        own[(width - 1) // 2] = found.pictures[name]
-        rows.append((name, own, [None] * width, [None] * width, ["" if one is None else "looks for this" for one in own]))
-    of(sides[-1], "inhibited by")
-    shown = [tuple(part if i == 0 else _padded(part, width, "" if i == 4 else None) for i, part in enumerate(line)) for line in rows]  # type: ignore[arg-type]
-    unit_of = "mean contribution" if found.count else "sum of weights"
+    def column(part: int, empty: Any) -> list[list[Any]]:
+        lines: list[list[Any]] = [list(row[part]) for row in rows]
+        return [[*line, *[empty] * (width - len(line))] for line in lines]
+
     note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (f"ranked by {found.ranked_by}", *found.notes))
-    words, pictures, maps, values, details = (list(part) for part in zip(*shown, strict=True))
     return picture_grid(
-        f"Of what is {name} built?", unit_of, pictures, row_name=f"units of {found.source}", rows=words, col_name="the strongest first",
-        cols=[str(i + 1) for i in range(width)], values=values, details=details, maps=maps, map_unit="weight", zero=ZERO, note=note,
+        title, "mean contribution" if found.count else "sum of weights", column(1, None), row_name="partners", rows=[row[0] for row in rows],
+        col_name="the strongest first", cols=[str(i + 1) for i in range(width)], values=column(3, None), details=column(4, ""),
+        maps=column(2, None), map_unit="weight", zero="no weight", note=note,
     )  # fmt: skip
 
 
@@ -79,11 +101,3 @@ def looked_for(
 def _site_and_number(name: str) -> tuple[str, int]:
     layer, _, number = name.rpartition(":")
     return layer, int(number)
-
-
-def _ranked(found: "UnitWeights", partner: "Partner") -> float:
-    return partner.contribution if found.count else partner.strength
-
-
-def _padded(values: list[Any], width: int, empty: Any) -> list[Any]:
-    return [*values, *[empty] * (width - len(values))]

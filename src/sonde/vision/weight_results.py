@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sonde.results import Drawing, InputError, Result, Verdict, shown
-from sonde.results.drawing import matrix
+from sonde.results.drawing import matrix, table
 from sonde.vision.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -212,6 +212,36 @@ class UnitWeights(Result):
         chosen = self.units[0] if unit is None else unit
         return partners_drawn(self, chosen, n)
 
+    def fed(self, channel: int, n: int = PARTNERS) -> Drawing:
+        """A channel of the source between the units that it excites and those that it inhibits.
+
+        Arguments:
+            channel: of the source, by number.
+            n: partners on either side.
+        """
+        from sonde.vision.weight_drawings import fed_drawn
+
+        return fed_drawn(self, channel, n)
+
+    def table(self, unit: int, n: int = PARTNERS) -> Drawing:
+        """A unit's partners with their numbers, those that excite it first.
+
+        Arguments:
+            unit: by number.
+            n: partners on either side.
+        """
+        return self._table(f"Which units excite and inhibit {self.name(unit)}?", [self.incoming(unit, n, sign) for sign in (1, -1)])
+
+    def fed_table(self, channel: int, n: int = PARTNERS) -> Drawing:
+        """The units that a channel of the source excites and inhibits, with their numbers.
+
+        Arguments:
+            channel: of the source, by number.
+            n: partners on either side.
+        """
+        sides = [self.outgoing(channel, n, sign) for sign in (1, -1)]
+        return self._table(f"Which units does {self.labels[channel]} excite and inhibit?", sides)
+
     def strengths(self) -> Drawing:
         """The strength of every pair; of layers with many units the first ones that can be seen, said so."""
         rows, cols = (range(min(len(one), MOST_CELLS)) for one in (self.units, self.labels))
@@ -285,6 +315,12 @@ class UnitWeights(Result):
         if unit not in self.units:
             raise InputError(f"unit {shown(unit)} of {self.layer} was not asked for: it is one of {shown(self.units)}")
         return self.units.index(unit)
+
+    def _table(self, title: str, sides: list[list[Partner]]) -> Drawing:
+        kept = 6 if self.count else 5
+        named = [(side, one) for side, partners in zip(("excites", "inhibits"), sides, strict=True) for one in partners]
+        rows = [[side, one.name, one.strength, one.excitation, one.inhibition, one.contribution][:kept] for side, one in named]
+        return table(title, ["", "unit", "strength", "excitation", "inhibition", "mean contribution"][:kept], rows)
 
     def _partner(self, name: str, number: int, row: int, channel: int) -> Partner:
         slices = self.weight[row, channel].double()

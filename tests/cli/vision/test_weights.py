@@ -25,7 +25,11 @@ def test_partners_by_strength_and_by_contribution(capsys, tmp_path):
     assert found["ranked_by"] == "contribution" and len(found["verdicts"]) == 3 and {one["part"] for one in found["factors"]} == {0, 1, 2, 3}
     page = tmp_path / "page.html"
     told = run(capsys, *asked, "--visualise", "--steps", 2, "--out", page).out
-    assert "Of what is blocks.1.conv:3 built?" in told and "excited by" in told and "which look for" in told and page.exists()
+    for words in ("Of which units of blocks.0 is blocks.1.conv:3 built?", "Which units excite and inhibit blocks.1.conv:3?", "which look for"):
+        assert words in told
+    assert page.exists()
+    told = run(capsys, "blocks.0:2", "--to", "blocks.2.conv").out
+    assert "Which units of blocks.2.conv does blocks.0:2 build?" in told and "Which units does blocks.0:2 excite and inhibit?" in told
     assert "How is blocks.2.conv built from blocks.0:out?" in run(capsys, "blocks.2.conv", "--from", "blocks.0").out
 
 
@@ -37,6 +41,10 @@ def test_partners_by_strength_and_by_contribution(capsys, tmp_path):
         (["blocks.1.conv:1", "--from", "blocks.9"], "blocks.9"),
         (["blocks.1.conv:1", "--from", "blocks.2"], "nothing of blocks.2:out reaches blocks.1.conv:out"),
         (["blocks.1.conv:1", "blocks.2.conv:1"], "one layer at a time"),
+        (["blocks.1.conv:1", "--to", "blocks.0"], "nothing of blocks.1.conv:out reaches blocks.0:out"),
+        (["blocks.1.conv:1", "--to", "blocks.2", "--from", "blocks.0"], "give one of both"),
+        (["blocks.1.conv:99", "--to", "blocks.2"], "there is no channel 99"),
+        (["blocks.1.conv:1", "--to", "blocks.2", "--check"], "--to tells"),
         (["blocks.1.conv:1", "--check"], "give --pictures"),
         (["blocks.1.conv:1", "--pictures", "nowhere", "--normalise", "none"], "no folder of pictures"),
         (["blocks.1.conv:1", "--pictures", "."], "state it with normalise="),

@@ -2,12 +2,18 @@
 
 import argparse
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.vision.shared import add_model_options, add_output_options, size_of, stated, units_of
 from sonde.results import InputError
+
+if TYPE_CHECKING:
+    from sonde.access import Model
+    from sonde.vision import Partner, UnitWeights
 
 DRAWN = 4  # units whose partners are drawn
 
@@ -25,6 +31,7 @@ def add(actions: Any) -> None:
     )
     add_model_options(action)
     action.add_argument("--from", dest="source", metavar="LAYER", help="an earlier layer (default: the one that the layer reads)")
+    action.add_argument("--to", metavar="LAYER", help="which units of this later layer they excite and inhibit, instead of by which they are")
     action.add_argument(
         "--pictures",
         metavar="PATH",
@@ -48,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable(arguments)
     normalise, size = stated(arguments), size_of(arguments.size)
     layer, units = units_of(arguments.units)
+    if arguments.to and arguments.source:
+        raise InputError("--from asks what builds the units and --to what they build: give one of both")
+    if arguments.to and (arguments.check or arguments.visualise or arguments.factors):
+        raise InputError("--to tells which units are built: ask for --check, --visualise and --factors of the later layer itself, with --from")
     if arguments.check and not arguments.pictures:
         raise InputError("--check takes partners away on pictures: give --pictures, a folder or an array (.npy)")
     if arguments.check and arguments.draws < 2:
@@ -57,14 +68,17 @@ def run(arguments: argparse.Namespace) -> int:
     from sonde.vision import factorised, weights_between
 
     model = load(arguments.model)
+    target, source = (arguments.to, layer) if arguments.to else (layer, arguments.source)
     found = weights_between(
-        model, layer, arguments.source, None if arguments.factors else units, pictures=arguments.pictures, normalise=normalise, size=size,
+        model, target, source, None if arguments.factors or arguments.to else units, pictures=arguments.pictures, normalise=normalise, size=size,
         batch_size=arguments.batch, folder=arguments.folder, progress=not arguments.json,
     )  # fmt: skip
+    if arguments.to:
+        return _fed(arguments, start, model, found, units)
     drawn = (units or [])[:DRAWN]
     for unit in drawn if arguments.visualise else []:
         found = found.visualised(model, unit, arguments.top, normalise, arguments.steps, arguments.seed, not arguments.json)
-    drawings = [found.drawing(unit, arguments.top) for unit in drawn] or [found.strengths()]
+    drawings = [part for unit in drawn for part in (found.drawing(unit, arguments.top), found.table(unit, arguments.top))] or [found.strengths()]
     verdicts, parts = [], None
     if arguments.factors:
         parts = factorised(found, arguments.factors, seed=arguments.seed)
@@ -73,12 +87,28 @@ def run(arguments: argparse.Namespace) -> int:
         verdicts = found.check(model, arguments.pictures, units, arguments.top, arguments.draws, arguments.seed, arguments.batch, normalise)
         verdicts += parts.check(model, arguments.draws, arguments.seed) if parts is not None else []
     told = units or found.units
-    partners = {
-        found.name(unit): {side: [vars(one) for one in found.incoming(unit, arguments.top, sign)] for side, sign in (("excite", 1), ("inhibit", -1))}
-        for unit in told
-    }
+    partners = {found.name(unit): _both(partial(found.incoming, unit, arguments.top)) for unit in told}
     return report(
         arguments, start, model, "Of what are they built?", drawings, verdicts, (*found.notes, *(parts.notes if parts else ())),
         layer=layer, source=found.source, ranked_by=found.ranked_by, stride=found.stride, partners=json_ready(partners),
         factors=json_ready(parts.to_frame().to_dicts()) if parts else None,
     )  # fmt: skip
+
+
+def _fed(arguments: argparse.Namespace, start: float, model: "Model", found: "UnitWeights", channels: list[int] | None) -> int:
+    """Tell which units of a later layer are built of some."""
+    from sonde.results.plain import json_ready
+
+    top, told = arguments.top, range(len(found.labels)) if channels is None else channels
+    sides = {i: _both(partial(found.outgoing, i, top)) for i in told}
+    partners = {found.labels[i]: both for i, both in sides.items()}
+    drawings = [part for i in (channels or [])[:DRAWN] for part in (found.fed(i, top), found.fed_table(i, top))] or [found.strengths()]
+    return report(
+        arguments, start, model, "What do they build?", drawings, [], found.notes, layer=found.layer, source=found.source,
+        ranked_by=found.ranked_by, stride=found.stride, partners=json_ready(partners), factors=None,
+    )  # fmt: skip
+
+
+def _both(partners: "Callable[[int], list[Partner]]") -> dict[str, list[dict[str, Any]]]:
+    """Those on either side, as plain data."""
+    return {side: [vars(one) for one in partners(sign)] for side, sign in (("excite", 1), ("inhibit", -1))}
