@@ -10,6 +10,9 @@ all connections of the layer, and flip a slice turned left for right, there are 
 
 The margin is the least of the nine, each as a multiple of its threshold: above 1 all hold. The score is the least of the six |z|. All pairs (a, b)
 are bounded from above at once, by z alone; they are then looked at from the highest bound down, until none that is left can be better.
+
+A filter that is its own mirror image meets the criteria of mirroring by itself. So each candidate tells how sided it is: of the three pairs of
+filters the least difference between their cosine mirrored and as they are. At 0 or below, left and right play no part.
 """
 
 from collections.abc import Sequence
@@ -48,6 +51,8 @@ class UnionCircuit:
         margin: the least of the nine criteria as a multiple of its threshold; above 1 the circuit is there.
         score: the least of the six |z|, signed: negative where one has the wrong sign.
         criteria: all nine: z of the six connections and the three cosines, by name.
+        sided: by how much mirrored filters are more alike than the filters as they are, the least of the three pairs; 0 or less where left and right
+            play no part.
         before: pairs of still earlier layers that lead to `pa` and `pb` in the same way, nearest first.
     """
 
@@ -59,6 +64,7 @@ class UnionCircuit:
     margin: float
     score: float
     criteria: dict[str, float]
+    sided: float
     before: tuple[tuple[int, int], ...] = ()
 
 
@@ -198,14 +204,14 @@ def _best(first: _Layer, last: _Layer, a: int, b: int, path: Float[Tensor, "in i
 def _circuit(first: _Layer, last: _Layer, u: int, a: int, b: int, pa: int, pb: int) -> UnionCircuit:
     """One candidate with all its criteria."""
     z = {"u<a": last.z[u, a], "u<b": last.z[u, b], "a<pa": first.z[a, pa], "b<pb": first.z[b, pb], "a<pb": first.z[a, pb], "b<pa": first.z[b, pa]}
-    cosines = {
-        "mirrored join": last.unit[u, a] @ last.flipped[u, b],
-        "mirrored excitation": first.unit[a, pa] @ first.flipped[b, pb],
-        "mirrored inhibition": first.unit[a, pb] @ first.flipped[b, pa],
-    }
+    filters = {
+        "mirrored join": (last, u, a, u, b), "mirrored excitation": (first, a, pa, b, pb), "mirrored inhibition": (first, a, pb, b, pa),
+    }  # fmt: skip
+    cosines = {name: layer.unit[i, j] @ layer.flipped[k, m] for name, (layer, i, j, k, m) in filters.items()}
+    sided = min(float(cosines[name] - layer.unit[i, j] @ layer.unit[k, m]) for name, (layer, i, j, k, m) in filters.items())
     claimed = [float(-value if name in ("a<pb", "b<pa") else value) for name, value in z.items()]
     margin = min(min(claimed) / Z, float(min(cosines.values())) / COSINE)
-    return UnionCircuit(u, a, b, pa, pb, margin, min(claimed), {name: float(value) for name, value in (z | cosines).items()})
+    return UnionCircuit(u, a, b, pa, pb, margin, min(claimed), {name: float(value) for name, value in (z | cosines).items()}, sided)
 
 
 def _chained(stages: Sequence[_Layer], circuit: UnionCircuit) -> UnionCircuit:

@@ -7,22 +7,24 @@ often. What the weights say is no more than a candidate: whether it works so on 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonde.access import Model, Set
-from sonde.jobs import track
-from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
+from sonde.jobs import Pieces, track
+from sonde.results import Drawing, InputError, Recipe, Result, Verdict, content_hash, shown
 from sonde.results.drawing import Edge, Node, beside, circuit_graph, picture_grid, table
+from sonde.vision.between import weights_between
 from sonde.vision.layers import fitting, refuse_others
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.slices import LayerWeights, layer_weights
-from sonde.vision.union_search import COSINE, FEWEST, UnionCircuit, Z, search
+from sonde.vision.union_search import COSINE, FEWEST, UnionCircuit, Z, refuse_unfit, search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +57,7 @@ class UnionCircuits(Result):
         nearest: the best candidate of those pairs that come nearest, whether or not it meets them.
         null: the margin of the best candidate in shuffled copies, by what is shuffled (`SHUFFLED`).
         null_counts: how many circuits each of them holds.
+        null_sided: how many of these are sided.
         slices: of the first circuits and of the nearest candidates what each connection's filter looks like, in the order of `CRITERIA`.
         notes: what was decided or found on the way.
     """
@@ -65,6 +68,7 @@ class UnionCircuits(Result):
     nearest: list[UnionCircuit]
     null: dict[str, Float[Tensor, " draw"]]
     null_counts: dict[str, Int[Tensor, " draw"]]
+    null_sided: dict[str, Int[Tensor, " draw"]]
     slices: dict[str, Float[Tensor, "connection row col"]]
     notes: tuple[str, ...] = ()
 
@@ -81,16 +85,21 @@ class UnionCircuits(Result):
         others = zip(self.null_counts[shuffled].tolist(), self.null[shuffled].tolist(), strict=True)
         return (1 + sum(one >= own for one in others)) / (1 + len(self.null[shuffled]))
 
+    @property
+    def sided(self) -> list[UnionCircuit]:
+        """The circuits in which left and right play a part: their filters are more alike when one is mirrored."""
+        return [one for one in self.circuits if one.sided > 0]
+
     def candidate(self, number: int = 0) -> UnionCircuit:
         """A circuit, or where there is none, a candidate that comes near.
 
         Arguments:
-            number: from 0, the best first.
+            number: from 0, the best first; circuits that are sided come before the others.
 
         Raises:
             InputError: there are not so many.
         """
-        given = self.circuits or self.nearest
+        given = sorted(self.circuits, key=lambda one: one.sided <= 0) or self.nearest
         if not 0 <= number < len(given):
             raise InputError(f"there is no candidate {number}: there are {len(given)}, counted from 0")
         return given[number]
@@ -100,7 +109,17 @@ class UnionCircuits(Result):
         import polars as pl
 
         rows = [
-            {"found": found, "margin": one.margin, "score": one.score, "u": one.u, "a": one.a, "b": one.b, "pa": one.pa, "pb": one.pb}
+            {
+                "found": found,
+                "margin": one.margin,
+                "score": one.score,
+                "sided": one.sided,
+                "u": one.u,
+                "a": one.a,
+                "b": one.b,
+                "pa": one.pa,
+                "pb": one.pb,
+            }
             | one.criteria
             | {"before": " ".join(f"{a},{b}" for a, b in one.before)}
             for found, some in ((True, self.circuits), (False, [one for one in self.nearest if one.margin <= 1]))
@@ -138,12 +157,15 @@ class UnionCircuits(Result):
 
     def table(self) -> Drawing:
         """The circuits and the candidates that come near, each with its margin and its nine criteria."""
-        some = [*self.circuits[:LISTED], *(one for one in self.nearest if one.margin <= 1)]
-        heads = ["u", "a", "b", "pa", "pb", "margin", "score", *some[0].criteria]
-        rows = [[one.u, one.a, one.b, one.pa, one.pb, one.margin, one.score, *one.criteria.values()] for one in some]
-        note = f"Wanted: |z| above {Z:g} in each connection, the last two negative, and cosines above {COSINE:g}: a margin above 1."
+        some = [*(self.candidate(i) for i in range(min(LISTED, len(self.circuits)))), *(one for one in self.nearest if one.margin <= 1)]
+        heads = ["u", "a", "b", "pa", "pb", "margin", "score", "sided", *some[0].criteria]
+        rows = [[one.u, one.a, one.b, one.pa, one.pb, one.margin, one.score, one.sided, *one.criteria.values()] for one in some]
+        note = (
+            f"Wanted: |z| above {Z:g} in each connection, the last two negative, and cosines above {COSINE:g}: a margin above 1. "
+            "Where sided is 0 or less, left and right play no part."
+        )
         if len(self.circuits) > LISTED:
-            note += f" The {LISTED} of highest score stand here, of {len(self.circuits)}."
+            note += f" {LISTED} stand here, sided ones of highest score first, of {len(self.circuits)}."
         return table("Which candidates come nearest?", heads, rows, note=note)
 
     def check(
@@ -180,44 +202,46 @@ class UnionCircuits(Result):
         """The six filters, those of the right pathway mirrored, so that what should be alike lies in one row."""
         if _key(one) not in self.slices:
             raise InputError(f"the filters of the first {KEPT} circuits are kept for drawings: ask for one of these")
-        slices = self.slices[_key(one)]
-        most = float(slices.abs().max())
-        picture = {key: _coloured(slices[i] / most) for i, (key, _, _) in enumerate(CRITERIA)}
+        maps = dict(zip([key for key, _, _ in CRITERIA], self.slices[_key(one)], strict=True))
         pairs = [("join", "u<a", "u<b", "mirrored join"), ("excitation", "a<pa", "b<pb", "mirrored excitation"),
                  ("inhibition", "a<pb", "b<pa", "mirrored inhibition")]  # fmt: skip
-        cells = [[picture[left], picture[right], picture[right].flip(-1)] for _, left, right, _ in pairs]
+        cells = [[maps[left], maps[right], maps[right].flip(-1)] for _, left, right, _ in pairs]
         values = [[one.criteria[left], one.criteria[right], one.criteria[cosine]] for _, left, right, cosine in pairs]
         details = [[left.replace("<", " from "), right.replace("<", " from "), "cosine to the first"] for _, left, right, _ in pairs]
         return picture_grid(
-            "What do their filters look like?", "z, z and cosine", cells, row_name="connection", rows=[name for name, *_ in pairs],
-            col_name="pathway", cols=["of a", "of b", "of b, mirrored"], values=values, details=details, note="Red excites, blue inhibits.",
+            "What do their filters look like?", "z, z and cosine", [[None] * 3 for _ in pairs], row_name="connection",
+            rows=[name for name, *_ in pairs], col_name="pathway", cols=["of a", "of b", "of b, mirrored"], values=values, details=details,
+            maps=cells, map_unit="weight", zero="no effect",
         )  # fmt: skip
 
     def _null(self) -> str:
         told = []
         for kind, words in SHUFFLED.items():
             counts = self.null_counts[kind]
-            hits = f"{int((counts > 0).sum())} of {len(counts)} copies hold circuits, {int(counts.max())} at most"
+            most = f"{int(counts.max())} at most, {int(self.null_sided[kind].max())} sided ones at most"
+            hits = f"{int((counts > 0).sum())} of {len(counts)} copies hold circuits, {most}"
             told.append(f"{words} {hits}, and the best margin is {float(self.null[kind].max()):.2f} (p = {self.beyond(kind):.2g}).")
-        return f"There {'is 1 circuit' if len(self.circuits) == 1 else f'are {len(self.circuits)} circuits'}. {' '.join(told)}"
+        own = "is 1 circuit" if len(self.circuits) == 1 else f"are {len(self.circuits)} circuits"
+        return f"There {own}, {len(self.sided)} of them sided. {' '.join(told)}"
 
 
 ROLES = {"u": "union", "a": "left pathway", "pa": "left pathway", "b": "right pathway", "pb": "right pathway"}
 
 
 def union_circuits(
-    model: Model, layers: Sequence[str], *, weights: Sequence[Float[Tensor, "_out _in _row _col"]] | None = None, sites: Sequence[str] | None = None,
-    draws: int = 100, seed: int = 0, progress: bool = False,
+    model: Model, layers: Sequence[str], *, size: int | tuple[int, int] | None = None, draws: int = 100, seed: int = 0,
+    folder: str | Path | None = None, progress: bool = False,
 ) -> UnionCircuits:  # fmt: skip
     """Search consecutive layers for mirrored pathways that inhibit each other and join.
 
     Arguments:
         model: a network of pictures.
-        layers: two or more paths of convolutions, each of which reads the units of the one before: the last one joins, each other is a stage.
-        weights: of each layer, where they are not its module's own (expanded through layers between, say); `sites` is then needed as well.
-        sites: where the units act, of what the first layer reads and of every layer's; by default each layer's input, and the last one's output.
+        layers: two or more that follow each other, of which the last one joins and each other is a stage: paths of convolutions, or of modules that
+            hold some, whose weights are then composed as `weights_between` does.
+        size: of pictures for which weights are composed, where the network takes any.
         draws: shuffled copies of each kind.
         seed: of the orders.
+        folder: keep finished copies there; a search that was interrupted goes on.
         progress: show a bar.
 
     Returns:
@@ -238,39 +262,50 @@ def union_circuits(
         raise InputError(f"layers={shown(layers)}: name two or more, each of which reads the units of the one before")
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
-    if (weights is None) != (sites is None):
-        raise InputError("weights and sites belong together: say where the units act whose weights these are")
-    if sites is not None and len(sites) != len(layers) + 1:
-        raise InputError(f"sites={shown(list(sites))}: {len(layers)} layers take {len(layers) + 1}, first what the first layer reads")
-    notes: list[str] = []
-    if weights is None:
-        read = [layer_weights(model, layer) for layer in layers]
-        notes = [note for one in read for note in one.notes]
-        used = [one.weight for one in read]
-        sites = [*(f"{one.layer}:in" for one in read), f"{read[-1].folded or read[-1].layer}:out"]
-    else:
-        used, read = [one.detach().float() for one in weights], []
+    used, sites, notes = _weights(model, layers, size)
     circuits, nearest = search(used)
-    for one, two in pairwise(read):
-        _refuse_apart(model, one, two)
     if few := [(layer, one) for layer, one in zip(layers, used, strict=True) if min(one.shape[:2]) < FEWEST]:
         layer, one = few[0]
         notes.append(f"{layer} joins {one.shape[0]} units to {one.shape[1]}: with fewer than {FEWEST} a median and its deviation say little")
-    generator = torch.Generator().manual_seed(seed)
-    null: dict[str, list[float]] = {kind: [] for kind in SHUFFLED}
-    counts: dict[str, list[int]] = {kind: [] for kind in SHUFFLED}
-    for _ in track(range(draws), "shuffled copies", shown=progress):
-        for kind in SHUFFLED:
-            many, best = search([_shuffled(one, kind, generator) for one in used], 1)
-            null[kind].append(best[0].margin)
-            counts[kind].append(len(many))
-    arguments = {"layers": layers, "sites": None if not weights else list(sites or ()), "draws": draws}
+    pieces = Pieces(folder, content_hash([model.hash, layers, size, seed]))
+    kinds = list(SHUFFLED)
+    each = [
+        [pieces(f"{kind} {draw}", partial(_copied, used, kind, (seed * draws + draw) * len(kinds) + number)) for number, kind in enumerate(kinds)]
+        for draw in track(range(draws), "shuffled copies", shown=progress)
+    ]
+    null, counts, sided = ({kind: [one[i][part] for one in each] for i, kind in enumerate(kinds)} for part in range(3))
+    arguments = {"layers": layers, "size": size, "draws": draws}
+    drawn = [*[one for one in circuits if one.sided > 0][:KEPT], *circuits[:KEPT], *nearest]
     return UnionCircuits(
-        layers=layers, sites=list(sites or ()), circuits=circuits, nearest=nearest,
-        null={kind: torch.tensor(margins) for kind, margins in null.items()}, null_counts={kind: torch.tensor(one) for kind, one in counts.items()},
-        slices={_key(one): _slices(used, one) for one in [*circuits[:KEPT], *nearest]}, notes=tuple(notes),
-        recipe=Recipe.of("sonde.vision.union_circuits", arguments, model_hash=model.hash, inputs=[weights], seed=seed),
+        layers=layers, sites=sites, circuits=circuits, nearest=nearest, null={kind: torch.tensor(one) for kind, one in null.items()},
+        null_counts={kind: torch.tensor(one) for kind, one in counts.items()}, null_sided={kind: torch.tensor(one) for kind, one in sided.items()},
+        slices={_key(one): _slices(used, one) for one in drawn}, notes=tuple(notes),
+        recipe=Recipe.of("sonde.vision.union_circuits", arguments, model_hash=model.hash, inputs=[], seed=seed),
     )  # fmt: skip
+
+
+def _weights(model: Model, layers: Sequence[str], size: int | tuple[int, int] | None) -> tuple[list[Tensor], list[str], list[str]]:
+    """Each layer's weights, where the units act, and what is to be said: of convolutions their own weights, of other modules composed ones."""
+    modules = dict(model.module.named_modules())
+    if all(isinstance(modules.get(layer), nn.Conv2d | nn.Linear) or layer not in modules for layer in layers):
+        read = [layer_weights(model, layer) for layer in layers]
+        used = [one.weight for one in read]
+        refuse_unfit(used)
+        for one, two in pairwise(read):
+            _refuse_apart(model, one, two)
+        sites = [*(f"{one.layer}:in" for one in read), f"{read[-1].folded or read[-1].layer}:out"]
+        return used, sites, [note for one in read for note in one.notes]
+    first = weights_between(model, layers[0], size=size)
+    composed = [first, *(weights_between(model, two, one, size=size) for one, two in pairwise(layers))]
+    notes = [f"{one.layer} from {one.source}: {note}" for one in composed for note in one.notes]
+    return [one.weight for one in composed], [first.source, *(one.site for one in composed)], notes
+
+
+def _copied(weights: list[Tensor], kind: str, seed: int) -> tuple[float, int, int]:
+    """Of a shuffled copy: the margin of its best candidate, how many circuits it holds, and how many of them are sided."""
+    generator = torch.Generator().manual_seed(seed)
+    found, near = search([_shuffled(one, kind, generator) for one in weights], 1)
+    return near[0].margin, len(found), sum(one.sided > 0 for one in found)
 
 
 def _shuffled(weight: Float[Tensor, "out in row col"], kind: str, generator: torch.Generator) -> Float[Tensor, "out in row col"]:
@@ -293,12 +328,6 @@ def _slices(weights: Sequence[Tensor], one: UnionCircuit) -> Float[Tensor, "conn
         top, left = (rows - own.shape[0]) // 2, (cols - own.shape[1]) // 2
         whole[i, top : top + own.shape[0], left : left + own.shape[1]] = own
     return whole
-
-
-def _coloured(slice_: Float[Tensor, "row col"]) -> Float[Tensor, "3 row col"]:
-    """Red above zero, blue below, white at zero."""
-    up, down = slice_.clamp(min=0), (-slice_).clamp(min=0)
-    return torch.stack([1 - down, 1 - up - down, 1 - up])
 
 
 def _refuse_apart(model: Model, one: LayerWeights, two: LayerWeights) -> None:

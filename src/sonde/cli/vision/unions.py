@@ -31,6 +31,7 @@ def add(actions: Any) -> None:
     action.add_argument("--networks", type=count, default=4, metavar="N", help="shuffled networks that see the pictures (default: %(default)s)")
     action.add_argument("--draws", type=count, default=20, metavar="N", help="random units for --check (default: %(default)s)")
     action.add_argument("--batch", type=count, default=64, metavar="N", help="pictures at once (default: %(default)s)")
+    action.add_argument("--folder", metavar="DIR", help="keep finished copies here: a search that was interrupted goes on")
     add_output_options(action)
     action.set_defaults(run=run)
 
@@ -43,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("copies", "networks", "draws"):
         if getattr(arguments, name) < 2:
             raise InputError(f"--{name} {getattr(arguments, name)}: give a number of 2 or more, so that their spread is seen")
-    if arguments.pictures is None and (arguments.check or arguments.size or normalise is not None):
-        given = "--check" if arguments.check else "--size" if arguments.size else "--normalise"
+    if arguments.pictures is None and (arguments.check or normalise is not None):
+        given = "--check" if arguments.check else "--normalise"
         raise InputError(f"{given} is about pictures: give a folder, or an array (.npy), with --pictures")
     from sonde import vision
     from sonde.loading import load
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     seen = None if arguments.pictures is None else read_all(model, arguments.pictures, normalise, size)
-    found = vision.union_circuits(model, arguments.layers, draws=arguments.copies, seed=arguments.seed, progress=not arguments.json)
+    found = vision.union_circuits(model, arguments.layers, size=size, draws=arguments.copies, seed=arguments.seed, folder=arguments.folder,
+                                  progress=not arguments.json)  # fmt: skip
     shown = range(min(DRAWN, max(1, len(found.circuits))))
     drawings, verdicts, notes = [found.drawing(number) for number in shown], [], list(found.notes)
     cases = alike = None
