@@ -18,13 +18,14 @@ from torch import Tensor
 import sonde
 from sonde.access import Model
 from sonde.nn import filters_permuted
-from sonde.vision import Normalisation, UnitWeights, factorised, gratings, tuning, weights_between
+from sonde.vision import Normalisation, Tuning, factorised, gratings, tuning, weights_between
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from data_models import nets
 
 BYTES = Normalisation((104.0, 117.0, 123.0), scale=255.0, order="bgr")  # as the network was trained
 SIDE, STEP = 63, 15  # pixels of a grating, degrees between two
+SIZE = 128  # pixels of a photograph
 DRAWS = 2000
 TUNED = 0.5  # of a unit's range over all gratings is its height along the angle: it tells orientations apart
 
@@ -33,24 +34,23 @@ def main(data: str) -> None:
     """Write `docs/images/vision-weights.png` and print the figures."""
     model = sonde.load(nets.squeezenet(Path(data) / "squeezenet_v1.0_dc"))
     pictures = str(Path(data) / "imagenet_samples" / "images")
-    found = weights_between(model, "fire3", "fire2", pictures=pictures, normalise=BYTES, size=227)
+    found = weights_between(model, "fire3", "fire2", pictures=pictures, normalise=BYTES, size=SIZE)
+    unit = most_oriented(model)
+    for verdict in found.check(model, pictures, [unit, 0, 1, 2], batch_size=16):
+        print(verdict.holds, verdict.measured, verdict.control, verdict.interval, verdict.claim)
+    parts = factorised(found, 12)
+    print("parts:", f"{parts.error:.3f} left out;", *((one.holds, one.measured, one.control) for one in parts.check(model)))
+    photographed({"weights": found.visualised(model, unit).drawing(unit)}, prefix="vision")
     oriented(model)
     for seed in range(3):
         print("shuffled filters:")
         oriented(sonde.load(filters_permuted(model.module, seed)))
-    parts = factorised(found, 12)
-    print("parts:", f"{parts.error:.3f} left out;", *((one.holds, one.measured, one.control) for one in parts.check(model)))
-    unit = drawn(found)
-    for verdict in found.check(model, pictures, [unit, *range(4)], batch_size=16):
-        print(verdict.holds, verdict.measured, verdict.control, verdict.interval, verdict.claim)
-    photographed({"weights": found.visualised(model, unit).drawing(unit)}, prefix="vision")
 
 
-def drawn(found: UnitWeights) -> int:
-    """The unit that is drawn: of those on whose weights a place matters, the one on which excitation and inhibition are most alike."""
-    both = torch.minimum(found.excitation.sum(1), -found.inhibition.sum(1))
-    spread = found.weight.flatten(2).std(2).sum(1)
-    return found.units[int((both * (spread > spread.median())).argmax())]
+def most_oriented(model: Model) -> int:
+    """The unit of fire3 that sees places, not single ones, and rises highest along the orientation of gratings."""
+    found = tuning(model, "fire3", gratings(SIDE, [1 / 16, 1 / 8, 1 / 4], range(0, 180, STEP)), range(64, 128), normalise=BYTES)
+    return max(preferred(found), key=found.height)
 
 
 def oriented(model: Model) -> None:
@@ -78,12 +78,11 @@ def oriented(model: Model) -> None:
         )
 
 
-def preferred(found: object) -> dict[int, float]:
+def preferred(found: Tuning) -> dict[int, float]:
     """The angle of each unit that is tuned to orientation, by number."""
-    spread = {unit: float(found.response[unit].max() - found.response[unit].min()) for unit in found.units}  # type: ignore[attr-defined]
-    heights = {unit: found.height(unit) for unit in found.units}  # type: ignore[attr-defined]
-    chosen = [unit for unit in spread if spread[unit] > 0 and heights[unit] >= TUNED * spread[unit]]
-    return {unit: math.radians(found.mean(unit)) for unit in chosen}  # type: ignore[attr-defined]
+    spread = {unit: float(answers.max() - answers.min()) for unit, answers in zip(found.units, found.response, strict=True)}
+    chosen = [unit for unit in spread if spread[unit] > 0 and found.height(unit) >= TUNED * spread[unit]]
+    return {unit: math.radians(found.mean(unit)) for unit in chosen}
 
 
 def correlation(strength: Tensor, here: Tensor, there: Tensor) -> float:

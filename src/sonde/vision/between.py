@@ -68,7 +68,8 @@ def weights_between(
     count, channels = counted(model, site, before, size)
     chosen = _units(units, count, layer)
     found = expanded(model, site, before, chosen, size, batch_size, folder, progress)
-    mean, numbers, notes, digest = torch.full((channels,), torch.nan), 0, [], ""
+    mean, numbers, digest = torch.full((channels,), torch.nan), 0, ""
+    notes: list[str] = []
     means = None
     if pictures is not None:
         means = normalisation(model, normalise)

@@ -87,7 +87,8 @@ def layer_weights(model: Model, layer: str) -> LayerWeights:
         share = (torch.ones_like(norm.var) if norm.weight is None else norm.weight) * (norm.var + norm.eps).rsqrt()
         shift = torch.zeros_like(norm.mean) if norm.bias is None else norm.bias
         weight, bias = weight * share[:, None, None, None], (bias - norm.mean) * share + shift
-    stride, padding = ((1, 1), (0, 0)) if isinstance(module, nn.Linear) else (module.stride, module.padding)
+    stride, padding = ((1, 1), (0, 0)) if isinstance(module, nn.Linear) else (_both(module.stride), module.padding)
+    padding = padding if isinstance(padding, str) else _both(padding)
     return LayerWeights(path, weight, bias, stride, padding, "" if norm is None else norm.path, notes)
 
 
@@ -185,6 +186,10 @@ def _following(model: Model, path: str, module: nn.Conv2d | nn.Linear) -> tuple[
     weight, bias = (None if given.get(one) is None else given[one].detach().cpu() for one in ("weight", "bias"))
     norm = _Norm(name, weight, bias, mean.detach().cpu(), var.detach().cpu(), float(given.get("eps", 1e-5)))
     return norm, (f"{name} was folded into the weights",)
+
+
+def _both(sizes: tuple[int, ...]) -> tuple[int, int]:
+    return sizes[0], sizes[1]
 
 
 def _holds(output: Any) -> bool:
