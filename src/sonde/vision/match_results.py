@@ -135,8 +135,8 @@ class UnitMatches(Result):
         series = [Series("best match", _shares(self.best, edges)), Series("one to one", _shares(self.paired, edges))]
         middles = [round(float(one), 3) for one in (edges[1:] + edges[:-1]) / 2]
         return lines(
-            f"How alike are units of {self.layer} and {self.other_layer} of {self._other}?", "share of units", "correlation of a unit with its match",
-            middles, series, spacing="linear", control=control, note=self._noted(*self._told()),
+            f"How alike are units of {self.layer} and {self.other_layer} of {self._other}?", "share of units", "correlation",
+            middles, series, spacing="linear", control=control, note=_sentences(*self._told(), *self.notes),
         )  # fmt: skip
 
     def table(self, units: Sequence[int] | None = None, kinds: Sequence[str] | None = None) -> Drawing:
@@ -157,7 +157,7 @@ class UnitMatches(Result):
             for unit in shown_units
         ]  # fmt: skip
         note = f"the {len(rows)} of {len(self.best)} units that are matched best" if units is None and len(rows) < len(self.best) else ""
-        return table("Which unit is which?", columns, rows, note=self._noted(note))
+        return table("Which unit is which?", columns, rows, note=_sentences(note))
 
     def heat_map(self, units: Sequence[int] | None = None) -> Drawing:
         """The correlations of units with each other's partners: the diagonal holds the pairs, each given once.
@@ -173,7 +173,8 @@ class UnitMatches(Result):
         note = f"the {len(kept)} best of {int((self.pair >= 0).sum())} pairs" if units is None else ""
         return matrix(
             f"Which units of {self.layer} and {self.other_layer} answer alike?", "correlation", self.correlation[kept][:, partners],
-            row_name=self.layer, rows=kept, col_name=f"{self.other_layer} of {self._other}", cols=partners, limit=1.0, note=self._noted(note),
+            row_name=self.layer, rows=kept, col_name=f"{self.other_layer} of {self._other}", cols=partners, limit=1.0, zero="unrelated",
+            note=_sentences(note),
         )  # fmt: skip
 
     def panel(
@@ -208,7 +209,7 @@ class UnitMatches(Result):
             rows=[f"{self.model} {self.layer}", f"{self.other} {self.other_layer}", "matched with pictures in random order"], col_name="unit",
             cols=[str(one) for one in chosen] if labels is None else list(labels), values=[values for *_, values in rows],
             details=[["" if one < 0 else str(one) for one in numbers] for _, numbers, _ in rows], opened=opened,
-            note=self._noted("Correlations are of answers to pictures, not of these drawings"),
+            note=_sentences("Correlations are of answers to pictures, not of these drawings", *self.notes),
         )  # fmt: skip
 
     def check(
@@ -247,9 +248,6 @@ class UnitMatches(Result):
             f"{float(self.most.nanmean()):.2f}); both halves choose the same for {steady:.0%} of units",
             f"{share:.0%} of {len(self.alive)} units exceed all random orders, where {float(null.mean()):.0%} would by chance",
         ]
-
-    def _noted(self, *words: str) -> str:
-        return " ".join(f"{one[:1].upper()}{one[1:]}." for one in (*words, *self.notes) if one)
 
     def _units(self, units: Sequence[int]) -> list[int]:
         for unit in units:
@@ -304,8 +302,12 @@ class MatchCourse(Result):
         low, high = (self.best.nanquantile(share, 1) for share in (0.25, 0.75))
         null = Series("pictures in random order", self.null_best.mean(1), self.null_best.amin(1), self.null_best.amax(1))
         series = [Series("best match", self.best.nanmean(1), low, high), Series("on the other half", self.held.nanmean(1))]
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in ("the band holds the middle half of the units", *self.notes))
+        note = _sentences("the band holds the middle half of the units", *self.notes)
         return lines(f"How well is {self.layer} matched?", "correlation", "network", self.names, series, control=null, note=note)
+
+
+def _sentences(*words: str) -> str:
+    return " ".join(f"{one[:1].upper()}{one[1:]}." for one in words if one)
 
 
 def _shares(values: Float[Tensor, " one"], edges: Float[Tensor, " edge"]) -> Float[Tensor, " bin"]:

@@ -70,8 +70,7 @@ class Recurrence(Result):
         """The table, the kinds in their order."""
         columns = ["kind", "units", "of these alive", "with a counterpart", "by chance", "mean best match", "in random order"]
         rows = [list(row) for row in self.to_frame().rows()]
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.found.notes)
-        return table(f"Which units of {self.found.layer} recur in {self.found.other_layer} of {self.found.other}?", columns, rows, note=note)
+        return table(f"Which units of {self.found.layer} recur in {self.found.other_layer} of {self.found.other}?", columns, rows)
 
     def check(
         self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,

@@ -77,9 +77,11 @@ class Similarity(Result):
         return pl.DataFrame(rows).fill_nan(None)
 
     def drawing(self) -> Drawing:
-        """A heat map for each measure; each cell tells what it is by chance and on each half."""
-        maps = [(words(measure), self._map(m)) for m, measure in enumerate(self.measures)]
-        return maps[0][1] if len(maps) == 1 else tabs("Which layers say the same?", maps)
+        """For each measure a heat map, in which each cell tells what it is on each half, and beside it the one of the pictures in random order."""
+        maps = []
+        for m, measure in enumerate(self.measures):
+            maps += [(words(measure), self._map(m)), (f"{words(measure)}, random order", self._by_chance(m))]
+        return tabs("Which layers say the same?", maps)
 
     def check(
         self, model: Model, other: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", draws: int = 8, seed: int = 0,
@@ -123,9 +125,21 @@ class Similarity(Result):
         said = f"{self.pictures} pictures{where}. With pictures in random order {float(chance.min()):.3f} to {float(chance.max()):.3f}"
         note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (said, *self.notes))
         other = "itself" if self.other_hash == self.recipe.model_hash else self.other
+        return self._drawn(f"Which layers of {self.model} and {other} say the same?", measure, self.values[m], details, note)
+
+    def _by_chance(self, m: int) -> Drawing:
+        null = self.null[m]
+        details = [
+            [f"lowest {float(null[:, i, j].amin()):.3f}, highest {float(null[:, i, j].amax()):.3f}" for j in range(len(self.other_layers))]
+            for i in range(len(self.layers))
+        ]
+        note = f"The mean of {len(null)} random orders: what is left hangs on the place in the picture alone, or on too few samples."
+        return self._drawn("What is it with the pictures in random order?", self.measures[m], null.mean(0), details, note)
+
+    def _drawn(self, title: str, measure: str, values: Float[Tensor, "one other"], details: list[list[str]], note: str) -> Drawing:
         return matrix(
-            f"Which layers of {self.model} and {other} say the same?", words(measure), self.values[m], row_name=self.model, rows=self.layers,
-            col_name=self.other, cols=self.other_layers, details=details, scale="sequential", limit=1.0, zero="nothing shared", note=note,
+            title, words(measure), values, row_name=self.model, rows=self.layers, col_name=self.other, cols=self.other_layers, details=details,
+            scale="sequential", limit=1.0, zero="nothing shared", note=note,
         )  # fmt: skip
 
 
