@@ -43,7 +43,7 @@ HALF = Normalisation((0.5,), (0.5,))  # as MobileNetV2 was
 HOW = {"normalise": BYTES, "other_normalise": HALF, "size": 227, "other_size": 224}
 PAIRS = [("conv1_relu", "relu6.conv00"), ("fire2", "relu6.conv07"), ("fire5", "relu6.conv16"), ("fire9", "relu6.conv25")]
 FIRES = ["conv1_relu", *(f"fire{i}" for i in range(2, 10))]
-BLOCKS = ["relu6.conv00", *(f"relu6.conv{i:02d}" for i in range(1, 50, 3)), "relu6.conv51"]  # the 3 x 3 convolution of every block
+BLOCKS = [f"relu6.conv{i:02d}" for i in (0, 1, 4, 7, 10, 16, 22, 28, 37, 46, 51)]  # the first, 3 x 3 convolutions of nine blocks, the last
 COLUMNS = 12  # units of the panel
 STEPS = 256
 
@@ -63,7 +63,7 @@ class Studio:
 
 def layers(studio: Studio) -> Drawing:
     """Every layer beside every other."""
-    found = similarity(studio.model, FIRES, studio.other, BLOCKS, studio.pictures, **HOW, folder=studio.folder / "layers")  # type: ignore[arg-type]
+    found = similarity(studio.model, FIRES, studio.other, BLOCKS, studio.pictures, **HOW, draws=9, folder=studio.folder / "layers")  # type: ignore[arg-type]
     debiased = found.values[0]
     for i, layer in enumerate(FIRES):
         j = int(debiased[i].argmax())
@@ -73,7 +73,7 @@ def layers(studio: Studio) -> Drawing:
             f"{layer}: most like {BLOCKS[j]}, debiased CKA {float(debiased[i, j]):.2f} (halves {halves}; random order up to {float(null.max()):.3f})"
         )
     print(f"random order, all pairs: debiased {float(found.null[0].mean()):.3f}, plain {float(found.null[1].mean()):.3f}")
-    _say(found.check(studio.model, studio.other, studio.pictures, folder=studio.folder / "layers check"))
+    _say(found.check(studio.model, studio.other, studio.pictures, draws=4, folder=studio.folder / "layers check"))
     return found.drawing()
 
 

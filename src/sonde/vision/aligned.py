@@ -44,7 +44,7 @@ class Side:
         sites: where they are.
         means: from pictures of 0 to 1 to what it takes.
         source: the pictures, brought to its size.
-        fields: of its layers, once the first pictures were seen; none for layers without places.
+        fields: of its layers, as an earlier pass found them, or once the first pictures were seen.
         like: the side whose receptive fields it has, where it is a copy with other weights.
     """
 
@@ -245,6 +245,8 @@ def _laid(
             one.fields = one.like.fields
             continue
         size, channels = (picture.shape[2], picture.shape[3]), picture.shape[1]
+        if one.fields and all(law.picture == size for law in one.fields):
+            continue  # known from an earlier pass
         one.fields = [
             pieces(f"field {i} {j}", partial(receptive_field, one.model, site, channels, size)) if with_places else Field(size, (0, 0), None, None)
             for j, site in enumerate(one.sites)

@@ -12,6 +12,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.results import Drawing, InputError, Result, Verdict, shown
 from sonde.results.drawing import Series, lines, matrix, picture_grid, table
+from sonde.vision.fields import Field
 from sonde.vision.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class UnitMatches(Result):
         dead, other_dead: units that gave the same everywhere.
         spread, other_spread: the deviation of every unit's answers.
         pictures, places, grid: how many pictures, and how many places of which grid in each.
+        field, other_field: the receptive fields of both layers.
         normalise, other_normalise, size, other_size, samples: how they were shown.
         notes: what was decided or found on the way.
     """
@@ -69,6 +71,8 @@ class UnitMatches(Result):
     pictures: int
     places: int
     grid: tuple[int, int]
+    field: Field
+    other_field: Field
     normalise: Normalisation
     other_normalise: Normalisation
     size: tuple[int, int] | None

@@ -141,6 +141,7 @@ def with_copies(
     sides = two_sides(
         model, [found.layer], other, [found.other_layer], pictures, found.normalise, found.other_normalise, found.size, found.other_size
     )
+    sides[0].fields, sides[1].fields = [found.field], [found.other_field]
     read = rows([*sides, *(copy_of(sides[1], one) for one in copies)], found.samples, LEAST, seed, batch_size, folder, progress)
     (own,), (theirs,), *rest = read.values
     return own, theirs, [one for (one,) in rest]
@@ -262,7 +263,8 @@ def _found(
         other_hash=sides[1].model.hash, correlation=correlation, partner=partner, best=chosen(correlation, partner), pair=pair,
         paired=chosen(correlation, pair), held=held, most=most, steady=steady, null_best=null_best, null_partner=null_partner, null_paired=null_pair,
         null_held=null_held, dead=dead, other_dead=other_dead, spread=x.flatten(0, 1).std(0),
-        other_spread=y.flatten(0, 1).std(0), pictures=n, places=read.places, grid=read.grid, normalise=sides[0].means,
+        other_spread=y.flatten(0, 1).std(0), pictures=n, places=read.places, grid=read.grid, field=sides[0].fields[0],
+        other_field=sides[1].fields[0], normalise=sides[0].means,
         other_normalise=sides[1].means, size=sides[0].source.size, other_size=sides[1].source.size, samples=samples,
         notes=tuple(notes), recipe=recipe,
     )  # fmt: skip

@@ -99,7 +99,8 @@ def similarity(
     one, two = sides
     return Similarity(
         model=model.name, other=other.name, other_hash=other.hash, layers=one.layers, other_layers=two.layers, measures=chosen, values=values,
-        null=null, halves=split, units=units, other_units=other_units, pictures=n, places=read.places, grid=read.grid, normalise=one.means,
+        null=null, halves=split, units=units, other_units=other_units, pictures=n, places=read.places, grid=read.grid, fields=one.fields,
+        other_fields=two.fields, normalise=one.means,
         other_normalise=two.means, size=one.source.size, other_size=two.source.size, samples=samples,
         notes=(*read.notes, *_warned(chosen, n * read.places, max(*units, *other_units))), recipe=recipe,
     )  # fmt: skip

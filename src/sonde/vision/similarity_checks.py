@@ -46,6 +46,7 @@ def checked(
 
     sides = two_sides(model, found.layers, other, found.other_layers, pictures, found.normalise, found.other_normalise, found.size, found.other_size)
     broken = [Model(filters_permuted(other.module, seed + draw), name=other.name) for draw in range(draws)]
+    sides[0].fields, sides[1].fields = list(found.fields), list(found.other_fields)
     everyone = [*sides, *(copy_of(sides[1], one) for one in broken)]
     own, others, *copies = rows(everyone, found.samples, LEAST, seed, batch_size, folder, progress).values
     generator = torch.Generator().manual_seed(seed)

@@ -10,6 +10,7 @@ from torch import Tensor
 from sonde.access import Model
 from sonde.results import CheckRefused, Drawing, Result, Verdict
 from sonde.results.drawing import matrix, tabs
+from sonde.vision.fields import Field
 from sonde.vision.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Similarity(Result):
         halves: the same on each half of the pictures alone.
         units, other_units: of each layer.
         pictures, places, grid: how many pictures, and how many places of which grid in each.
+        fields, other_fields: the receptive fields of the layers.
         normalise, other_normalise, size, other_size, samples: how they were shown.
         notes: what was decided or found on the way, and where chance raises a measure.
     """
@@ -48,6 +50,8 @@ class Similarity(Result):
     pictures: int
     places: int
     grid: tuple[int, int]
+    fields: list[Field]
+    other_fields: list[Field]
     normalise: Normalisation
     other_normalise: Normalisation
     size: tuple[int, int] | None
