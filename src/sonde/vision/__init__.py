@@ -30,7 +30,7 @@ from sonde.vision.objectives import (
     Sum,
     spectrum,
 )
-from sonde.vision.pages import UnitPage, unit_page
+from sonde.vision.pages import Atlas, UnitPage, atlas, unit_page
 from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
 from sonde.vision.recurrence import Recurrence, kinds_of, recurrence
 from sonde.vision.render import show
@@ -49,6 +49,7 @@ from sonde.vision.weight_results import Partner, UnitWeights
 __all__ = [
     "CPPN",
     "Alignment",
+    "Atlas",
     "Channel",
     "Class",
     "Crop",
@@ -88,6 +89,7 @@ __all__ = [
     "Visualisation",
     "WeightMatch",
     "WeightFactors",
+    "atlas",
     "bars",
     "cka",
     "colours",

@@ -1,4 +1,4 @@
-"""`sonde vision unit`, for people and as JSON of the published schema; mistakes are one line."""
+"""`sonde vision unit` and `atlas`, for people and as JSON of the published schema; mistakes are one line."""
 
 import json
 
@@ -59,4 +59,29 @@ def test_pictures_and_names_of_ones_own(capsys, tmp_path):
 )
 def test_mistakes_are_one_line(capsys, arguments, said):
     error = run(capsys, "unit", *arguments, code=2).err
+    assert said in error and error.count("\n") == 1
+
+
+def test_an_atlas_leads_to_pages_that_lie_beside_it(capsys, tmp_path):
+    place = tmp_path / "layer"
+    asked = ["atlas", "specimen:digits", "blocks.0.act", "--units", 2, 5, 3, "--steps", 2, "--draws", 0, "--folder", tmp_path / "kept"]
+    found = follows(json.loads(run(capsys, *asked, "--pages", 5, "--out", place, "--json").out))
+    assert [row["unit"] for row in found["units"]] != [] and set(found["pages"]) == {"5"}
+    assert {file.name for file in place.iterdir()} == {"index.html", "unit-5.html"} and '"unit-5.html"' in (place / "index.html").read_text()
+    told = run(capsys, *asked, "--by", "number", "--out", tmp_path / "one.html").out
+    assert "The units of blocks.0.act" in told and (tmp_path / "one.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["blocks.0.act", "--units", "99"], "there is no unit 99"),
+        (["blocks.0.act", "--by", "beauty"], "choose one of"),
+        (["blocks.0.act", "--pages"], "name a folder"),
+        (["blocks.0.act", "--pages", "3", "--out", "one.html"], "name a folder"),
+        (["blocks.9.act"], "blocks.9"),
+    ],
+)
+def test_mistakes_with_an_atlas_are_one_line(capsys, arguments, said):
+    error = run(capsys, "atlas", "specimen:digits", *arguments, code=2).err
     assert said in error and error.count("\n") == 1

@@ -4,6 +4,8 @@ Waves have from one cycle in the field to a quarter cycle per pixel; arcs span t
 """
 
 import math
+import re
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -20,13 +22,14 @@ LEAST_CURVE = 9  # pixels that an arc needs to look like one
 FINEST = 1 / 4  # cycles per pixel
 
 
-def side_of(model: Model, pixels: int | None, pictures: tuple[int, int] | None) -> int:
-    """Rows and columns of pictures that are sought: as asked; as the network takes them; else 128, or as many as the given pictures have.
+def side_of(model: Model, pixels: int | None, pictures: tuple[int, int] | None, usual: int = SIZE) -> int:
+    """Rows and columns of pictures that are sought: as asked; as the network takes them; else the usual, or as many as the given pictures have.
 
     Arguments:
         model: the network.
         pixels: what was asked for.
         pictures: the size of the given ones, where there are any.
+        usual: of networks that take any.
 
     Raises:
         InputError: another size than the only one that the network takes, or one that is not square.
@@ -38,7 +41,7 @@ def side_of(model: Model, pixels: int | None, pictures: tuple[int, int] | None) 
         return view[0]
     if pixels is not None:
         return pixels
-    return min(SIZE, *pictures) if pictures is not None else SIZE
+    return min(usual, *pictures) if pictures is not None else usual
 
 
 def stimuli_for(model: Model, site: str, side: int) -> list[Stimuli]:
@@ -83,3 +86,13 @@ def _taken(model: Model, site: str, least: int, most: int, channels: int) -> int
         except InputError:
             least = min(most, 2 * least)
     return most
+
+
+def kept_in(folder: str | Path | None, part: str) -> Path | None:
+    """Where the finished pieces of a part of a page are kept; `None` where nothing is.
+
+    Arguments:
+        folder: for all parts.
+        part: its name.
+    """
+    return None if folder is None else Path(folder) / re.sub(r"[^\w.-]+", "-", part)

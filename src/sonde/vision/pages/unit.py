@@ -4,7 +4,6 @@ Each part is a method of its own, with its own control; here they are asked abou
 its verdict. A page claims several things at once, so that verdicts are widened together (Holm 1979).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,11 @@ from sonde.vision.fields import receptive_field
 from sonde.vision.layers import fitting, refuse_others, site_of
 from sonde.vision.matching import match_units
 from sonde.vision.normalisation import Normalisation, normalisation
-from sonde.vision.objectives import Channel, Diversity, Neuron, Objective, Rectified
-from sonde.vision.pages.canvas import grey, side_of, stimuli_for
+from sonde.vision.objectives import Diversity
+from sonde.vision.pages.canvas import grey, kept_in, side_of, stimuli_for
 from sonde.vision.pages.partners import built_from, feeds, looks_of
 from sonde.vision.pages.result import UnitPage
+from sonde.vision.pages.sought import sought
 from sonde.vision.parameters import Fourier
 from sonde.vision.reading import maps_of
 from sonde.vision.render import show
@@ -99,8 +99,8 @@ def unit_page(
     maps = maps_of(model, site, means(grey(channels, side)))
     if not 0 <= number < maps.shape[1]:
         raise InputError(f"there is no unit {number} at {layer!r}: it has {maps.shape[1]}")
-    kept = partial(_kept, folder)
-    wanted, shunned = _objectives(model, site, layer, number, means, (channels, side))
+    kept = partial(kept_in, folder)
+    ((wanted, shunned),) = sought(model, site, layer, [number], means, (channels, side))
     of = Fourier(side, channels, "decorrelated" if channels == 3 else "plain")
     climb = {"of": of, "normalise": means, "steps": steps, "seed": seed, "batch_size": batch_size, "progress": progress}
     most = show(model, wanted, **climb, folder=kept(f"most {unit}"))
@@ -193,20 +193,7 @@ def tested(
 def _looked(
     model: Model, means: Normalisation, steps: int, seed: int, folder: str | Path | None, progress: bool, part: str, names: Sequence[str]
 ) -> dict[str, Float[Tensor, "channel row col"]]:  # fmt: skip
-    return looks_of(model, names, means, steps, seed, _kept(folder, part), progress)
-
-
-def _objectives(
-    model: Model, site: str, layer: str, unit: int, means: Normalisation, shape: tuple[int, int]
-) -> tuple[Objective, Objective]:  # fmt: skip
-    """What is sought of a unit: its mean where it is rectified; what lies above and below zero where noise takes its layer both ways."""
-    channels, side = shape
-    maps = maps_of(model, site, means(torch.rand(8, channels, side, side, generator=torch.Generator().manual_seed(0))))
-    if maps.ndim == 2:
-        return Neuron(layer, unit), -Neuron(layer, unit)
-    if float(maps.min()) < 0:
-        return Rectified(layer, unit), Rectified(layer, unit, sign=-1)
-    return Channel(layer, unit), -Channel(layer, unit)
+    return looks_of(model, names, means, steps, seed, kept_in(folder, part), progress)
 
 
 def _named(unit: str) -> tuple[str, int]:
@@ -214,7 +201,3 @@ def _named(unit: str) -> tuple[str, int]:
     if not layer or not number.isdecimal():
         raise InputError(f"{shown(unit)} is no unit: give LAYER:CHANNEL, such as 'fire2:3'")
     return layer, int(number)
-
-
-def _kept(folder: str | Path | None, part: str) -> Path | None:
-    return None if folder is None else Path(folder) / re.sub(r"[^\w.-]+", "-", part)
