@@ -178,6 +178,30 @@ def test_restarts_keep_the_best_and_snapshots_the_way():
     assert isinstance(result.drawing(), Drawing) and result.course().kind == "lines" and result.to_frame().height == 1
 
 
+def test_a_folder_to_compare_with_is_read_as_examples_are(tmp_path):
+    """Files are brought to the picture's size, broken ones are named, and the share is that of the same pictures by hand."""
+    images = pytest.importorskip("PIL.Image")
+    model, weights = linear()
+    generator = torch.Generator().manual_seed(0)
+    pixels = (255 * torch.rand(5, SIDE, SIDE, 3, generator=generator)).byte()
+    for i, one in enumerate(pixels):
+        images.fromarray(one.numpy()).save(tmp_path / f"{i}.png")
+    images.new("L", (2 * SIDE, SIDE), 128).save(tmp_path / "grey.png")
+    (tmp_path / "torn.png").write_bytes(b"no picture")
+    how = {"of": PLAIN, "transforms": (), "normalise": "none", "steps": 0}
+    found = show(model, [Neuron("0", 0), Neuron("0", 1)], dataset=tmp_path, batch_size=4, **how)
+    grey = torch.full((1, 3, SIDE, SIDE), 128 / 255)
+    by_hand = torch.cat([pixels.permute(0, 3, 1, 2) / 255, grey]).flatten(1) @ weights[:2].flatten(1).T
+    assert found.percentiles.tolist() == pytest.approx([100 * float((by_hand[:, i] < found.reached[i]).float().mean()) for i in (0, 1)])
+    assert any(note.startswith("1 of 7 files were left out: torn.png") for note in found.notes)
+    with pytest.raises(InputError, match="1 channels, and those that are sought 3"):
+        show(model, Neuron("0", 0), dataset=torch.rand(2, 1, SIDE, SIDE), **how)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "torn.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="none of the dataset's 1 files"):
+        show(model, Neuron("0", 0), dataset=tmp_path / "none", **how)
+
+
 def test_a_search_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     model, _ = linear()
     how = {"of": PLAIN, "transforms": (), "normalise": "none", "steps": 6, "batch_size": 2, "folder": tmp_path}

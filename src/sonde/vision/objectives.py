@@ -21,6 +21,7 @@ from torch import Tensor
 from sonde.results import InputError, SiteUnavailable, shown
 
 LEAST_COSINE = 0.1
+BLUR = ((0.5, 1.0, 0.5), (1.0, 6.0, 1.0), (0.5, 1.0, 0.5))  # lucid's, before it is divided by its sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -467,6 +468,58 @@ class Smoothness(Objective):
         """Minus the mean size of the steps down and across."""
         steps = [seen.pictures.diff(dim=dim).abs().flatten(1).mean(1) for dim in (2, 3)]
         return -(steps[0] + steps[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Nearness(Objective):
+    """That pixels lie near a constant: minus the mean of |pixel - constant|^power; a term to add with a weight of its own.
+
+    Arguments:
+        to: the constant, from 0 to 1.
+        power: 1 lets few pixels leave it, 2 lets none leave it far.
+
+    Raises:
+        InputError: a constant that is no pixel, or another power.
+    """
+
+    to: float = 0.5
+    power: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.to <= 1 or self.power not in (1, 2):
+            raise InputError(f"{self!r}: give a constant from 0 to 1, and the power 1 or 2")
+
+    @property
+    def name(self) -> str:
+        """Its constant, and how distance is measured."""
+        return f"nearness to {self.to:g}" + (" (L1)" if self.power == 1 else "")
+
+    def value(self, seen: Seen) -> Float[Tensor, " picture"]:
+        """Minus the mean."""
+        return -(seen.pictures - self.to).abs().pow(self.power).flatten(1).mean(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Evenness(Objective):
+    """That every pixel is like those around it: a pull towards the picture blurred by [1 2 1; 2 12 2; 1 2 1] / 24, which itself is held fixed.
+
+    A plain gradient step on pixels goes towards the blurred picture, x <- (1 - k) x + k blur(x), so it is a blur at each step (lucid,
+    `blur_input_each_step`); a term to add with a weight of its own.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "evenness"
+
+    def value(self, seen: Seen) -> Float[Tensor, " picture"]:
+        """Minus half the mean square of what the blur takes away."""
+        pictures = seen.pictures
+        kernel = pictures.new_tensor(BLUR)[None, None]
+        flat = pictures.detach().flatten(0, 1)[:, None]
+        whole = torch.nn.functional.conv2d(torch.ones_like(flat[:1]), kernel, padding=1)  # at the border fewer neighbours share
+        blurred = (torch.nn.functional.conv2d(flat, kernel, padding=1) / whole).view_as(pictures)
+        return -0.5 * (pictures - blurred).square().flatten(1).mean(1)
 
 
 def spectrum(first: Objective, second: Objective, n: int = 5, alignment: float = 0.0) -> Objective:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from sonde.jobs import Pieces, track
 from sonde.results import InputError, Recipe, content_hash, shown
 from sonde.results.codec import pack
 from sonde.vision.answers import asked, batches, needed, valued, values
+from sonde.vision.files import Pictures, pictures_of, told
 from sonde.vision.layers import fitting, refuse_others, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Objective
@@ -32,6 +33,9 @@ from sonde.vision.redirected import Redirected
 from sonde.vision.results import Visualisation
 from sonde.vision.setting import Setting
 from sonde.vision.transforms import Transform, chained, sampled, standard
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +58,8 @@ class Found:
 def show(
     model: Model, objectives: Objective | Sequence[Objective], *, of: Parameterisation | None = None, transforms: Sequence[Transform] | None = None,
     normalise: Normalisation | str | None = None, steps: int = 512, rate: float | None = None, restarts: int = 1, snapshots: Sequence[int] = (),
-    redirect: int = 16, dataset: Float[Tensor, "image channel row col"] | None = None, seed: int = 0, batch_size: int = 16,
-    folder: str | Path | None = None, progress: bool = False,
+    redirect: int = 16, dataset: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path | None" = None, seed: int = 0,
+    batch_size: int = 16, folder: str | Path | None = None, progress: bool = False,
 ) -> Visualisation:  # fmt: skip
     """Find pictures that make objectives as large as they can.
 
@@ -70,7 +74,8 @@ def show(
         restarts: starts of each objective; the one that comes highest is shown.
         snapshots: steps before which the pictures are kept, too.
         redirect: for so many steps ReLUs let a picture out of a dead start.
-        dataset: pictures as the network takes them: which share of them excites the unit less is told.
+        dataset: pictures from 0 to 1, as a tensor, an array (.npy), or a folder of files, which are brought to the size of the sought picture and of
+            which broken ones are named and left out: which share of them excites the unit less is told.
         seed: of starts and transforms.
         batch_size: pictures that climb side by side, at least those of one objective.
         folder: keep finished batches there; a search that was interrupted goes on.
@@ -100,16 +105,17 @@ def show(
         inputs=[pack(sought).plain, *pack(sought).tensors.values()], seed=seed,
     )  # fmt: skip
     pieces = Pieces(folder, content_hash([recipe.arguments, recipe.model_hash, recipe.inputs_hash, seed, batch_size]))
+    alone = [one for one in sought if one.pictures == 1]
+    source = None if dataset is None else _compared(model, dataset, of)  # read before the search: a mistake should not cost one
+    over = {} if source is None else dict(zip(map(id, alone), _over(model, alone, source, setting.normalise, batch_size), strict=True))
     found = climbed(model, sought, setting, seed, batch_size, pieces, progress)
     best, starts = best_starts(model, sought, setting, found, batch_size)
     reached, terms = asked(model, sought, best.pictures, setting.normalise, batch_size, view_of(model))
-    alone = [one for one in sought if one.pictures == 1]
-    over = {} if dataset is None else dict(zip(map(id, alone), values(model, alone, dataset, batch_size), strict=True))
     return Visualisation(
         names=[one.name for one in sought], group=[i for i, one in enumerate(sought) for _ in range(one.pictures)], pictures=best.pictures,
         reached=reached, terms=terms, trace=best.trace, starts=starts, snapshots=best.snapshots, dead=[not moved for moved in best.moved],
         percentiles=_percentiles(sought, reached, over), objectives=list(sought), setting=setting,
-        notes=_notes(sought, setting, best.moved, dataset), recipe=recipe,
+        notes=_notes(sought, setting, best.moved, source), recipe=recipe,
     )  # fmt: skip
 
 
@@ -205,7 +211,31 @@ def _percentiles(
     return torch.cat(parts)
 
 
-def _notes(objectives: Sequence[Objective], setting: Setting, moved: Sequence[bool], dataset: Any) -> tuple[str, ...]:
+def _compared(model: Model, dataset: "Tensor | np.ndarray | str | Path", of: Parameterisation) -> Pictures:
+    """The pictures to compare with: files as large as the view."""
+    is_folder = isinstance(dataset, str | Path) and Path(dataset).is_dir()
+    source = pictures_of(dataset, of.channels, (view_of(model) or sides(of.size)) if is_folder else None)
+    if source.channels != of.channels:
+        raise InputError(f"the dataset's pictures have {source.channels} channels, and those that are sought {of.channels}: give pictures of as many")
+    return source
+
+
+def _over(
+    model: Model, objectives: Sequence[Objective], source: Pictures, means: Normalisation, batch_size: int
+) -> list[Float[Tensor, " image"]]:  # fmt: skip
+    """Each objective's value on every picture of a dataset that can be read."""
+    parts = []
+    for start in range(0, source.count, batch_size):
+        some = source.stacked(range(start, min(start + batch_size, source.count)))
+        if some is not None:
+            parts.append(torch.stack(values(model, objectives, means(some[1]), batch_size)) if objectives else torch.zeros(0, len(some[0])))
+    if not parts:
+        first = told(dict(list(source.broken.items())[:1]))
+        raise InputError(f"none of the dataset's {source.count} files is a picture that can be read; the first: {first}")
+    return list(torch.cat(parts, 1))
+
+
+def _notes(objectives: Sequence[Objective], setting: Setting, moved: Sequence[bool], dataset: Pictures | None) -> tuple[str, ...]:
     dead = [one.name for one, alive in zip(objectives, moved, strict=True) if not alive]
     notes = [
         f"{', '.join(dead[:8])}{f' and {len(dead) - 8} more' if len(dead) > 8 else ''}: no gradient reached the picture once the ReLUs were left "
@@ -213,6 +243,8 @@ def _notes(objectives: Sequence[Objective], setting: Setting, moved: Sequence[bo
     ] if dead else []  # fmt: skip
     if not setting.transforms:
         notes.append("without transforms ascent finds fine patterns that a shift by a pixel may destroy")
+    if dataset is not None and dataset.broken:
+        notes.append(f"{len(dataset.broken)} of {dataset.count} files were left out: {told(dataset.broken)}")
     if dataset is not None and any(one.pictures > 1 for one in objectives):
         notes.append("objectives of several pictures are not compared with the dataset")
     return tuple(notes)

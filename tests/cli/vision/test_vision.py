@@ -32,7 +32,21 @@ def test_show(capsys, tmp_path):
     page = tmp_path / "page.html"
     assert "blocks.0.act:3" in run(capsys, "show", "blocks.0.act:3", "blocks.0.act:4", "--spectrum", 3, *PLAIN, "--out", page).out
     assert page.exists()
-    told = run(capsys, "show", "blocks.0.act:3", "--diversity", 2, "--of", "pixels", *PLAIN, "--folder", tmp_path / "kept").out
+    told = run(
+        capsys,
+        "show",
+        "blocks.0.act:3",
+        "--diversity",
+        2,
+        "--of",
+        "pixels",
+        "--plus",
+        "smoothness=2",
+        "nearness=0.5",
+        *PLAIN,
+        "--folder",
+        tmp_path / "kept",
+    ).out
     assert "diversity at blocks.0.act" in told and (tmp_path / "kept").exists()
 
 
@@ -124,6 +138,8 @@ def test_mistakes_about_two_networks_are_one_line(capsys, many):
         (["show", "blocks.0.conv:3", *PLAIN, "--spectrum", "4"], "give two"),
         (["show", "blocks.0.conv:3", *PLAIN, "--apart", "4"], "give both"),
         (["show", "class:3", *PLAIN, "--diversity", "4"], "a class has none"),
+        (["show", "class:3", *PLAIN, "--plus", "sharpness=4"], "names are smoothness"),
+        (["show", "class:3", *PLAIN, "--plus", "smoothness"], "give NAME=WEIGHT"),
         (["show", "blocks.0.conv:3", *PLAIN, "--dataset", "nowhere"], "no folder of pictures"),
         (["show", "blocks.0.conv:3", *PLAIN, "--model", "specimen:words-small"], "no network of pictures alone"),
         (["examples", "nowhere", "blocks.0.act:3", "--normalise", "none"], "no folder of pictures"),

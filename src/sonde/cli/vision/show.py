@@ -1,13 +1,14 @@
 """`sonde vision show`: pictures that excite units, layers or classes most."""
 
 import argparse
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonde.cli.asking import count
 from sonde.cli.printing import refuse_unwritable, report
-from sonde.cli.vision.shared import add_model_options, add_output_options, objective, read_picture, stated, write_picture
+from sonde.cli.vision.shared import add_model_options, add_output_options, objective, stated, write_picture
 from sonde.results import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sonde.vision.parameters import Colours, Parameterisation
 
 MADE = ("fourier", "pixels", "cppn")
+PLUS = ("smoothness", "nearness", "evenness")
 
 
 def add(actions: Any) -> None:
@@ -39,6 +41,9 @@ def add(actions: Any) -> None:
     action.add_argument("--spectrum", type=count, metavar="N", help="a row of N pictures from the first unit to the second")
     action.add_argument("--diversity", type=count, metavar="N", help="N different pictures of each unit, kept apart at its own layer")
     action.add_argument("--apart", type=float, metavar="X", help="the weight of --diversity beside the unit (default: 100)")
+    action.add_argument(
+        "--plus", nargs="+", default=[], metavar="NAME=WEIGHT", help=f"add penalties to each unit, such as smoothness=2: {', '.join(PLUS)}"
+    )
     action.add_argument("--of", choices=MADE, default="fourier", help="what pictures are made of (default: %(default)s)")
     action.add_argument("--colours", choices=("decorrelated", "plain", "grey"), help="(default: decorrelated, of three channels)")
     action.add_argument("--size", type=count, metavar="N", help="rows and columns (default: as the network takes, else 128)")
@@ -50,7 +55,9 @@ def add(actions: Any) -> None:
         "--no-transforms", action="store_true", help="pictures need not survive shifts, scales and turns: shows what ascent finds without"
     )
     action.add_argument(
-        "--dataset", metavar="PATH", help="tell which share of these pictures excites less: a folder, or an array (.npy) as the network takes them"
+        "--dataset",
+        metavar="PATH",
+        help="tell which share of these pictures excites less: a folder of files, or an array (.npy) with numbers from 0 to 1",
     )
     action.add_argument("--batch", type=count, default=16, metavar="N", help="pictures sought at once (default: %(default)s)")
     action.add_argument("--folder", metavar="DIR", help="keep finished batches here: a search that was interrupted goes on")
@@ -72,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     found = show(
         model, sought, of=_made(arguments, model), transforms=() if arguments.no_transforms else None, normalise=normalise, steps=arguments.steps,
-        rate=arguments.rate, restarts=arguments.restarts, snapshots=arguments.snapshots, dataset=_dataset(arguments, model), seed=arguments.seed,
+        rate=arguments.rate, restarts=arguments.restarts, snapshots=arguments.snapshots, dataset=arguments.dataset, seed=arguments.seed,
         batch_size=arguments.batch, folder=arguments.folder, progress=not arguments.json,
     )  # fmt: skip
     saved = _saved(arguments, found.pictures) if arguments.save else []
@@ -89,6 +96,8 @@ def _sought(arguments: argparse.Namespace) -> "list[Objective]":
     from sonde.vision import Diversity, spectrum
 
     units = [objective(text, arguments.middle) for text in arguments.units]
+    penalties = [_penalty(text) for text in arguments.plus]
+    units = [sum(penalties, unit) for unit in units]
     if arguments.spectrum is not None:
         if len(units) != 2 or arguments.diversity or arguments.negative:
             raise InputError("--spectrum goes from one unit to another: give two, without --diversity and --negative")
@@ -101,6 +110,20 @@ def _sought(arguments: argparse.Namespace) -> "list[Objective]":
         weight = 100.0 if arguments.apart is None else arguments.apart
         units = [one + weight * Diversity(one.layers[0], arguments.diversity) for one in units]
     return [each for one in units for each in ((one, -one) if arguments.negative else (one,))]
+
+
+def _penalty(text: str) -> "Objective":
+    """A penalty by its name and weight."""
+    from sonde.vision import Evenness, Nearness, Smoothness
+
+    name, _, number = text.partition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if name not in PLUS or not math.isfinite(weight):
+        raise InputError(f"--plus {text}: give NAME=WEIGHT such as smoothness=2; names are {', '.join(PLUS)}")
+    return weight * {"smoothness": Smoothness, "nearness": Nearness, "evenness": Evenness}[name]()
 
 
 def _made(arguments: argparse.Namespace, model: "Model") -> "Parameterisation":
@@ -117,35 +140,6 @@ def _made(arguments: argparse.Namespace, model: "Model") -> "Parameterisation":
         return CPPN(size, channels, colours=arguments.colours or "plain")
     made = Fourier(size, channels, colours) if arguments.of == "fourier" else Pixels(size, channels, colours)
     return Shared(made) if arguments.spectrum else made
-
-
-def _dataset(arguments: argparse.Namespace, model: "Model") -> "Tensor | None":
-    """Pictures to compare with, as the network takes them."""
-    if arguments.dataset is None:
-        return None
-    import torch
-
-    from sonde.vision.normalisation import normalisation
-
-    place = Path(arguments.dataset)
-    if place.suffix == ".npy":
-        values = read_picture(arguments.dataset)
-        if values.ndim != 4:
-            raise InputError(
-                f"{place} has the shape {' x '.join(map(str, values.shape))}: give pictures (image channel row col), as the network takes them"
-            )
-        return values
-    files = sorted(one for one in place.iterdir() if one.is_file()) if place.is_dir() else []
-    if not files:
-        raise InputError(f"--dataset {place} is no folder of pictures, and no array (.npy)")
-    scaled = normalisation(model, stated(arguments))
-    pictures = [scaled(read_picture(str(one))[None])[0] for one in files]
-    if len(sizes := {tuple(one.shape) for one in pictures}) > 1:
-        (first, second) = sorted(sizes)[:2]
-        raise InputError(
-            f"the pictures in {place} differ in size ({' x '.join(map(str, first))} and {' x '.join(map(str, second))}): cut them to one"
-        )
-    return torch.stack(pictures)
 
 
 def _saved(arguments: argparse.Namespace, pictures: "Tensor") -> list[str]:
