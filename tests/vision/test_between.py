@@ -198,6 +198,8 @@ def test_partners_do_what_their_weights_say_and_random_weights_say_nothing(tmp_p
     mixed = found.weight.flatten()[torch.randperm(found.weight.numel(), generator=torch.Generator().manual_seed(0))].view_as(found.weight)
     wrong = type(found)(**{**{name: getattr(found, name) for name in found.__dataclass_fields__}, "weight": mixed})
     assert sum(bool(verdict.holds) for verdict in wrong.check(net, held_out()[0][64:128], [3, 5], draws=6)) <= 1
+    before = weights_between(net, "blocks.1.conv", "blocks.0.conv", [3], pictures=held_out()[0][:64], normalise="none")
+    assert not any(verdict.holds for verdict in before.check(net, held_out()[0][64:128], draws=4)[:2])  # sums that a rectifier has still to cut
     with pytest.raises(CheckRefused):
         found.check(sonde.load(nn.Sequential(nn.Conv2d(1, 16, 3))), held_out()[0][:8])
 

@@ -56,8 +56,9 @@ def _drawn(
     def short(partner: "Partner") -> str:
         return f"unit {partner.number}" if partner.name == f"{layer}:{partner.number}" else partner.name
 
+    opened = None
     for place, (words, partners) in enumerate(sides):
-        said = [short(one) + (f", strength {one.strength:.3g}" if found.count else "") for one in partners]
+        said = [short(one) + (f", strength {one.strength:.3g}".replace("-", "−") if found.count else "") for one in partners]
         amounts: list[float | None] = [one.contribution if found.count else one.strength for one in partners]
         rows.append((words, [], [slice_of(one) for one in partners], amounts, said))
         seen = [found.pictures.get(one.name) for one in partners]
@@ -66,6 +67,7 @@ def _drawn(
         if place == 0 and name in found.pictures:
             own: list[Any] = [None] * width
             own[(width - 1) // 2] = found.pictures[name]
+            opened = len(rows), (width - 1) // 2
             rows.append((name, own, [], [], ["" if one is None else "looks for this" for one in own]))
 
     def column(part: int, empty: Any) -> list[list[Any]]:
@@ -76,7 +78,7 @@ def _drawn(
     return picture_grid(
         title, "mean contribution" if found.count else "sum of weights", column(1, None), row_name="partners", rows=[row[0] for row in rows],
         col_name="the strongest first", cols=[str(i + 1) for i in range(width)], values=column(3, None), details=column(4, ""),
-        maps=column(2, None), map_unit="weight", zero="no weight", note=note,
+        maps=column(2, None), map_unit="weight", zero="no weight", opened=opened, note=note,
     )  # fmt: skip
 
 
