@@ -1,10 +1,11 @@
-"""Pages of SqueezeNet's units, as a stranger may open them: what each looks for, when it fires, what it is tuned to, and what it does.
+"""Pages of SqueezeNet's units and layers, as a stranger may open them: what each looks for, when it fires, what it is tuned to, and what it does.
 
-    python docs/vision_units.py DATA FOLDER [UNIT ...]
+    python docs/vision_units.py DATA FOLDER [UNIT|LAYER ...]
 
-DATA holds `squeezenet_v1.0_dc`, `mobilenet_v2_q` (weights of two ImageNet networks) and `imagenet_samples`. Pages are written to FOLDER, with what is
-finished of them in FOLDER/kept, so that what was interrupted goes on. Without UNITs (such as `fire4:10`) those two of each of five layers are taken
-that stand at a third and at two thirds of its channels: chosen by number, before any page was seen.
+DATA holds `squeezenet_v1.0_dc`, `mobilenet_v2_q` (weights of two ImageNet networks) and `imagenet_samples`. Pages are written to FOLDER, with what
+is finished of them in FOLDER/kept, so that what was interrupted goes on. A UNIT is named as `fire4:10`, a LAYER as `conv1_relu`, whose page leads
+to those of its units that lie in FOLDER. Without any those two units of each of five layers are taken that stand at a third and at two thirds of its
+channels (chosen by number, before any page was seen), and then the first layer.
 """
 
 import csv
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from sonde import views
 from sonde.access import Model
-from sonde.vision import Normalisation, unit_page
+from sonde.vision import Normalisation, atlas, unit_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from data_models import nets
@@ -33,10 +34,17 @@ def main(data: str, folder: str, *units: str) -> None:
     other = Model(nets.mobilenet(place / "mobilenet_v2_q"), name="MobileNetV2")
     with (place / "imagenet_samples" / "class_names.csv").open(newline="", encoding="utf-8") as lines:
         names = [row["class_name"] for row in csv.DictReader(lines)]
-    for unit in units or [f"{layer}:{part * width // 3}" for part in (1, 2) for layer, width in WIDTHS.items()]:
+    images = place / "imagenet_samples" / "images"
+    for unit in units or [*(f"{layer}:{part * width // 3}" for part in (1, 2) for layer, width in WIDTHS.items()), "conv1_relu"]:
         start, layer = time.perf_counter(), unit.rpartition(":")[0]
+        if not layer:
+            built = {int(file.stem.rpartition("-")[2]): file.name for file in out.glob(f"{unit}-*.html")}
+            whole = atlas(model, unit, images, normalise=BYTES, size=224, folder=out / "kept")
+            (out / f"{unit}.html").write_text(views.page(whole.document(built)), encoding="utf-8")
+            print(f"\n{unit}, {time.perf_counter() - start:.0f} s\n{whole.to_frame()}", flush=True)
+            continue
         found = unit_page(
-            model, unit, place / "imagenet_samples" / "images", normalise=BYTES, size=224, classes=names, pixels=112, steps=160, others=6,
+            model, unit, images, normalise=BYTES, size=224, classes=names, pixels=112, steps=160, others=6,
             other=other if layer in OTHER else None, other_layer=OTHER.get(layer, ""), other_normalise=HALVES, other_size=224, folder=out / "kept",
         )  # fmt: skip
         document = found.document()

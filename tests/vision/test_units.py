@@ -5,13 +5,14 @@ import functools
 import pytest
 import torch
 from torch import nn
+from views.browser import chromium
 
 import sonde
 from sonde.results import CheckRefused, InputError, SiteUnavailable
 from sonde.specimens.digits import held_out
 from sonde.tasks import Ablation
 from sonde.views import page
-from sonde.vision import UnitEffect, UnitPage, unit_effect, unit_page
+from sonde.vision import UnitEffect, UnitPage, atlas, unit_effect, unit_page
 
 STRENGTH = 3.0
 
@@ -119,6 +120,27 @@ def test_a_page_tells_all_parts_and_is_drawn_again_without_the_model(tmp_path):
     assert page(UnitPage.load(tmp_path / "saved").document()) == page(document)
     assert len(page(document)) < 1.5e6 and found.to_frame().height == sum(map(len, found.verdicts.values()))
     assert found.drawing().data["pictures"][0][2] and found.drawing().data["pictures"][1][1] is None
+
+
+def test_pages_fit_every_width_and_an_atlas_leads_to_them_by_mouse_and_keyboard(tmp_path):
+    layer = atlas(sonde.load("specimen:digits"), "blocks.0.act", units=[3, 5], normalise="none", pixels=8, steps=2)
+    (tmp_path / "unit-3.html").write_text(page(digits().document()), encoding="utf-8")
+    with chromium(tmp_path) as watched:
+        for document in (digits().document(), layer.document({3: "unit-3.html"})):
+            for width, scheme in ((390, "dark"), (1100, "light")):
+                shown = watched.open(page(document), width=width, scheme=scheme)
+                watched.settle()
+                assert shown.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+        link = shown.locator("a[href='unit-3.html']")
+        assert link.count() == 1
+        link.focus()
+        shown.keyboard.press("Enter")
+        shown.wait_for_url("**/unit-3.html")
+        assert shown.locator("h1").inner_text() == "What is blocks.1.act:3?"
+        shown.go_back()
+        shown.locator("a[href='unit-3.html']").click()
+        shown.wait_for_url("**/unit-3.html")
+        assert not watched.mishaps
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -51,7 +51,8 @@ export function drawPictureGrid(host: HTMLElement, { data, axes, legend, unit }:
   let chosen: Cell | null = null;
   const paintLarge = () => {
     const shown = chosen && shownAt(chosen);
-    if (shown) put(large, shown, Math.min(LARGE, Math.max(1, host.clientWidth - 8)));
+    // beside a wide grid the seat may be narrower than the page
+    if (shown) put(large, shown, Math.min(LARGE, Math.max(1, (seat.clientWidth || host.clientWidth) - 8)));
   };
   const open = (cell: Cell) => {
     const shown = shownAt(cell);
