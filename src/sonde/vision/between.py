@@ -19,12 +19,13 @@ from sonde.access import Model
 from sonde.access.sites import Site
 from sonde.jobs import track
 from sonde.results import InputError, Recipe, content_hash, shown
+from sonde.vision.examples import source_of
 from sonde.vision.expanded import BATCH, counted, expanded
 from sonde.vision.feeding import Feeding, feeding, path_of, precision
-from sonde.vision.files import pictures_of
-from sonde.vision.layers import fitting, refuse_others, site_of, view_of
+from sonde.vision.files import differing, told
+from sonde.vision.layers import refuse_others, site_of
 from sonde.vision.normalisation import Normalisation, normalisation
-from sonde.vision.reading import maps_of
+from sonde.vision.reading import Reader
 from sonde.vision.slices import norm_after
 from sonde.vision.weight_results import UnitWeights
 
@@ -126,21 +127,21 @@ def _means(
 ) -> tuple[Float[Tensor, " channel"], int, list[str], str]:  # fmt: skip
     """The mean activation of every channel over places and pictures, how many there were, what is to be said, and what they are recognised by."""
     total, count, digests = torch.zeros(()), 0, []
-    is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
-    source = pictures_of(pictures, fitting(model)[1], (view_of(model) if size is None else size) if is_folder else None)
+    source, reader = source_of(model, pictures, size), Reader(model, site)
     for start in track(range(0, source.count, batch_size), "looking at pictures", shown=progress):
         read = [one for _, one in source.read(range(start, min(start + batch_size, source.count)))]
-        if len({one.shape for one in read}) > 1:
-            raise InputError("the pictures differ in size: say to which size they are brought with size=")
+        sizes = list(dict.fromkeys(tuple(one.shape[1:]) for one in read))
+        if len(sizes) > 1:
+            raise differing(*sizes[:2])
         if not read:
             continue
-        maps = maps_of(model, site, means(torch.stack(read)).to(precision(model)))
-        total = total + maps.flatten(2).mean(2).sum(0) if maps.ndim > 2 else total + maps.sum(0)
+        maps = reader(means(torch.stack(read)).to(precision(model)))
+        total = total + (maps.flatten(2).mean(2) if maps.ndim > 2 else maps).sum(0)
         count += len(read)
         digests.append(content_hash(torch.stack(read)))
     if not count:
-        raise InputError(f"none of the {source.count} pictures can be read")
-    notes = [f"{len(source.broken)} of {source.count} files were left out: {', '.join(list(source.broken)[:5])}"] if source.broken else []
+        raise InputError(f"none of the {source.count} files is a picture that can be read; the first: {told(dict(list(source.broken.items())[:1]))}")
+    notes = [f"{len(source.broken)} of {source.count} files were left out: {told(source.broken)}"] if source.broken else []
     return total / count, count, notes, content_hash(digests)
 
 

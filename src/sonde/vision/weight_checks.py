@@ -15,15 +15,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sonde.access import Model, Run, Zero
-from sonde.access.forward import differentiable, gradients
+from sonde.access.forward import forward, gradients
 from sonde.access.sites import Site
 from sonde.access.writes import Write
-from sonde.evidence import compare, corrected, random_sets, untestable
+from sonde.evidence import compare, random_sets, untestable
 from sonde.results import InputError, Verdict, shown
+from sonde.vision.examples import source_of
 from sonde.vision.feeding import precision
-from sonde.vision.files import pictures_of
-from sonde.vision.layers import as_maps, fitting, view_of
+from sonde.vision.files import differing, told
+from sonde.vision.layers import as_maps
 from sonde.vision.normalisation import Normalisation, normalisation
+from sonde.vision.reading import layout_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +41,7 @@ def checked(
     found: "UnitWeights", model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", units: Sequence[int] | None,
     k: int, draws: int, seed: int, batch_size: int, normalise: Normalisation | str | None,
 ) -> list[Verdict]:  # fmt: skip
-    """The verdicts on each unit, corrected for their number.
+    """The verdicts on each unit, each by itself.
 
     Arguments:
         found: the weights; the others as for `UnitWeights.check`.
@@ -49,7 +51,8 @@ def checked(
             raise InputError(f"{name}={shown(value)}: give a number of {least} or more")
     means = found.normalise if normalise is None and found.normalise is not None else normalisation(model, normalise)
     views = means(_read(model, pictures, found.size)).to(precision(model))
-    axes = model.run(views[:1], read=[found.source, found.site], logits=False).axes(found.source)
+    axes = model.run(views[:1], read=[found.source, found.site]).axes(found.source)  # the whole forward: both layers are called once
+    views = views.contiguous(memory_format=layout_of(model, views[:1], [found.site]))
     asked = Asked(found, model, views, next((one for one in axes if one in ("channel", "feature")), axes[-1]), batch_size)
     chosen = found.units[:MOST_UNITS] if units is None else list(units)
     intact = asked.means(chosen)
@@ -58,7 +61,7 @@ def checked(
         verdicts += [_removed(asked, unit, sign, intact[:, place], k, draws, seed) for sign in (1, -1)]
         if found.passed:
             verdicts.append(_sloped(asked, unit, draws, seed))
-    return corrected(verdicts)
+    return verdicts
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +89,12 @@ class Asked:
 
     def maps(self, views: Tensor, site: str, without: Sequence[int] = ()) -> Float[Tensor, "picture unit row col"]:
         """A site's maps of some pictures; the forward ends there."""
-        writes, kept = [], []
+        writes = []
         if without:
             where = Site.parse(self.found.source).at(**{self.axis: list(without)})
             writes = [Write(Site(self.model.locate(where.name).name, where.select), Zero(where))]
-
-        def of(run: Run) -> Float[Tensor, " picture"]:
-            maps = self.of(run, site)
-            kept.append(maps.detach().float().cpu())
-            return maps.flatten(1).sum(1)
-
-        differentiable(self.model, self.model.prepare(views), writes, of, [Site.parse(site)], False, stop=True)
-        return kept[0]
+        run = forward(self.model, self.model.prepare(views), [Site.parse(site)], writes, logits=False, stop=True)
+        return self.of(run, site).float().cpu()
 
     def of(self, run: Run, site: str) -> Float[Tensor, "picture unit row col"]:
         """A site's maps of a run."""
@@ -189,13 +186,13 @@ def _inside(found: "UnitWeights", places: tuple[int, int], source: tuple[int, in
 def _read(
     model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", size: int | tuple[int, int] | None
 ) -> Float[Tensor, "picture channel row col"]:  # fmt: skip
-    is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
-    source = pictures_of(pictures, fitting(model)[1], (view_of(model) if size is None else size) if is_folder else None)
+    source = source_of(model, pictures, size)
     read = [one for _, one in source.read(range(source.count))]
     if not read:
-        raise InputError(f"none of the {source.count} pictures can be read")
-    if len({one.shape for one in read}) > 1:
-        raise InputError("the pictures differ in size: say to which size they are brought with size=")
+        raise InputError(f"none of the {source.count} files is a picture that can be read; the first: {told(dict(list(source.broken.items())[:1]))}")
+    sizes = list(dict.fromkeys(tuple(one.shape[1:]) for one in read))
+    if len(sizes) > 1:
+        raise differing(*sizes[:2])
     return torch.stack(read)
 
 

@@ -293,6 +293,8 @@ class UnitWeights(Result):
     ) -> list[Verdict]:  # fmt: skip
         """Test whether partners do what their weights say, beside as many other channels; and whether composed weights hold where units fire.
 
+        All claims are corrected for their number.
+
         Arguments:
             model: the network that was asked.
             pictures: from 0 to 1; others than those by which the partners were ranked say more.
@@ -306,10 +308,11 @@ class UnitWeights(Result):
         Raises:
             CheckRefused: the model is another one.
         """
+        from sonde.evidence import corrected
         from sonde.vision.weight_checks import checked
 
         self.refuse_other(model)
-        return checked(self, model, pictures, units, k, draws, seed, batch_size, normalise)
+        return corrected(checked(self, model, pictures, units, k, draws, seed, batch_size, normalise))
 
     def _row(self, unit: int) -> int:
         if unit not in self.units:

@@ -63,9 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--check takes partners away on pictures: give --pictures, a folder or an array (.npy)")
     if arguments.check and arguments.draws < 2:
         raise InputError("--draws 1: give 2 or more")
+    from sonde.evidence import corrected
     from sonde.loading import load
     from sonde.results.plain import json_ready
     from sonde.vision import factorised, weights_between
+    from sonde.vision.weight_checks import checked
 
     model = load(arguments.model)
     target, source = (arguments.to, layer) if arguments.to else (layer, arguments.source)
@@ -84,8 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
         parts = factorised(found, arguments.factors, seed=arguments.seed)
         drawings.append(parts.drawing())
     if arguments.check:
-        verdicts = found.check(model, arguments.pictures, units, arguments.top, arguments.draws, arguments.seed, arguments.batch, normalise)
-        verdicts += parts.check(model, arguments.draws, arguments.seed) if parts is not None else []
+        claims = checked(
+            found, model, arguments.pictures, units, arguments.top, arguments.draws, arguments.seed, arguments.batch, normalise
+        )  # fmt: skip
+        claims += parts.check(model, arguments.draws, arguments.seed) if parts is not None else []
+        verdicts = corrected(claims)  # of the command, not of each result
     told = units or found.units
     partners = {found.name(unit): _both(partial(found.incoming, unit, arguments.top)) for unit in told}
     return report(
