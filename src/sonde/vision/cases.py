@@ -169,7 +169,7 @@ class _Asked:
     def of(cls, model: Model, sites: Sequence[str], views: Float[Tensor, "picture channel row col"], batch_size: int) -> "_Asked":
         before, after = responses(model, sites, views, batch_size=batch_size)
         kept: dict[int, Tensor] = {}
-        return cls(before, after, *(_fires(one) for one in (before, after)), partial(_without, model, sites, views, batch_size, kept))
+        return cls(before, after, _fires(before), _fires(after), partial(_without, model, sites, views, batch_size, kept))
 
     def route(self, u: int, own: int, other: int) -> tuple[Float[Tensor, " picture"], Float[Tensor, " picture"]]:
         """On pictures in which one channel alone fires and the unit does: the shares of its value without the other, and without the one."""

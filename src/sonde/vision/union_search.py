@@ -102,7 +102,7 @@ def search(weights: Sequence[Float[Tensor, "_out _in _row _col"]], nearest: int 
     first, last = stages[-1], join
     ups = _joins(last)
     bounds = torch.minimum(_paths(first), ups)
-    a, b = torch.triu_indices(*bounds.shape, offset=1)
+    a, b = torch.triu_indices(len(bounds), len(bounds), offset=1)
     order = bounds[a, b].argsort(descending=True, stable=True)
     found: list[UnionCircuit] = []
     near: list[UnionCircuit] = []

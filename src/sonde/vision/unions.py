@@ -153,15 +153,15 @@ class UnionCircuits(Result):
             zero="the layer's median connection", note=f"{verdict}.{chain} {self._null()}",
         )  # fmt: skip
         title = "Do two mirrored pathways inhibit each other and join?"
-        return beside(title, [("pathways", graph), ("filters", self._filters(one)), ("criteria", self.table())])
+        return beside(title, [("pathways", graph), ("filters", self._filters(one))])
 
     def table(self) -> Drawing:
-        """The circuits and the candidates that come near, each with its margin and its nine criteria."""
+        """The circuits and the candidates that come near, each with its margin and the criterion that is weakest; `to_frame` has all nine."""
         some = [*(self.candidate(i) for i in range(min(LISTED, len(self.circuits)))), *(one for one in self.nearest if one.margin <= 1)]
-        heads = ["u", "a", "b", "pa", "pb", "margin", "score", "sided", *some[0].criteria]
-        rows = [[one.u, one.a, one.b, one.pa, one.pb, one.margin, one.score, one.sided, *one.criteria.values()] for one in some]
+        heads = ["u", "a", "b", "pa", "pb", "margin", "score", "sided", "weakest"]
+        rows = [[one.u, one.a, one.b, one.pa, one.pb, one.margin, one.score, one.sided, _weakest(one)] for one in some]
         note = (
-            f"Wanted: |z| above {Z:g} in each connection, the last two negative, and cosines above {COSINE:g}: a margin above 1. "
+            f"Wanted: |z| above {Z:g} in all six connections, those across negative, and three cosines above {COSINE:g}: a margin above 1. "
             "Where sided is 0 or less, left and right play no part."
         )
         if len(self.circuits) > LISTED:
@@ -313,6 +313,14 @@ def _shuffled(weight: Float[Tensor, "out in row col"], kind: str, generator: tor
         return weight.flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight)
     order = torch.rand(weight.shape[:2], generator=generator).argsort(1)
     return weight.gather(1, order[..., None, None].expand_as(weight))
+
+
+def _weakest(one: UnionCircuit) -> str:
+    """The criterion that limits the margin, in words."""
+    signs = {"a<pb": -1 / Z, "b<pa": -1 / Z}
+    shares = {name: value * signs.get(name, 1 / Z if "<" in name else 1 / COSINE) for name, value in one.criteria.items()}
+    name = min(shares, key=lambda key: shares[key])
+    return f"{name.replace('<', ' from ')} {one.criteria[name]:.2f}"
 
 
 def _key(one: UnionCircuit) -> str:

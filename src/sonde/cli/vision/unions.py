@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = vision.union_circuits(model, arguments.layers, size=size, draws=arguments.copies, seed=arguments.seed, folder=arguments.folder,
                                   progress=not arguments.json)  # fmt: skip
     shown = range(min(DRAWN, max(1, len(found.circuits))))
-    drawings, verdicts, notes = [found.drawing(number) for number in shown], [], list(found.notes)
+    drawings, verdicts, notes = [*(found.drawing(number) for number in shown), found.table()], [], list(found.notes)
     cases = alike = None
     if seen is not None:
         pictures, means = seen
