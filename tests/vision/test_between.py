@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 import sonde
+from sonde.bases import Subspace
 from sonde.results import CheckRefused, InputError, Result, SiteUnavailable, UnknownSite
 from sonde.specimens.digits import held_out
 from sonde.vision import UnitWeights, factorised, feeding, slices, weights_between
@@ -249,3 +250,11 @@ def test_a_unit_is_drawn_between_its_partners():
     pictured = found.visualised(sonde.load("specimen:digits"), 7, 3, steps=2).drawing(7, 3)
     assert pictured.axes["row"]["labels"] == ["excited by", "... which look for", "blocks.1.conv:7", "inhibited by", "... which look for"]
     assert pictured.data["pictures"][1][0] is not None and pictured.data["pictures"][2][1] is not None
+
+
+def test_coordinates_of_a_basis_are_sources_like_channels():
+    """What a unit sees of a direction is what it sees of all channels, weighted by the direction."""
+    net, plane = sonde.load("specimen:digits"), Subspace.random(16, 3)
+    found = weights_between(net.attach("blocks.0:out", plane, "plane"), "blocks.1.conv", "blocks.0:out.plane", [3])
+    by_hand = torch.einsum("uchw,kc->ukhw", slices(net, "blocks.1.conv")[[3]], plane.decode(torch.eye(3)))
+    assert torch.allclose(found.weight, by_hand, rtol=0, atol=1e-6) and found.labels[2] == "blocks.0:out.plane:2"
