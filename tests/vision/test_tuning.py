@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 import sonde
+from sonde.nn import filters_permuted
 from sonde.results import InputError, SondeError, UnknownSite
-from sonde.vision import Normalisation, Stimuli, Tuning, bars, colours, curves, gratings, receptive_field, tuning
+from sonde.vision import Normalisation, Preference, Stimuli, Tuning, bars, colours, curves, gratings, preference, receptive_field, tuning
 
 SIDE, RADIUS, SPAN = 41, 14.0, 17.0
 PLANTED = tuple(range(0, 360, 45))
@@ -61,6 +62,28 @@ def test_shuffled_filters_reach_a_fifth_at_most_and_are_not_tuned():
     assert found().check(bank(), units=[8], draws=2)[0].holds is None
     with pytest.raises(SondeError, match="was computed on the model"):
         found().check(shuffled)
+
+
+def test_curves_are_preferred_to_lines_by_detectors_of_curves_alone(tmp_path):
+    """Planted arcs prefer their bend; planted lines, and arcs with shuffled pixels, do not."""
+    stimuli = curves(21, [7.0, math.inf], range(0, 360, 15), width=2, span=9.0, channels=1)
+
+    def preferred(model):
+        return preference(tuning(model, "0", stimuli, normalise="none"), model, [7.0], [math.inf], draws=8)
+
+    for at, held in ((1, False), (0, True)):
+        templates = stimuli.pictures[::2, at, 0]
+        conv = nn.Conv2d(1, 12, 21, bias=False)
+        conv.weight = nn.Parameter(templates - templates.mean((-2, -1), keepdim=True))
+        model = sonde.load(nn.Sequential(conv))
+        found = preferred(model)
+        assert found.check(model)[0].holds is held and (float(found.value.mean()) > 1) is held
+    assert Preference.load(found.save(tmp_path / "preference")).drawing().kind == "violins" and found.to_frame().height == 12
+    lost = sonde.load(filters_permuted(model.module, seed=900))
+    assert preferred(lost).check(lost)[0].holds is False
+    for across, over, words in (([3.0], [7.0], "across="), ([7.0], [7.0], "share a value")):
+        with pytest.raises(InputError, match=words):
+            preference(tuning(lost, "0", stimuli, normalise="none"), lost, across, over)
 
 
 def test_half_widths_and_means_of_known_curves():

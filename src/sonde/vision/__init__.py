@@ -15,6 +15,7 @@ from sonde.vision.match_results import MatchCourse, UnitMatches
 from sonde.vision.matched_weights import WeightMatch, match_weights
 from sonde.vision.matching import match_course, match_units
 from sonde.vision.measures import cka, debiased_cka, mutual_neighbours, procrustes, pwcca, rsa, svcca
+from sonde.vision.motifs import Equivariance, equivariance, equivariance_of
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import (
     Alignment,
@@ -32,8 +33,11 @@ from sonde.vision.objectives import (
     Sum,
     spectrum,
 )
+from sonde.vision.orientations import Agreement, Orientations, agreement, orientations
 from sonde.vision.pages import Atlas, UnitPage, atlas, unit_page
 from sonde.vision.parameters import CPPN, Fourier, Pixels, Shared
+from sonde.vision.polysemanticity import Polysemanticity, polysemanticity
+from sonde.vision.preferences import Preference, preference
 from sonde.vision.recurrence import Recurrence, kinds_of, recurrence
 from sonde.vision.render import show
 from sonde.vision.results import Dream, Visualisation
@@ -50,6 +54,7 @@ from sonde.vision.weight_results import Partner, UnitWeights
 
 __all__ = [
     "CPPN",
+    "Agreement",
     "Alignment",
     "Atlas",
     "Channel",
@@ -62,6 +67,7 @@ __all__ = [
     "Dream",
     "Evenness",
     "Feeding",
+    "Equivariance",
     "Families",
     "Field",
     "Fourier",
@@ -74,9 +80,12 @@ __all__ = [
     "Neuron",
     "Normalisation",
     "Objective",
+    "Orientations",
     "Pad",
     "Partner",
     "Pixels",
+    "Polysemanticity",
+    "Preference",
     "Rectified",
     "Recurrence",
     "Rotate",
@@ -119,9 +128,15 @@ __all__ = [
     "UnionCases",
     "UnionCircuit",
     "UnionCircuits",
+    "agreement",
+    "orientations",
+    "polysemanticity",
+    "preference",
     "dream",
     "factorised",
     "feeding",
+    "equivariance",
+    "equivariance_of",
     "families",
     "families_by_weights",
     "layer_weights",

@@ -75,6 +75,16 @@ def test_families(capsys, tmp_path):
     assert "one feature, turned?" in run(capsys, *asked, "--folder", tmp_path / "kept", "--out", page).out and page.exists()
 
 
+def test_motifs(capsys, tmp_path):
+    np.save(tmp_path / "some.npy", np.random.default_rng(0).random((60, 1, 8, 8), dtype=np.float32))
+    asked = ["motifs", "blocks.1.conv:3", "blocks.1.conv:4", "--normalise", "none", "--pictures", tmp_path / "some.npy", "--before", "blocks.0.act"]
+    found = follows(json.loads(run(capsys, *asked, "--null", 20, "--check", "--json").out))
+    assert [one["unit"] for one in found["units"]] == [3, 4] and all(one["groups"] >= 1 for one in found["units"]) and found["verdicts"]
+    turning = ["motifs", "blocks.1.conv", "--reads", "blocks.0.act", "--normalise", "none", "--null", 20]
+    assert follows(json.loads(run(capsys, *turning, "--json").out))["motifs"] == []
+    assert "turn with what they read?" in run(capsys, *turning, "--out", tmp_path / "page.html").out and (tmp_path / "page.html").exists()
+
+
 def test_tuning(capsys, tmp_path):
     asked = ["tuning", "blocks.0.act:3", "blocks.0.act:4", "--normalise", "none", "--step", 30]
     found = follows(json.loads(run(capsys, *asked, "--stimuli", "bars", "--json", "--check", "--draws", 2).out))
@@ -150,6 +160,10 @@ def test_mistakes_about_two_networks_are_one_line(capsys, many):
         (["families", "blocks.0.conv", "--by", "weights", "--null", "5"], "--null 5: the 95 % quantile of a null needs 20 draws"),
         (["families", "blocks.0.conv", "--by", "weights", "--stimuli", "bars"], "--stimuli belongs to --by stimuli"),
         (["families", "blocks.0.act", "--hues", "--normalise", "none"], "--hues belongs to --by weights"),
+        (["motifs", "blocks.1.conv"], "give one of --reads LAYER"),
+        (["motifs", "blocks.1.conv", "--pictures", "p.npy"], "--pictures needs --before LAYER"),
+        (["motifs", "blocks.1.conv:3", "--reads", "blocks.0.act"], "name blocks.1.conv alone"),
+        (["motifs", "blocks.1.conv", "--reads", "blocks.0.act", "--null", "5"], "--null 5"),
         (["tuning", "blocks.0.act:99", "--normalise", "none", "--step", "90"], "there is no unit 99"),
         (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "colours"], "three channels"),
         (["tuning", "blocks.0.act:3", "--normalise", "none", "--stimuli", "curves", "--across", "0"], "radii="),

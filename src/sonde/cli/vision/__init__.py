@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from sonde.cli.vision import atlas, dream, examples, families, match, show, similarity, tuning, unions, unit, weights
+from sonde.cli.vision import atlas, dream, examples, families, match, motifs, show, similarity, tuning, unions, unit, weights
 
-ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, atlas, weights, families, unions, match, similarity)
+ACTIONS: tuple[ModuleType, ...] = (show, dream, examples, tuning, unit, atlas, weights, families, unions, match, similarity, motifs)
 
 
 def add(commands: Any) -> None:
