@@ -97,7 +97,7 @@ class Equivariance(Result):
         )
         return matrix(
             f"Is what {self.layer} reads from {self.source} the same, turned?", "summed weight", self.weight.sum((2, 3)),
-            row_name=f"unit of {self.layer}, by phase", rows=rows, col_name=f"unit of {self.source}, by phase", cols=cols,
+            row_name="reader", rows=rows, col_name="source", cols=cols,
             note=note + " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes),
         )  # fmt: skip
 

@@ -61,9 +61,10 @@ export function drawRose(host: HTMLElement, { data, axes, unit }: Rose): Stage {
     }
     plot.series.forEach(({ one, place }) => drawing.append(curve(one, place, scale)));
     if (data.together)
-      rings.forEach((ring) =>
-        drawing.append(svg("text", { x: 3, y: -scale(ring) - 2, class: "ring-name" }, readable(ring, { like: plot.high }))),
-      );
+      rings.forEach((ring) => {
+        const [x, y] = on(1 / 16, scale(ring)); // between the spokes, where no name of an angle stands
+        drawing.append(svg("text", { x, y, "text-anchor": "middle", "dominant-baseline": "central", class: "ring-name" }, readable(ring, { like: plot.high })));
+      });
     drawing.append(svg("g", { class: "pointer" }));
     const captions = data.together ? [] : [caption(plot)];
     plot.box.replaceChildren(...captions, drawing);
