@@ -193,6 +193,25 @@ def test_on_pictures_it_works_as_its_weights_say(model, found):
     assert [verdict.holds for verdict in verdicts] == [True] * 5, [(v.claim, v.measured, v.control, v.interval) for v in verdicts]
 
 
+def test_the_pictures_of_each_unit(model, found):
+    pictures = corners(60, 0)
+    grid = found.pictured(model, pictures, normalise="none", top=4)
+    assert grid.axes["row"]["labels"] == ["u 4", "a 2", "b 3", "pa 0", "pb 1"] and len(grid.data["values"][0]) == 4
+    assert grid.data["values"][1] == sorted(grid.data["values"][1], reverse=True)
+    maps = model.run(pictures, read=["join:in"], logits=False)["join:in"][:, 2]
+    assert grid.data["values"][1][0] == pytest.approx(float(maps.clamp(min=0).mean((1, 2)).max()), rel=1e-5)
+
+
+def test_broken_files_are_named(model, found, tmp_path):
+    images = pytest.importorskip("PIL.Image")
+    for i, picture in enumerate(corners(20, 0)):
+        images.fromarray((255 * picture[0]).byte().numpy()).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "broken.png").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"1 of 21 files can't be read: broken\.png"):
+        found.check(model, tmp_path, normalise="none", size=12)
+    assert "broken.png" in found.pictured(model, tmp_path, normalise="none", size=12).note
+
+
 def test_two_units_that_do_not_inhibit_each_other_are_seen(found):
     other = network(0, without=["inhibition"])
     near = union_circuits(other, LAYERS, draws=2)

@@ -143,7 +143,7 @@ class UnionCases(Result):
         self.refuse_other(model)
         if not isinstance(draws, int) or draws < 2:
             raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
-        read, means = read_all(model, pictures, normalise, size)
+        read, means, _ = read_all(model, pictures, normalise, size, strict=True)
         ask = _Asked.of(model, self.sites, means(read), batch_size)
         generator = torch.Generator().manual_seed(seed)
         return corrected([verdict for one in self.cases[:CHECKED] for verdict in _verdicts(self.layer, one, ask, draws, generator)])
@@ -223,7 +223,7 @@ def union_cases(
     refuse_others(model)
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
-    read, means = read_all(model, pictures, normalise, size)
+    read, means, left_out = read_all(model, pictures, normalise, size)
     if len(read) < 16:
         raise InputError(f"{len(read)} pictures are too few to say what occurs together: give 16 or more")
     views = means(read)
@@ -235,7 +235,7 @@ def union_cases(
     arguments = {"layer": layer, "normalise": str(means), "size": size, "least": least, "draws": draws}
     return UnionCases(
         layer=layer, sites=sites, cases=cases, candidates=candidates, null=torch.tensor([len(one) for one, _ in others]),
-        null_candidates=torch.tensor([count for _, count in others]), notes=weights.notes,
+        null_candidates=torch.tensor([count for _, count in others]), notes=(*weights.notes, *left_out),
         recipe=Recipe.of("sonde.vision.union_cases", arguments, model_hash=model.hash, inputs=[read], seed=seed),
     )  # fmt: skip
 

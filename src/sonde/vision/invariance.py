@@ -216,7 +216,7 @@ def invariance(
     sites = [site_of(model, layer) for layer in layers]
     for site in sites:
         model.locate(Site.parse(site).name)
-    read, means = read_all(model, pictures, normalise, size)
+    read, means, left_out = read_all(model, pictures, normalise, size)
     wanted = _allowed(read) if changes is None else list(changes)
     if len(read) < 2:
         raise InputError("1 picture: give two or more, so that each can be compared with another")
@@ -237,7 +237,7 @@ def invariance(
         shuffled={layer: torch.stack([_layer_gain(one[i]) for one in copies]) for i, layer in enumerate(layers)},
         by_picture={layer: _beyond(own[i]) for i, layer in enumerate(layers)},
         shuffled_by_picture={layer: torch.stack([_beyond(one[i]) for one in copies]) for i, layer in enumerate(layers)},
-        notes=notes, recipe=Recipe.of("sonde.vision.invariance", arguments, model_hash=model.hash, inputs=[read], seed=seed),
+        notes=(*notes, *left_out), recipe=Recipe.of("sonde.vision.invariance", arguments, model_hash=model.hash, inputs=[read], seed=seed),
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def checked(
     """
     if not isinstance(draws, int) or draws < 2:
         raise InputError(f"draws={shown(draws)}: give a number of 2 or more")
-    read, means = read_all(model, pictures, normalise, size)
+    read, means, _ = read_all(model, pictures, normalise, size, strict=True)
     views = means(read)
     ask = partial(responses, model, found.sites[-3:], batch_size=batch_size)
     plain, mirrored = ask(views), ask(views.flip(-1))
@@ -71,15 +71,16 @@ def checked(
 
 def read_all(
     model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", normalise: Normalisation | str | None,
-    size: int | tuple[int, int] | None,
-) -> tuple[Float[Tensor, "picture channel row col"], Normalisation]:  # fmt: skip
-    """All pictures that can be read, and what makes of them what the network takes.
+    size: int | tuple[int, int] | None, strict: bool = False,
+) -> tuple[Float[Tensor, "picture channel row col"], Normalisation, tuple[str, ...]]:  # fmt: skip
+    """All pictures that can be read, what makes of them what the network takes, and a note on files that were left out.
 
     Arguments:
         model: the network.
         pictures: from 0 to 1, or a folder.
         normalise: from pictures of 0 to 1 to what the network takes.
         size: to which files are brought.
+        strict: refuse a folder with broken files instead: what is returned has no place for the note.
 
     Raises:
         InputError: none that can be read, or of different sizes.
@@ -88,11 +89,15 @@ def read_all(
     is_folder = isinstance(pictures, str | Path) and Path(pictures).is_dir()
     source: Pictures = pictures_of(pictures, fitting(model)[1], view_of(model) if size is None and is_folder else size)
     read = [picture for _, picture in source.read(range(source.count))]
+    some = [f"{name} {why}" for name, why in source.broken.items()]
+    told = "; ".join(some[:3]) + (f"; and {len(some) - 3} more" if len(some) > 3 else "")
     if not read:
-        raise InputError(f"none of the {source.count} files is a picture that can be read")
+        raise InputError(f"none of the {source.count} files is a picture that can be read; the first: {some[0]}")
+    if strict and source.broken:
+        raise InputError(f"{len(source.broken)} of {source.count} files can't be read: {told}; take them out of the folder")
     if len({tuple(one.shape) for one in read}) > 1:
         raise InputError("the pictures differ in size: say to which size they are brought with size=")
-    return torch.stack(read), means
+    return torch.stack(read), means, (f"{len(source.broken)} of {source.count} files were left out: {told}",) if source.broken else ()
 
 
 def responses(
@@ -178,7 +183,7 @@ def _verdicts(
     generator: torch.Generator,
 ) -> list[Verdict]:  # fmt: skip
     first, join = found.layers[-2], found.layers[-1]
-    name = f"{first}:{one.a} and :{one.b} with {join}:{one.u}"
+    name = f"{first}:{one.a} and :{one.b} with {join}:{one.u}{'' if one.margin > 1 else ', no circuit by its weights'}"
     asked = _Asked(one, name, found.sites[-3:], plain, mirrored, ask, views, draws, generator)
     return [_mirrored(asked), _union(asked), _inhibition(asked), *_routes(asked)]
 

@@ -198,6 +198,47 @@ class UnionCircuits(Result):
         given = [self.candidate(number) for number in chosen]
         return checked(self, model, given, pictures, normalise, size, draws, seed, batch_size)
 
+    def pictured(
+        self, model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", number: int = 0, *,
+        normalise: Normalisation | str | None = None, size: int | tuple[int, int] | None = None, top: int = 6, batch_size: int = 64,
+    ) -> Drawing:  # fmt: skip
+        """The pictures to which each unit of a candidate answers most, each with its answer to the mirror image.
+
+        Arguments:
+            model: the network that was searched.
+            pictures: from 0 to 1, or a folder.
+            number: of the circuit, or where there is none, of the candidate that comes near.
+            normalise: from pictures of 0 to 1 to what the network takes.
+            size: to which files are brought.
+            top: pictures of each unit.
+            batch_size: pictures at once.
+
+        Raises:
+            CheckRefused: the model is another one.
+            InputError: no such candidate, or pictures that the network can't take.
+        """
+        from sonde.vision.union_checks import read_all, responses
+
+        self.refuse_other(model)
+        one = self.candidate(number)
+        read, means, left_out = read_all(model, pictures, normalise, size)
+        views = means(read)
+        plain, mirrored = (responses(model, self.sites[-3:], some, batch_size=batch_size) for some in (views, views.flip(-1)))
+        rows = [("u", 2, one.u), ("a", 1, one.a), ("b", 1, one.b), ("pa", 0, one.pa), ("pb", 0, one.pb)]
+        cells, values, details = [], [], []
+        for _, level, unit in rows:
+            best = plain[level][:, unit].argsort(descending=True, stable=True)[:top]
+            cells.append(list(read[best]))
+            values.append(plain[level][best, unit].tolist())
+            details.append([f"mirrored {value:.3g}" for value in mirrored[level][best, unit].tolist()])
+        ranks = range(1, min(top, len(read)) + 1)
+        note = "A mirrored part answers to the mirror images as the other does to the pictures; a union answers to both alike."
+        return picture_grid(
+            "To which pictures do they answer most?", "mean of the rectified map", cells, row_name="unit",
+            rows=[f"{role} {unit}" for role, _, unit in rows], col_name="rank", cols=ranks, values=values, details=details,
+            note=" ".join([note, *(f"{one[:1].upper()}{one[1:]}." for one in left_out)]),
+        )  # fmt: skip
+
     def _filters(self, one: UnionCircuit) -> Drawing:
         """The six filters, those of the right pathway mirrored, so that what should be alike lies in one row."""
         if _key(one) not in self.slices:

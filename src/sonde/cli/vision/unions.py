@@ -60,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     drawings, verdicts, notes = [*(found.drawing(number) for number in shown), found.table()], [], list(found.notes)
     cases = alike = None
     if seen is not None:
-        pictures, means = seen
+        pictures, means, left_out = seen
+        notes += left_out
+        drawings.append(found.pictured(model, pictures, normalise=means, batch_size=arguments.batch))
         more = {"normalise": means, "draws": arguments.networks, "seed": arguments.seed, "batch_size": arguments.batch}
         cases = vision.union_cases(model, arguments.layers[-1], pictures, progress=not arguments.json, **more)
         alike = vision.invariance(model, found.sites[1:], pictures, progress=not arguments.json, **more)
