@@ -85,7 +85,7 @@ class WeightFactors(Result):
         rows, cells, values, details = [], [], [], []
         for part, own in enumerate(most.indices[:, :width].tolist()):
             heaviest = self.loading[:, part].sort(descending=True, stable=True).indices[:NAMED].tolist()
-            rows.append(f"part {part}: {', '.join(str(self.units[i]) for i in heaviest)}")
+            rows.append(f"part {part}: units {', '.join(str(self.units[i]) for i in heaviest)}")
             cells.append([signed[part, channel] for channel in own])
             values.append([float(signed[part, channel].sum()) for channel in own])
             details.append([self.labels[channel] for channel in own])
