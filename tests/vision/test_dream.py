@@ -55,6 +55,15 @@ def test_no_gradient_leaves_every_bit(grey):
     assert found.check(model)[0].holds is None
 
 
+def test_a_grey_picture_is_repeated_for_each_channel(grey):
+    """As a file of examples is; the dream is that of the repeated picture, and it is said."""
+    one = grey.mean(0, keepdim=True)
+    how = {"normalise": "imagenet", "octaves": 1, "steps": 2}
+    found = dream(bank(), one, "1", **how)
+    assert torch.equal(found.after, dream(bank(), one.repeat(3, 1, 1), "1", **how).after)
+    assert found.notes == ("the grey picture was repeated for each of 3 channels",)
+
+
 def test_without_a_step_it_is_the_picture(grey):
     assert torch.equal(dream(bank(), grey, "1", normalise="none", octaves=1, step=0.0).after, grey)
     assert torch.equal(dream(bank(), grey, "1", normalise="none", steps=0).after, grey)

@@ -17,7 +17,7 @@ from sonde.jobs import track
 from sonde.results import InputError, Recipe, shown
 from sonde.results.codec import pack
 from sonde.vision.answers import asked, needed, valued
-from sonde.vision.layers import refuse_others, view_of
+from sonde.vision.layers import fitting, refuse_others, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.objectives import Layer, Objective
 from sonde.vision.results import Dream
@@ -35,7 +35,7 @@ def dream(
 
     Arguments:
         model: a network of pictures.
-        picture: (channel row col), from 0 to 1, red first.
+        picture: (channel row col), from 0 to 1, red first; a grey one is repeated for each channel that the network takes.
         objective: of one picture; a layer's name stands for `Layer(name)`.
         normalise: from pictures of 0 to 1 to what the network takes; by default as the model's own image processor says, and nothing else is guessed.
         octaves: sizes of the picture.
@@ -60,6 +60,9 @@ def dream(
         raise InputError(f"{shown(objective)} is no objective of one picture: give a layer, or one such as sonde.vision.Channel('fire2', 3)")
     refuse_others(model)
     base = _picture(picture)
+    grey, channels = base.shape[1] == 1, fitting(model)[1]
+    if grey and channels > 1:
+        base = base.repeat(1, channels, 1, 1)
     for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("roll", roll, 0)):
         if not isinstance(value, int) or value < least:
             raise InputError(f"{name}={shown(value)}: give a number of {least} or more")
@@ -93,11 +96,13 @@ def dream(
     next(bar, None)
     after = x if moved else base
     reached, _ = asked(model, [goal, goal], torch.cat([base, after]), means, 2, view)
-    still = f"no gradient of {goal.name} reaches this picture, so it stays as it is"
+    notes = [f"the grey picture was repeated for each of {channels} channels"] if grey and channels > 1 else []
+    if steps and not moved:
+        notes.append(f"no gradient of {goal.name} reaches this picture, so it stays as it is")
     arguments = {"octaves": octaves, "ratio": ratio, "steps": steps, "step": step, "roll": roll}
     return Dream(
         name=goal.name, before=base[0].cpu(), after=after[0].cpu(), octaves=kept, trace=torch.tensor(traces), reached=(float(reached[0]),
-        float(reached[1])), moved=moved, objective=goal, normalise=means, notes=() if moved or not steps else (still,),
+        float(reached[1])), moved=moved, objective=goal, normalise=means, notes=tuple(notes),
         recipe=Recipe.of("sonde.vision.dream", {"objective": goal.name, "normalise": str(means), **arguments}, model_hash=model.hash,
                          inputs=[base, pack(goal).plain, *pack(goal).tensors.values()], seed=seed),
     )  # fmt: skip
