@@ -11,9 +11,11 @@ MobileNetV2 has, too (19 pixels at a stride of 4, 59 at 8), and its last module 
 Needs Pillow, Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from photographs import photographed
 from torch import Tensor
@@ -24,6 +26,7 @@ from sonde.vision import (
     Channel,
     Fourier,
     Normalisation,
+    Tuning,
     UnitMatches,
     colours,
     gratings,
@@ -113,15 +116,24 @@ def panel(studio: Studio) -> Drawing:
     best = sorted(oriented, key=lambda unit: -float(found.best[unit]))[:COLUMNS]
     chosen = sorted(best, key=tuned.mean)
     partners = sorted({*found.partner[chosen].tolist(), *found.null_partner[0, chosen].tolist()})
-    theirs = tuning(studio.other, other_layer, stimuli, partners, normalise=HALF)
+    theirs = tuning(studio.other, other_layer, stimuli, normalise=HALF)
+    apart = _apart(tuned, theirs, oriented, found.partner)
+    chance = [_apart(tuned, theirs, oriented, one) for one in found.null_partner]
+    print(f"median angle between a unit and its partner: {apart:.0f} degrees; in random order {min(chance):.0f} to {max(chance):.0f}")
     for unit in chosen:
-        partner, chance = int(found.partner[unit]), int(found.null_partner[0, unit])
+        partner, random = int(found.partner[unit]), int(found.null_partner[0, unit])
         print(f"{unit} at {tuned.mean(unit):.0f} degrees: {partner} at {theirs.mean(partner):.0f}, r = {float(found.best[unit]):.2f}; "
-              f"by chance {chance} at {theirs.mean(chance):.0f}, r = {float(found.null_best[0, unit]):.2f}")  # fmt: skip
+              f"by chance {random} at {theirs.mean(random):.0f}, r = {float(found.null_best[0, unit]):.2f}")  # fmt: skip
     print(f"{len(oriented)} of {len(tuned.units)} units of {layer} are tuned to orientation")
     own = _shown(studio, studio.model, layer, chosen, BYTES)
     others = _shown(studio, studio.other, other_layer.removeprefix("relu6."), partners, HALF)  # before the ReLU6, where no answer is cut at 6
     return found.panel(chosen, own, others, labels=[f"{tuned.mean(unit):.0f}°" for unit in chosen])
+
+
+def _apart(tuned: Tuning, theirs: Tuning, units: list[int], partner: Tensor) -> float:
+    """The median angle between units and partners, of half a turn; partners without an angle of their own are left out."""
+    pairs = [(tuned.mean(unit), theirs.mean(int(partner[unit]))) for unit in units]
+    return median(abs((one - other + 90) % 180 - 90) for one, other in pairs if not math.isnan(other))
 
 
 def _shown(studio: Studio, model: Model, layer: str, numbers: list[int], means: Normalisation) -> dict[int, Tensor]:

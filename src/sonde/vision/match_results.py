@@ -199,7 +199,7 @@ class UnitMatches(Result):
         chosen = self._units(units)
         if labels is not None and len(labels) != len(chosen):
             raise InputError(f"there are {len(labels)} labels and {len(chosen)} units: give one for each")
-        rows = [
+        rows: list[tuple[Mapping[int, Tensor], list[int], list[float | None]]] = [
             (own, chosen, [None] * len(chosen)),
             (others, self.partner[chosen].tolist(), [_known(one) for one in self.best[chosen]]),
             (others, self.null_partner[draw, chosen].tolist(), [_known(one) for one in self.null_best[draw, chosen]]),
@@ -211,7 +211,7 @@ class UnitMatches(Result):
         return picture_grid(
             f"What do units of {self.layer} and their matches in {self._other} look for?", "correlation", pictures, row_name="network",
             rows=[f"{self.model} {self.layer}", f"{self.other} {self.other_layer}", "matched with pictures in random order"], col_name="unit",
-            cols=[str(one) for one in chosen] if labels is None else list(labels), values=[values for *_, values in rows],
+            cols=[str(one) for one in chosen] if labels is None else list(labels), values=[values for _, _, values in rows],
             details=[["" if one < 0 else str(one) for one in numbers] for _, numbers, _ in rows], opened=opened,
             note=_sentences("Correlations are of answers to pictures, not of these drawings", *self.notes),
         )  # fmt: skip

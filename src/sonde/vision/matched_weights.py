@@ -150,13 +150,13 @@ def match_weights(
         if (one.recipe.model_hash, one.other_hash) != (model.hash, other.hash):
             raise InputError(f"{one.layer} and {one.other_layer} were not matched in these two networks: match them first")
     own, theirs = slices(model, layer), slices(other, other_layer)
-    for name, weights, units, channels in (
+    for name, weights, out, read in (
         (layer, own, len(after.best), len(before.best)),
         (other_layer, theirs, len(after.other_spread), len(before.other_spread)),
     ):
-        if tuple(weights.shape[:2]) != (units, channels):
+        if tuple(weights.shape[:2]) != (out, read):
             said = f"{weights.shape[0]} units that read {weights.shape[1]} channels"
-            raise InputError(f"the weights of {name!r} are of {said}, and {units} units and {channels} channels were matched: name the layer between")
+            raise InputError(f"the weights of {name!r} are of {said}, and {out} units and {read} channels were matched: name the layer between")
     units, channels = ((one.pair >= 0).nonzero()[:, 0] for one in (after, before))
     if min(len(units), len(channels)) < 2:
         raise InputError(f"{len(units)} units and {len(channels)} channels have partners: weights need two of each")

@@ -148,7 +148,7 @@ def with_copies(
 
 
 def two_sides(
-    model: Model, layers: list[str], other: Model, other_layers: list[str], pictures: "Tensor | np.ndarray | str | Path",
+    model: Model, layers: Sequence[str], other: Model, other_layers: Sequence[str], pictures: "Tensor | np.ndarray | str | Path",
     normalise: Normalisation | str | None, other_normalise: Normalisation | str | None, size: int | tuple[int, int] | None,
     other_size: int | tuple[int, int] | None,
 ) -> tuple[Side, Side]:  # fmt: skip
@@ -253,10 +253,10 @@ def _found(
     notes = list(read.notes)
     where = f"at {read.places} of {read.grid[0]} x {read.grid[1]} places in each" if read.grid != (0, 0) else "without places"
     notes.append(f"units were compared on {n} pictures {where}")
-    for one, units in ((sides[0], dead), (sides[1], other_dead)):
-        if units:
-            rest = f" and {len(units) - 8} more" if len(units) > 8 else ""
-            some = f"{'units' if len(units) > 1 else 'unit'} {', '.join(map(str, units[:8]))}{rest}"
+    for one, silent in ((sides[0], dead), (sides[1], other_dead)):
+        if silent:
+            rest = f" and {len(silent) - 8} more" if len(silent) > 8 else ""
+            some = f"{'units' if len(silent) > 1 else 'unit'} {', '.join(map(str, silent[:8]))}{rest}"
             notes.append(f"{some} of {one.layers[0]} of {one.model.name} gave the same everywhere: dead here, and left out")
     return UnitMatches(
         model=sides[0].model.name, layer=sides[0].layers[0], other=sides[1].model.name, other_layer=sides[1].layers[0],
