@@ -95,15 +95,14 @@ def units(studio: Studio) -> Drawing:
     return drawings[0]
 
 
-def kinds(studio: Studio) -> Drawing:
-    """Which kinds of units of the first layer recur."""
+def kinds(studio: Studio) -> None:
+    """Which kinds of units of the first layer recur: printed, not drawn."""
     found = studio.matched(*PAIRS[0])
     stimuli = {"orientation": gratings(31, [1 / 16, 1 / 8, 1 / 4], range(0, 180, 15)), "colour": colours(31)}
     tunings = {name: tuning(studio.model, "conv1_relu", one, normalise=BYTES) for name, one in stimuli.items()}
     told = recurrence(found, kinds_of(studio.model, tunings))
     print(told.to_frame())
     _say(told.check(studio.model, studio.other, studio.pictures, folder=studio.folder / f"{' '.join(PAIRS[0])} check"))
-    return told.drawing()
 
 
 def panel(studio: Studio) -> Drawing:
@@ -149,14 +148,16 @@ def _say(verdicts: list[Verdict]) -> None:
         print(f"  {one.holds}: {one.claim} {values} {one.reason}")
 
 
-DRAWINGS: dict[str, Callable[[Studio], Drawing]] = {one.__name__: one for one in (layers, units, kinds, panel)}
+DRAWINGS: dict[str, Callable[[Studio], Drawing | None]] = {one.__name__: one for one in (layers, units, kinds, panel)}
 
 
 def main(data: str, folder: str, *names: str) -> None:
-    """Write `docs/images/vision-match-{name}.png` of each."""
+    """Print the figures, and write `docs/images/vision-match-{name}.png` of what is drawn."""
     studio = Studio(Path(data), Path(folder))
     for name in names or DRAWINGS:
-        photographed({name: DRAWINGS[name](studio)}, prefix="vision-match")
+        drawing = DRAWINGS[name](studio)
+        if drawing is not None:
+            photographed({name: drawing}, prefix="vision-match")
 
 
 if __name__ == "__main__":
