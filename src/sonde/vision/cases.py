@@ -111,14 +111,14 @@ class UnionCases(Result):
 
     def drawing(self) -> Drawing:
         """The unions as a table: how the cases excite the unit, how it fires, and what is left of it without either."""
-        heads = ["u", "a", "b", "z of a", "z of b", "correlation", "u fires, a or b", "u fires", "a: kept without b", "a: left without a",
-                 "b: kept without a", "b: left without b"]  # fmt: skip
+        heads = ["u", "a", "b", "z a", "z b", "corr", "P u|a,b", "P u", "a -b", "a -a", "b -a", "b -b"]
         rows = [
             [one.u, one.a, one.b, *one.z, one.correlation, one.fires, one.base, one.kept[0], one.left[0], one.kept[1], one.left[1]]
             for one in self.cases[:LISTED]
         ]
         many = f" The first {LISTED} of {len(self.cases)} stand here." if len(self.cases) > LISTED else ""
         note = (
+            "P: how often u fires; a -b: what is left of u without b where a alone fires. "
             f"{len(self.cases)} unions among {self.candidates} pairs that do not occur together; in {len(self.null)} networks with shuffled filters "
             f"{', '.join(map(str, self.null.tolist()))} among {', '.join(map(str, self.null_candidates.tolist()))}.{many}"
         )

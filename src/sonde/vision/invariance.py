@@ -162,6 +162,10 @@ class Invariance(Result):
             CheckRefused: the model is another one.
         """
         self.refuse_other(model)
+        return corrected(self.claims())
+
+    def claims(self) -> list[Verdict]:
+        """The verdicts of `check`, not yet widened for their number: to be judged together with others."""
         verdicts = []
         for layer in self.layers:
             for i, change in enumerate(self.changes):
@@ -174,7 +178,7 @@ class Invariance(Result):
                     verdicts.append(untestable(claim, measure, reason, threshold=0.0, threshold_source="above zero"))
                     continue
                 verdicts.append(compare(claim, measure, own[both], control[:, both], threshold=0.0, threshold_source="above zero", exceeding="draw"))
-        return corrected(verdicts)
+        return verdicts
 
 
 def invariance(

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from sonde.access import Model, Zero
 from sonde.access.sites import Site
-from sonde.evidence import compare, corrected, untestable
+from sonde.evidence import compare, untestable
 from sonde.results import InputError, Verdict, shown
 from sonde.vision.files import Pictures, pictures_of
 from sonde.vision.layers import as_maps, fitting, view_of
@@ -49,7 +49,7 @@ def checked(
     pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", normalise: Normalisation | str | None,
     size: int | tuple[int, int] | None, draws: int, seed: int, batch_size: int,
 ) -> list[Verdict]:  # fmt: skip
-    """The verdicts on some candidates.
+    """The verdicts on some candidates, not yet widened for their number.
 
     Arguments:
         found: the search.
@@ -66,7 +66,7 @@ def checked(
     verdicts = []
     for one in given:
         verdicts += _verdicts(found, one, ask, views, plain, mirrored, draws, torch.Generator().manual_seed(seed))
-    return corrected(verdicts)
+    return verdicts
 
 
 def read_all(

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sonde.access import Model, Set
+from sonde.evidence import corrected
 from sonde.jobs import Pieces, track
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, content_hash, shown
 from sonde.results.drawing import Edge, Node, beside, circuit_graph, picture_grid, table
@@ -103,6 +104,10 @@ class UnionCircuits(Result):
         if not 0 <= number < len(given):
             raise InputError(f"there is no candidate {number}: there are {len(given)}, counted from 0")
         return given[number]
+
+    def first(self) -> list[int]:
+        """The numbers of the candidates that are drawn and checked unless others are named: at most three circuits, or the nearest candidate."""
+        return list(range(min(3, max(1, len(self.circuits)))))
 
     def to_frame(self) -> "DataFrame":
         """One row per circuit and near candidate: its units, its margin and score, and all nine criteria."""
@@ -194,9 +199,8 @@ class UnionCircuits(Result):
         from sonde.vision.union_checks import checked
 
         self.refuse_other(model)
-        chosen = list(range(min(3, max(1, len(self.circuits))))) if numbers is None else list(numbers)
-        given = [self.candidate(number) for number in chosen]
-        return checked(self, model, given, pictures, normalise, size, draws, seed, batch_size)
+        chosen = [self.candidate(number) for number in (self.first() if numbers is None else numbers)]
+        return corrected(checked(self, model, chosen, pictures, normalise, size, draws, seed, batch_size))
 
     def pictured(
         self, model: Model, pictures: "Float[Tensor, 'image channel row col'] | np.ndarray | str | Path", number: int = 0, *,
@@ -230,9 +234,9 @@ class UnionCircuits(Result):
             best = plain[level][:, unit].argsort(descending=True, stable=True)[:top]
             cells.append(list(read[best]))
             values.append(plain[level][best, unit].tolist())
-            details.append([f"mirrored {value:.3g}" for value in mirrored[level][best, unit].tolist()])
+            details.append([f"({value:.3g})" for value in mirrored[level][best, unit].tolist()])
         ranks = range(1, min(top, len(read)) + 1)
-        note = "A mirrored part answers to the mirror images as the other does to the pictures; a union answers to both alike."
+        note = "In brackets the answer to the mirror image. Mirrored parts exchange their answers under a mirror; a union answers alike."
         return picture_grid(
             "To which pictures do they answer most?", "mean of the rectified map", cells, row_name="unit",
             rows=[f"{role} {unit}" for role, _, unit in rows], col_name="rank", cols=ranks, values=values, details=details,

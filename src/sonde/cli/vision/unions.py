@@ -9,8 +9,6 @@ from sonde.cli.printing import refuse_unwritable, report
 from sonde.cli.vision.shared import add_model_options, add_output_options, size_of, stated
 from sonde.results import InputError
 
-DRAWN = 3  # candidates
-
 
 def add(actions: Any) -> None:
     """Register the action."""
@@ -47,30 +45,40 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pictures is None and (arguments.check or normalise is not None):
         given = "--check" if arguments.check else "--normalise"
         raise InputError(f"{given} is about pictures: give a folder, or an array (.npy), with --pictures")
+    from torch import nn
+
     from sonde import vision
+    from sonde.evidence import corrected
     from sonde.loading import load
     from sonde.results.plain import json_ready
-    from sonde.vision.union_checks import read_all
+    from sonde.vision.union_checks import checked, read_all
 
     model = load(arguments.model)
     seen = None if arguments.pictures is None else read_all(model, arguments.pictures, normalise, size)
     found = vision.union_circuits(model, arguments.layers, size=size, draws=arguments.copies, seed=arguments.seed, folder=arguments.folder,
                                   progress=not arguments.json)  # fmt: skip
-    shown = range(min(DRAWN, max(1, len(found.circuits))))
-    drawings, verdicts, notes = [*(found.drawing(number) for number in shown), found.table()], [], list(found.notes)
+    drawings, verdicts, notes = [*(found.drawing(number) for number in found.first()), found.table()], [], list(found.notes)
     cases = alike = None
     if seen is not None:
         pictures, means, left_out = seen
         notes += left_out
         drawings.append(found.pictured(model, pictures, normalise=means, batch_size=arguments.batch))
         more = {"normalise": means, "draws": arguments.networks, "seed": arguments.seed, "batch_size": arguments.batch}
-        cases = vision.union_cases(model, arguments.layers[-1], pictures, progress=not arguments.json, **more)
+        if isinstance(dict(model.module.named_modules())[arguments.layers[-1]], nn.Conv2d | nn.Linear):
+            cases = vision.union_cases(model, arguments.layers[-1], pictures, progress=not arguments.json, **more)
+            notes += cases.notes
+        else:
+            notes.append(f"units that answer to either of two cases are looked for in convolutions, and {arguments.layers[-1]} is none itself")
         alike = vision.invariance(model, found.sites[1:], pictures, progress=not arguments.json, **more)
-        drawings += [cases.drawing(), alike.drawing()]
-        notes += [*cases.notes, *alike.notes]
+        if cases is not None:
+            drawings += [cases.drawing()] if cases.cases else []
+            notes += [] if cases.cases else [cases.drawing().note]
+        drawings.append(alike.drawing())
+        notes += alike.notes
         if arguments.check:
-            verdicts += found.check(model, pictures, normalise=means, draws=arguments.draws, seed=arguments.seed, batch_size=arguments.batch)
-            verdicts += alike.check(model)
+            wanted = [found.candidate(number) for number in found.first()]
+            claims = checked(found, model, wanted, pictures, means, None, arguments.draws, arguments.seed, arguments.batch)
+            verdicts = corrected([*claims, *alike.claims()])  # one command, one family
     return report(
         arguments, start, model, "Do mirrored pathways join?", drawings, verdicts, list(dict.fromkeys(notes)), layers=found.layers,
         candidates=json_ready(found.to_frame().to_dicts()), count=len(found.circuits),
