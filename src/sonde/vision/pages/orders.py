@@ -25,13 +25,14 @@ ORDERS = {
     "number": "by number",
 }
 CLEAR = 0.5  # of a unit's largest answer, by which it must rise to count as tuned
-IGNORED = 1e-3  # of its answer to the stimuli that excite it most
+IGNORED = 0.1  # of its answer to the stimuli that excite it most
 
 
 def clearly(tunings: Sequence[Tuning], unit: int) -> dict[str, float]:
     """What a unit prefers, by the stimuli of which the best answer rises above the middle of the sweep by half of its size or more.
 
-    A description, and no test. Stimuli that it all but ignores, beside those that excite it most, are left out: there roundings rise.
+    A description, and no test. Stimuli of which the best excites it by less than a tenth of what others do are left out: what it prefers
+    among them says little of it, and of some it sees nothing but roundings.
 
     Arguments:
         tunings: how it answers to stimuli that go round.
