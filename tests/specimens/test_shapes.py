@@ -80,11 +80,13 @@ def test_the_card_holds(model, drawn):
 
 
 def test_a_shuffled_network_names_nothing(model, drawn):
-    overall = [recipe.measures(permuted(model.module, seed), drawn)[0] for seed in range(5)]
+    some = drawn.only(torch.arange(300))
+    overall = [recipe.measures(permuted(model.module, seed), some)[0] for seed in range(5)]
     assert max(measure.value for measure in overall) < 0.35
 
 
-def test_the_recipe_writes_a_specimen(tmp_path):
+def test_the_recipe_writes_a_specimen(monkeypatch, tmp_path):
+    monkeypatch.setattr(recipe, "held_out", lambda: shapes.pictures(60, seed=0))
     threads = torch.get_num_threads()
     try:
         recipe.train(tmp_path, seed=1, steps=2)
