@@ -22,7 +22,7 @@ from sonde import specimens
 from sonde.access import Model
 from sonde.specimens import shapes
 from sonde.vision import Normalisation, UnionCircuits, invariance, union_cases, union_circuits
-from sonde.vision.union_checks import responses
+from sonde.vision.union_checks import responses, together
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from data_models import nets
@@ -74,6 +74,7 @@ def trainings(folder: str) -> None:
         model = sonde.load(place / "shapes" if seed else "specimen:shapes")
         found = union_circuits(model, LAYERS[2:], draws=50)
         _told(f"seed {seed}", found)
+        _all_mirrored(found, model, drawn.pictures)
         _claims(found, model, drawn.pictures, 0, "none")
 
 
@@ -99,6 +100,15 @@ def _claims(
     for verdict in found.check(model, pictures, [number], normalise=normalise, **more):
         measured = "untested" if verdict.measured is None else f"{verdict.measured:.2f} beside {verdict.control:.2f}, n {verdict.n}"
         print(f"    {verdict.holds}: {measured}: {verdict.claim.partition(': ')[2]}", flush=True)
+
+
+def _all_mirrored(found: UnionCircuits, model: Model, pictures: torch.Tensor) -> None:
+    """How many of the pairs of parts of all circuits answer to pictures as the other does to their mirror images."""
+    plain, mirrored = (responses(model, found.sites[-2:-1], views)[0] for views in (pictures, pictures.flip(-1)))
+    pairs = sorted({(one.a, one.b) for one in found.circuits})
+    alike = [float(together(plain[:, a], mirrored[:, b]).mean()) for a, b in pairs]
+    if pairs:
+        print(f"  of {len(pairs)} pairs (a, b) of circuits {sum(one >= 0.5 for one in alike)} correlate by .5 or more, the most by {max(alike):.2f}")
 
 
 def _facing(found: UnionCircuits, model: Model, drawn: shapes.Shapes) -> None:
