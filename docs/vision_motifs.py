@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from data_models import nets
 
 BYTES = Normalisation((104.0, 117.0, 123.0), scale=255.0, order="bgr")  # as the network was trained
-UNITS = range(0, 64, 4)
+LAYER, BEFORE, UNITS = "fire5.conv3x3_2", "fire5.relu", range(0, 64, 4)
 
 
 def main(data: str) -> None:
@@ -29,16 +29,15 @@ def main(data: str) -> None:
     photographed({"motif": equivariance_of(planted(), EIGHT, EIGHT, draws=500).drawing()}, prefix="vision")
     model = sonde.load(nets.squeezenet(Path(data) / "squeezenet_v1.0_dc"))
     pictures = Path(data) / "imagenet_samples" / "images"
-    for layer, before in (("fire5.conv3x3_2", "fire5.relu"), ("fire9.conv3x3_2", "fire9.relu")):
-        seen = dataset_examples(model, pictures, layer, normalise=BYTES, size=224, top=89, pictured=UNITS)
-        alive = [unit for unit in UNITS if int((seen.most.value[unit] > 0).sum()) >= LEAST]
-        found = polysemanticity(model, pictures, seen, before, alive, draws=40)
-        print(f"{layer}: groups {found.groups} of units {alive}", flush=True)
-        apart, own = found.coherence, float(found.dimension.mean())
-        print(f"    silhouettes {float(found.silhouette.min()):.2f} to {float(found.silhouette.max()):.2f}")
-        print(f"    coherence {float(apart.min()):.2f} to {float(apart.max()):.2f}, share of a dimension {own:.2f}")
-        held = [verdict.holds for verdict in found.check(model)]
-        print(f"    {held.count(True)} of {len(held)} answers hang on their unit", flush=True)
+    seen = dataset_examples(model, pictures, LAYER, normalise=BYTES, size=224, top=89, pictured=UNITS)
+    alive = [unit for unit in UNITS if int((seen.most.value[unit] > 0).sum()) >= LEAST]
+    found = polysemanticity(model, pictures, seen, BEFORE, alive, draws=40)
+    apart, own = found.coherence, float(found.dimension.mean())
+    print(f"{LAYER}: groups {found.groups} of units {alive}")
+    print(f"    silhouettes {float(found.silhouette.min()):.2f} to {float(found.silhouette.max()):.2f}")
+    print(f"    coherence {float(apart.min()):.2f} to {float(apart.max()):.2f}, share of a dimension {own:.2f}")
+    held = [verdict.holds for verdict in found.check(model)]
+    print(f"    {held.count(True)} of {len(held)} answers hang on their unit")
 
 
 EIGHT, LEAST = [45.0 * i for i in range(8)], 24

@@ -7,9 +7,9 @@ Equivariance in Neural Networks".)
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -128,8 +128,8 @@ class Families(Result):
         rows = [self.members(family) for family in range(self.count)]
         width = max(map(len, rows))
 
-        def each(of: object, empty: object) -> list[list[object]]:
-            return [[*(of(self.units.index(unit)) for unit in row), *[empty] * (width - len(row))] for row in rows]  # type: ignore[operator]
+        def each(of: Callable[[int], Any], empty: Any) -> list[list[Any]]:
+            return [[*(of(self.units.index(unit)) for unit in row), *[empty] * (width - len(row))] for row in rows]
 
         what = "its preferred stimulus" if self.by == "stimuli" else "its filter"
         said = [f"Each unit by {what}, with the turn that leads to it.", *(f"{one[:1].upper()}{one[1:]}." for one in self.notes)]

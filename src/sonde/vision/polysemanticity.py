@@ -244,7 +244,8 @@ def _seen(
         for rank, one in enumerate(line):
             if one >= 0:
                 uses.setdefault(one, []).append((i, rank))
-    space, answers = None, {}
+    space: Tensor | None = None
+    answers: dict[int, Tensor] = {}
     for start in track(range(0, len(wanted), batch_size), "looking at the layer before", shown=progress):
         some = wanted[start : start + batch_size]
         views = found.normalise(torch.stack([source[one] for one in some]))
