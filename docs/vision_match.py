@@ -5,8 +5,8 @@
 DATA holds `squeezenet_v1.0_dc`, `mobilenet_v2_q` (weights of two ImageNet networks) and `imagenet_samples`. What is finished is kept in FOLDER, so
 that what was interrupted goes on. Names are those of the functions below; all of them by default.
 
-The layers were chosen before their units were looked at: the first of both, and of SqueezeNet's others those whose stride and receptive field
-MobileNetV2 has, too (19 pixels at a stride of 4, 59 at 8), and its last module beside the nearest (155 and 139 at 16).
+The layers were chosen by stride and receptive field: the first of both, and of SqueezeNet's others those that MobileNetV2 has, too (19 pixels at a
+stride of 4, 59 at 8), and its last module beside the nearest (155 and 139 at 16).
 
 Needs Pillow, Playwright and a Chromium (in `SONDE_CHROMIUM`, or on the path).
 """
