@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -150,7 +150,7 @@ class UnitEffect(Result):
             asked.append((claim, "change of its logit, on the pictures that did not choose it", values, direction))
         verdicts = []
         for claim, measure, values, direction in asked:
-            words = {"threshold": 0.0, "threshold_source": "no change", "direction": direction}
+            words: dict[str, Any] = {"threshold": 0.0, "threshold_source": "no change", "direction": direction}
             if self.idle:
                 verdicts.append(untestable(claim, measure, f"it is always what it is replaced by on these {self.count} pictures", **words))
             elif len(self.others) < 2:

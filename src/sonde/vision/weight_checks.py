@@ -44,7 +44,8 @@ def checked(
     """The verdicts on each unit, each by itself.
 
     Arguments:
-        found: the weights; the others as for `UnitWeights.check`.
+        found: the weights.
+        model, pictures, units, k, draws, seed, batch_size, normalise: as for `UnitWeights.check`.
     """
     for name, value, least in (("k", k, 1), ("draws", draws, 2), ("batch_size", batch_size, 1)):
         if not isinstance(value, int) or value < least:

@@ -88,7 +88,8 @@ def looked_for(
     """Pictures that excite a unit and its partners most, by their names.
 
     Arguments:
-        found: the weights; the others as for `UnitWeights.visualised`.
+        found: the weights.
+        model, unit, n, normalise, steps, seed, progress: as for `UnitWeights.visualised`.
     """
     partners = [one for sign in (1, -1) for one in found.incoming(unit, n, sign)]
     named = {one.name: Channel(*_site_and_number(one.name)) for one in partners if "[" not in one.name}

@@ -79,13 +79,13 @@ def fed(found: UnitWeights, n: int) -> Drawing:
         n: on either side.
     """
     rows: list[tuple[str, list[Any], list[Any], list[float | None], list[str]]] = []
-    for words, sign in (("excites", 1), ("inhibits", -1)):
+    for word, sign in (("excites", 1), ("inhibits", -1)):
         partners = found.outgoing(0, n, sign)
         gap: list[Any] = [None] * (n - len(partners))
         slices = [found.weight[found.units.index(one.number), 0] for one in partners]
-        values = [one.contribution if found.count else one.strength for one in partners]
-        blank = [None] * n
-        rows.append((words, blank, [*slices, *gap], [*values, *gap], [*(one.name for one in partners), *[""] * len(gap)]))
+        worth: list[float | None] = [one.contribution if found.count else one.strength for one in partners]
+        blank: list[Any] = [None] * n
+        rows.append((word, blank, [*slices, *gap], [*worth, *gap], [*(one.name for one in partners), *[""] * len(gap)]))
         seen = [found.pictures.get(one.name) for one in partners]
         if any(one is not None for one in seen):
             rows.append(("... which look for", [*seen, *gap], blank, blank, [""] * n))

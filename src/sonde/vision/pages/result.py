@@ -1,7 +1,7 @@
 """What a unit's page holds: the results of its parts, their verdicts, and the sentences that say them to a stranger."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -199,7 +199,8 @@ class UnitPage(Result):
             where = "" if self.examples is None else f", and none of the {self.examples.count} given pictures"
             return [*sentences, Sentence(f"It is dead: neither ascent nor any drawn stimulus moves it{where}. There is nothing more to tell.")]
         found = [*self._sought(), *self._fired()]
-        for tuning, verdict in zip(self.tunings, self.verdicts.get("tuned") or [None] * len(self.tunings), strict=True):
+        tuned: Sequence[Verdict | None] = self.verdicts.get("tuned") or [None] * len(self.tunings)
+        for tuning, verdict in zip(self.tunings, tuned, strict=True):
             found.append(Sentence(self._preference(tuning)))
             if verdict is not None and tuning.height(self.unit) > 0:
                 kind = KINDS.get(tuning.stimuli.name, tuning.stimuli.name)
@@ -252,7 +253,8 @@ class UnitPage(Result):
         effect = self.effect
         if effect is None:
             return
-        matters, loses, gains = self.verdicts.get("does") or [None] * 3
+        does: Sequence[Verdict | None] = self.verdicts.get("does") or [None] * 3
+        matters, loses, gains = does
         if effect.idle:
             yield Sentence(f"Replacing it by {replacement(effect.ablation)} changes nothing: that is what it always is here.", matters)
             return
