@@ -152,6 +152,8 @@ def test_what_is_missing_is_said(tmp_path):
     assert flat.varied is None and "has no places" in flat.notes[0]
     with pytest.raises(InputError, match="there is no unit 32 at"):
         unit_page(model, "blocks.1.act:32", **short)
+    with pytest.raises(InputError, match="give pictures and other_layer="):
+        unit_page(model, "blocks.1.act:3", other=model, other_layer="head", **short)
     with pytest.raises(InputError, match="is no unit: give"):
         unit_page(model, "blocks.1.act", **short)
     images = pytest.importorskip("PIL.Image")

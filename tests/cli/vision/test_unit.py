@@ -53,6 +53,10 @@ def test_pictures_and_names_of_ones_own(capsys, tmp_path):
         (["specimen:digits", "blocks.1.act:3", "--variety", "-2"], "variety=-2"),
         (["specimen:digits", "blocks.1.act:3", "--out", "nowhere/unit.html"], "can't be written"),
         (["specimen:digits", "blocks.1.act:3", "--other", "specimen:digits"], "belong together"),
+        (
+            ["specimen:digits", "blocks.1.act:3", "--other", "specimen:digits", "--other-layer", "head", "--other-order", "bgr"],
+            "--other-order belong",
+        ),
         (["specimen:digits", "blocks.1.act:3", "--partners", "-1"], "partners=-1"),
         (["nowhere", "blocks.1.act:3"], "nowhere"),
     ],

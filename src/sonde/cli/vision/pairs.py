@@ -10,6 +10,7 @@ from sonde.results import InputError
 
 if TYPE_CHECKING:
     from sonde.access import Model
+    from sonde.vision import Normalisation
 
 
 def add_pair_options(action: argparse.ArgumentParser, samples: int) -> None:
@@ -33,18 +34,23 @@ def add_pair_options(action: argparse.ArgumentParser, samples: int) -> None:
     add_output_options(action)
 
 
-def both_shown(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How pictures are shown to both networks, as arguments of `match_units` and `similarity`."""
+def other_stated(arguments: argparse.Namespace) -> "Normalisation | str | None":
+    """The normalisation that is meant for the other network."""
     other = argparse.Namespace(normalise=arguments.other_normalise, scale=arguments.other_scale, order=arguments.other_order)
     try:
-        theirs = stated(other)
+        return stated(other)
     except InputError as error:
         words = str(error)
         for name in ("normalise", "scale", "order"):
             words = words.replace(f"--{name}", f"--other-{name}")
         raise InputError(words) from None
+
+
+def both_shown(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How pictures are shown to both networks, as arguments of `match_units` and `similarity`."""
     return {
-        "normalise": stated(arguments), "other_normalise": theirs, "size": size_of(arguments.size), "other_size": size_of(arguments.other_size),
+        "normalise": stated(arguments), "other_normalise": other_stated(arguments), "size": size_of(arguments.size),
+        "other_size": size_of(arguments.other_size),
         "samples": arguments.samples, "draws": arguments.draws, "seed": arguments.seed, "batch_size": arguments.batch, "folder": arguments.folder,
         "progress": not arguments.json,
     }  # fmt: skip

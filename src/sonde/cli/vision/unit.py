@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 from sonde.cli.printing import plain_verdict, print_json, refuse_unwritable, told
-from sonde.cli.vision.shared import add_labels_option, add_page_options, add_scaling_options, page_inputs, size_of, stated
+from sonde.cli.vision.pairs import other_stated
+from sonde.cli.vision.shared import add_labels_option, add_page_options, add_scaling_options, page_inputs, size_of
 from sonde.results import InputError
 
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.other is None) != (not arguments.other_layer):
         raise InputError("--other MODEL and --other-layer LAYER belong together")
     other = None if arguments.other is None else load(arguments.other)
-    other_scaling = stated(argparse.Namespace(normalise=arguments.other_normalise, scale=arguments.other_scale, order=arguments.other_order))
+    other_scaling = other_stated(arguments)
     page = unit_page(
         model, arguments.unit, given.pictures, normalise=given.normalise, size=given.size, classes=given.classes, labels=given.labels,
         ablation=Ablation(arguments.ablation), pixels=arguments.pixels, steps=arguments.steps, variety=arguments.variety, draws=arguments.draws,

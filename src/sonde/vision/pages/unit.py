@@ -88,6 +88,8 @@ def unit_page(
     for name, value, least in (("variety", variety, 0), ("draws", draws, 0), ("others", others, 0), ("partners", partners, 0)):
         if not isinstance(value, int) or value < least or (name in ("variety", "draws") and value == 1):
             raise InputError(f"{name}={shown(value)}: give 0, or a number of 2 or more")
+    if other is not None and (pictures is None or not other_layer):  # said before the work, not after it
+        raise InputError("the nearest unit of another network is sought by its answers to pictures: give pictures and other_layer=, too")
     means, site = normalisation(model, normalise), site_of(model, layer)
     model.locate(Site.parse(site).name)
     source = None if pictures is None else source_of(model, pictures, size)
@@ -141,9 +143,7 @@ def unit_page(
         except SondeError as reason:
             notes.append(f"which units it feeds is not told: {reason}")
     matches, nearest = None, {}
-    if other is not None:
-        if pictures is None or not other_layer:
-            raise InputError("the nearest unit of another network is sought by its answers to pictures: give pictures and other_layer=, too")
+    if other is not None and pictures is not None:
         matches = match_units(
             model, layer, other, other_layer, pictures, normalise=means, other_normalise=other_normalise, size=size, other_size=other_size,
             seed=seed, batch_size=batch_size, folder=kept(f"match {layer} {other.name} {other_layer}"), progress=progress,
