@@ -7,7 +7,7 @@ its verdict. A page claims several things at once, so that verdicts are widened 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -85,8 +85,8 @@ def unit_page(
     """
     refuse_others(model)
     layer, number = _named(unit)
-    for name, value, least in (("variety", variety, 0), ("draws", draws, 0), ("others", others, 0), ("partners", partners, 0)):
-        if not isinstance(value, int) or value < least or (name in ("variety", "draws") and value == 1):
+    for name, value in (("variety", variety), ("draws", draws), ("others", others), ("partners", partners)):
+        if not isinstance(value, int) or value < 0 or (name in ("variety", "draws") and value == 1):
             raise InputError(f"{name}={shown(value)}: give 0, or a number of 2 or more")
     if other is not None and (pictures is None or not other_layer):  # said before the work, not after it
         raise InputError("the nearest unit of another network is sought by its answers to pictures: give pictures and other_layer=, too")
@@ -104,7 +104,7 @@ def unit_page(
     kept = partial(kept_in, folder)
     ((wanted, shunned),) = sought(model, site, layer, [number], means, (channels, side))
     of = Fourier(side, channels, "decorrelated" if channels == 3 else "plain")
-    climb = {"of": of, "normalise": means, "steps": steps, "seed": seed, "batch_size": batch_size, "progress": progress}
+    climb: dict[str, Any] = {"of": of, "normalise": means, "steps": steps, "seed": seed, "batch_size": batch_size, "progress": progress}
     most = show(model, wanted, **climb, folder=kept(f"most {unit}"))
     least = show(model, shunned, **climb, folder=kept(f"least {unit}"))
     worth = abs(float(most.reached[0]))
