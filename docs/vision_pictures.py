@@ -133,12 +133,11 @@ def diverse(studio: Studio) -> Drawing:
     return found.drawing()
 
 
-def shuffled(studio: Studio) -> Drawing:
+def shuffled(studio: Studio) -> None:
     """Whether four units' pictures come from what the network learnt: beside pictures sought for shuffled weights."""
     found = studio.shown("shuffled", CHECKED)
     for verdict in found.check(studio.model, draws=4):
         print(f"{verdict.holds}: {verdict.claim} {verdict.measured:.4g} against {verdict.control:.4g}, {verdict.interval}")
-    return found.drawing()
 
 
 def _highest(picture: torch.Tensor) -> float:
@@ -148,14 +147,17 @@ def _highest(picture: torch.Tensor) -> float:
     return float(power[(down[:, None].square() + across.square()).sqrt() >= 0.25].sum() / power.sum())
 
 
-DRAWINGS: dict[str, Callable[[Studio], Drawing]] = {one.__name__: one for one in (units, classes, dreamt, made, negative, between, diverse, shuffled)}
+DRAWINGS: dict[str, Callable[[Studio], Drawing | None]] = {
+    one.__name__: one for one in (units, classes, dreamt, made, negative, between, diverse, shuffled)
+}
 
 
 def main(data: str, folder: str, *names: str) -> None:
-    """Write `docs/images/vision-{name}.png` of each."""
+    """Write `docs/images/vision-{name}.png` of each that is a picture; the last prints figures only."""
     studio = Studio(Path(data), Path(folder))
     for name in names or DRAWINGS:
-        photographed({name: DRAWINGS[name](studio)}, prefix="vision")
+        if (drawing := DRAWINGS[name](studio)) is not None:
+            photographed({name: drawing}, prefix="vision")
 
 
 if __name__ == "__main__":
