@@ -483,7 +483,12 @@ def sample_document() -> Document:
             Section("circuits", "Which circuit computes it?", "", [figures["circuit"], figures["faithfulness"], figures["circuits"]]),
             Section("lab", "Is attention an explanation?", "", [figures["plane"], figures["spread"], figures["swap"]]),
             Section("behaviour", "What does it know?", "", [figures["phenomena"]]),
-            Section("pictures", "And in pictures?", "The same questions, of a model that sees.", [figures["pixels"], figures["cascade"]]),
+            Section(
+                "pictures",
+                "And in pictures?",
+                "The same questions, of a model that sees.",
+                [figures["pixels"], figures["cascade"], figures["roses"], figures["family"]],
+            ),
             Section("peers", "Does another model do the same?", "The same prompt, a smaller model.", [figures["models"]], folded=True),
         ],
         command="sonde explain 'When Mary and John went to the shop, John gave a book to' --target ' Mary' --foil ' John' --seed 0",
