@@ -27,7 +27,6 @@ from sonde.vision.files import Pictures, differing, pictures_of, told
 from sonde.vision.layers import fitting, refuse_others, site_of, view_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.reading import Reader
-from sonde.vision.reading import maps_of as maps_of
 from sonde.vision.streams import NOBODY, Largest, Levels
 
 if TYPE_CHECKING:

@@ -28,9 +28,10 @@ from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import Points, matrix, scatter, tabs
 from sonde.vision.clusters import grouped
 from sonde.vision.example_results import DatasetExamples
-from sonde.vision.examples import maps_of, source_of
+from sonde.vision.examples import source_of
 from sonde.vision.files import Pictures
 from sonde.vision.layers import site_of
+from sonde.vision.reading import maps_of
 from sonde.vision.slices import slices
 
 if TYPE_CHECKING:

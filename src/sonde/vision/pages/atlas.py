@@ -19,7 +19,7 @@ from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.document import Document, Section, Sentence
 from sonde.results.drawing import picture_grid, table
 from sonde.vision.example_results import DatasetExamples
-from sonde.vision.examples import dataset_examples, maps_of, source_of
+from sonde.vision.examples import dataset_examples, source_of
 from sonde.vision.families import Families, families
 from sonde.vision.layers import fitting, refuse_others, site_of
 from sonde.vision.normalisation import Normalisation, normalisation
@@ -27,6 +27,7 @@ from sonde.vision.pages.canvas import grey, kept_in, side_of, stimuli_for
 from sonde.vision.pages.orders import ORDERS, clearly, ordered
 from sonde.vision.pages.sought import sought
 from sonde.vision.parameters import Fourier
+from sonde.vision.reading import maps_of
 from sonde.vision.render import show
 from sonde.vision.results import Visualisation
 from sonde.vision.tuning import Tuning, tuning

@@ -12,13 +12,13 @@ from sonde.access import Model
 from sonde.results import Drawing, SondeError
 from sonde.results.drawing import picture_grid
 from sonde.vision.between import weights_between
-from sonde.vision.examples import maps_of
 from sonde.vision.feeding import feeding, path_of
 from sonde.vision.layers import fitting, site_of, view_of
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import Channel, Neuron, Objective
 from sonde.vision.pages.canvas import grey
 from sonde.vision.parameters import Fourier
+from sonde.vision.reading import maps_of
 from sonde.vision.render import show
 from sonde.vision.weight_results import UnitWeights
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from sonde.access import Model
-from sonde.vision.examples import maps_of
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import Channel, Neuron, Objective, Rectified
+from sonde.vision.reading import maps_of
 
 PICTURES = 8  # of noise
 
