@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 APART = 0.25  # how much unlike pictures count, beside what one of them reached
 TOP, LEVELS, PER_LEVEL = 18, 5, 6
+SHOWN = 4  # times as many shuffled networks are shown stimuli as have pictures sought for them: it costs little, and few draws tell little
 PARTNER_DRAWS = 4  # random sets of units that are taken away instead of the partners
 
 
@@ -65,7 +66,7 @@ def unit_page(
         steps: of ascent.
         variety: different pictures of what the unit looks for, beside the one: how unlike they are counts for a quarter of what that one reached; 0
             leaves them out.
-        draws: networks with shuffled weights, for which pictures are sought and which are shown stimuli alike; 0 leaves these two tests out.
+        draws: networks with shuffled weights for which pictures are sought alike, and a quarter of those that are shown stimuli; 0 leaves both out.
         others: units of the same layer that are replaced, too.
         partners: units by which it is excited, by which inhibited, and that it excites and inhibits; 0 leaves them out.
         other, other_layer: another network and its layer, in which the nearest unit is sought by its answers to the pictures.
@@ -181,7 +182,7 @@ def tested(
     if page.examples is not None and pictures is not None:
         found["fires"] = page.examples.check(model, pictures)
     if draws:
-        found["tuned"] = [verdict for one in page.tunings for verdict in one.check(model, [page.unit], draws=draws, seed=seed)]
+        found["tuned"] = [verdict for one in page.tunings for verdict in one.check(model, [page.unit], draws=SHOWN * draws, seed=seed)]
     if page.effect is not None:
         found["does"] = page.effect.check(model)
     if page.built is not None and pictures is not None:
