@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = tuning(
         model, layer, stimuli, units, normalise=normalise, batch_size=arguments.batch, folder=arguments.folder, progress=not arguments.json
     )
-    drawings = [found.drawing(), found.lines(), *(found.map(unit) for unit in (units or [])[:MAPPED])]
+    drawings = [found.drawing(), *(found.map(unit) for unit in (units or [])[:MAPPED])]
     verdicts = found.check(model, units, arguments.draws, arguments.seed, arguments.batch) if arguments.check else []
     return report(
         arguments, start, model, "What are they tuned to?", drawings, verdicts, found.notes, layer=layer, stimuli=stimuli.name, axis=stimuli.axis,
