@@ -40,9 +40,9 @@ def specimen() -> None:
     drawn = shapes.pictures(300, NEW)
     for first, join in pairwise(LAYERS[1:]):
         found = union_circuits(model, [first, join])
-        _told(f"{first} and {join}", found)
+        told(f"{first} and {join}", found)
     photographed({"unions": found.drawing()}, prefix="vision")
-    _claims(found, model, drawn.pictures, 0, "none")
+    claims(found, model, drawn.pictures, 0, "none")
     _facing(found, model, drawn)
     _where(found, model, drawn)
     _random(found, model, drawn.pictures[:150])
@@ -73,9 +73,9 @@ def trainings(folder: str) -> None:
             specimens.train("shapes", place, seed=seed)
         model = sonde.load(place / "shapes" if seed else "specimen:shapes")
         found = union_circuits(model, LAYERS[2:], draws=50)
-        _told(f"seed {seed}", found)
-        _all_mirrored(found, model, drawn.pictures)
-        _claims(found, model, drawn.pictures, 0, "none")
+        told(f"seed {seed}", found)
+        mirrored_pairs(found, model, drawn.pictures)
+        claims(found, model, drawn.pictures, 0, "none")
 
 
 def squeezenet(data: str) -> None:
@@ -83,26 +83,28 @@ def squeezenet(data: str) -> None:
     model = sonde.load(nets.squeezenet(Path(data) / "squeezenet_v1.0_dc"))
     for pair in PAIRS:
         found = union_circuits(model, pair, draws=20)
-        _told(" and ".join(pair), found)
-        _claims(found, model, Path(data) / "imagenet_samples" / "images", 0, BYTES, size=128)
+        told(" and ".join(pair), found)
+        claims(found, model, Path(data) / "imagenet_samples" / "images", 0, BYTES, size=128)
 
 
-def _told(name: str, found: UnionCircuits) -> None:
+def told(name: str, found: UnionCircuits) -> None:
+    """What the weights hold."""
     one = found.candidate()
     print(f"{name}: {found.drawing().data['parts'][0]['drawing']['note']}")
     units = f"u {one.u}, a {one.a}, b {one.b}, pa {one.pa}, pb {one.pb}"
     print(f"  best margin {found.nearest[0].margin:.2f}; first: {units}, margin {one.margin:.2f}, sided {one.sided:.3f}", flush=True)
 
 
-def _claims(
+def claims(
     found: UnionCircuits, model: Model, pictures: "torch.Tensor | Path", number: int, normalise: "Normalisation | str", **more: object
 ) -> None:
+    """What a circuit does on pictures."""
     for verdict in found.check(model, pictures, [number], normalise=normalise, **more):
         measured = "untested" if verdict.measured is None else f"{verdict.measured:.2f} beside {verdict.control:.2f}, n {verdict.n}"
         print(f"    {verdict.holds}: {measured}: {verdict.claim.partition(': ')[2]}", flush=True)
 
 
-def _all_mirrored(found: UnionCircuits, model: Model, pictures: torch.Tensor) -> None:
+def mirrored_pairs(found: UnionCircuits, model: Model, pictures: torch.Tensor) -> None:
     """How many of the pairs of parts of all circuits answer to pictures as the other does to their mirror images."""
     plain, mirrored = (responses(model, found.sites[-2:-1], views)[0] for views in (pictures, pictures.flip(-1)))
     pairs = sorted({(one.a, one.b) for one in found.circuits})

@@ -30,6 +30,7 @@ def o():
 
 
 zero = sonde.Zero("embed")
+MODEL_FILE = sonde.specimens.path("words") / "config.json"
 MISTAKES = {
     # inputs
     "no input": (lambda o: o.model.run(None), InputError, "None is no input: give a text, several texts, token ids by row"),
@@ -239,7 +240,8 @@ MISTAKES = {
     "a class to load": (lambda o: sonde.load(nn.Linear), LoadError, "is no model"),
     "no such folder": (lambda o: sonde.load("./nowhere"), LoadError, "there is no folder ./nowhere"),
     "no such specimen": (lambda o: sonde.load("specimen:nothing"), LoadError, "unknown specimen 'nothing': there is words"),
-    "a file": (lambda o: sonde.load(__file__), LoadError, "is a file: give the folder that holds config.json and the weights"),
+    "a file": (lambda o: sonde.load(MODEL_FILE), LoadError, "is a file: give the folder that holds config.json and the weights"),
+    "a Python file": (lambda o: sonde.load(__file__), LoadError, "test_mistakes.py:NAME, the function in it that makes the model"),
     "no such type": (lambda o: sonde.load("specimen:words", dtype=torch.int8), LoadError, "dtype=torch.int8 is no type for weights"),
     "no such device": (lambda o: sonde.load("specimen:words", device="tpu9"), LoadError, "the model can't be put on device 'tpu9'"),
     "a name for a module": (lambda o: sonde.Model("gpt2"), InputError, "'gpt2' is no torch module: sonde.load opens a model by its name or folder"),

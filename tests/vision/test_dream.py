@@ -95,7 +95,7 @@ def test_dreams_are_kept_and_drawn(grey, tmp_path):
         (torch.rand(3, 8, 8), {"normalise": None}, "state it with normalise="),
         (torch.rand(3, 8, 8), {"ratio": 1.0}, "ratio=1.0"),
         (torch.rand(3, 8, 8), {"octaves": 0}, "octaves=0"),
-        (torch.rand(1, 8, 8), {}, "can't take"),
+        (torch.rand(2, 8, 8), {}, "can't take"),
     ],
 )
 def test_what_makes_no_sense_is_refused(picture, how, words):

@@ -5,6 +5,7 @@ min(1, max(0, 1/2 - d)) of the figure. A figure that faces left is the mirror im
 picture is a picture of the same world: of the same figure, which faces the other way, turned the other way, on the other side.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -110,11 +111,14 @@ def pictures(n: int, seed: int) -> Shapes:
 def render(
     shape: Int[Tensor, " picture"], facing: Int[Tensor, " picture"], turn: Float[Tensor, " picture"], scale: Float[Tensor, " picture"],
     place: Float[Tensor, "picture 2"], hue: Float[Tensor, " picture"], ground: Float[Tensor, " picture"],
+    figures: "Sequence[Callable[[Tensor, Tensor], Tensor]] | None" = None,
 ) -> Float[Tensor, "picture 3 32 32"]:  # fmt: skip
     """Paint figures, without noise.
 
     Arguments:
         shape, facing, turn, scale, place, hue, ground: as in `Shapes`.
+        figures: what `shape` counts: each gives the distance to a figure's edge, negative inside, from x ahead and y down, whose unit is half the
+            figure's length; those of `CLASSES` by default.
 
     Returns:
         The pictures, from 0 to 1.
@@ -126,7 +130,7 @@ def render(
     ahead = ahead * (2 * facing - 1)[:, None, None]
     unit = scale[:, None, None]
     distance = torch.empty(len(shape), SIZE, SIZE)
-    for number, figure in enumerate((_head, _fish, _arrow, _flag, _ring, _cross)):
+    for number, figure in enumerate(figures or FIGURES):
         own = shape == number
         distance[own] = figure(ahead[own] / unit[own], below[own] / unit[own]) * unit[own]
     share = (0.5 - distance).clamp(0, 1)[:, None]
@@ -189,3 +193,7 @@ def _wedge(x: Tensor, y: Tensor, base: float, apex: float, half: float) -> Tenso
     """A triangle that points to where x is smaller: as high as two halves at its base, a point at its apex."""
     slope = half / (base - apex)
     return torch.maximum(x - base, (y.abs() - slope * (x - apex)) / (1 + slope**2) ** 0.5)
+
+
+FIGURES = (_head, _fish, _arrow, _flag, _ring, _cross)
+"""The figures of `CLASSES`, each from x ahead and y down to the distance from its edge."""
