@@ -232,27 +232,35 @@ def _levels(
     bins: Levels, levels: int, order: Int[Tensor, " picture"], places: tuple[int, int]
 ) -> tuple[Float[Tensor, "unit edge"], Int[Tensor, "unit level"], Drawn, Int[Tensor, "unit level label"]]:  # fmt: skip
     """Join the bins to levels of equal width: from zero, or from the smallest value where there are negative ones, to the largest."""
-    units, keep = len(bins.width), bins.order.shape[2]
-    edges, counts = torch.full((units, levels + 1), torch.nan), torch.zeros(units, levels, dtype=torch.int64)
-    by_label = torch.zeros(units, levels, bins.labels.shape[2], dtype=torch.int64)
-    first = torch.full((units, levels, keep), NOBODY)
-    value, place = torch.zeros(units, levels, keep), torch.full((units, levels, keep), -1)
-    for unit in range(units):
-        filled = bins.counts[unit, :-1].nonzero()[:, 0]
-        if not len(filled):
-            continue
-        start, end = min(int(filled[0]), bins.half), int(filled[-1]) + 1
-        step = math.ceil((end - start) / levels)
-        for level, begin in enumerate(range(start, end, step)):
-            part = slice(begin, min(begin + step, 2 * bins.half))
-            counts[unit, level] = bins.counts[unit, part].sum()
-            by_label[unit, level] = bins.labels[unit, part].sum(0)
-            nearest = bins.order[unit, part].flatten().sort()
-            kept = nearest.indices[:keep]
-            first[unit, level, : len(kept)] = nearest.values[:keep]
-            value[unit, level, : len(kept)], place[unit, level, : len(kept)] = (held[unit, part].flatten()[kept] for held in (bins.value, bins.place))
-            edges[unit, level : level + 2] = torch.tensor([begin - bins.half, begin + step - bins.half]) * bins.width[unit].float()
-    return edges, counts, _drawn(first, value, place, order, places), by_label
+    counts, labels, half, keep = bins.counts[:, :-1], bins.labels[:, :-1].long(), bins.half, bins.order.shape[2]
+    filled = counts > 0
+    start = filled.int().argmax(1).clamp(max=half)
+    wide = (2 * half - filled.flip(1).int().argmax(1) - start) * filled.any(1)  # bins from the start to the last that is filled
+    step = (wide / levels).ceil().long().clamp(min=1)
+    level = (torch.arange(2 * half) - start[:, None]) // step[:, None]
+    level = level.masked_fill((level < 0) | (level >= levels), levels)  # one more level, which is left out, takes the empty bins beyond both ends
+
+    def joined(held: Tensor) -> Tensor:
+        at = level.view(*level.shape, *[1] * (held.ndim - 2)).expand_as(held)
+        return torch.zeros(len(held), levels + 1, *held.shape[2:], dtype=torch.int64).scatter_add_(1, at, held)[:, :levels]
+
+    number = torch.arange(levels + 1)
+    edges = (start[:, None] + number * step[:, None] - half) * bins.width[:, None].float()
+    edges = edges.masked_fill((wide[:, None] == 0) | (number * step[:, None] >= wide[:, None] + step[:, None]), torch.nan)
+
+    # by level, and within a level by the random order: the first few of each are kept
+    nearest, by = bins.order[:, :-1].flatten(1).sort(1)
+    at, grouped = level[..., None].expand(-1, -1, keep).flatten(1).gather(1, by).sort(dim=1, stable=True)
+    nearest, by = nearest.gather(1, grouped), by.gather(1, grouped)
+    rank = torch.arange(at.shape[1]) - torch.searchsorted(at, at)
+    slot = torch.where((rank < keep) & (at < levels), at * keep + rank, levels * keep)
+
+    def kept(values: Tensor, empty: float) -> Tensor:
+        made = torch.full((len(values), levels * keep + 1), empty, dtype=values.dtype)
+        return made.scatter_(1, slot, values)[:, :-1].unflatten(1, (levels, keep))
+
+    value, place = (held[:, :-1].flatten(1).gather(1, by) for held in (bins.value, bins.place))
+    return edges, joined(counts), _drawn(kept(nearest, NOBODY), kept(value, 0), kept(place, -1), order, places), joined(labels)
 
 
 def _drawn(first: Tensor, value: Tensor, place: Tensor, order: Int[Tensor, " picture"], places: tuple[int, int]) -> Drawn:
