@@ -15,6 +15,7 @@ from sonde.results import Drawing, InputError, Result, Verdict
 from sonde.results.drawing import Control, Series, lines, picture_grid, tabs
 from sonde.vision.fields import Box, Field
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -276,7 +277,7 @@ class DatasetExamples(Result):
                 label = f"{one.kind}, {one.rank // width * width + 1} on"
             rows.setdefault(label, []).append(one)
         said = [] if self.field.whole else ["Each picture is cut to the pixels that can reach the unit where it answers most."]
-        said += ["In brackets: the pictures at that level, of which these are random ones.", *(f"{one[:1].upper()}{one[1:]}." for one in self.notes)]
+        said += ["In brackets: the pictures at that level, of which these are random ones.", *map(sentence, self.notes)]
 
         def each(of: Any, empty: Any) -> list[list[Any]]:
             return [[*map(of, row), *[empty] * (width - len(row))] for row in rows.values()]

@@ -18,6 +18,7 @@ from torch import Tensor
 from sonde.evidence import compare
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import picture_grid
+from sonde.vision.sentences import sentences
 from sonde.vision.weight_results import UnitWeights
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class WeightFactors(Result):
             f"Of which parts is {self.layer} made?", "sum of weights", [[None] * width for _ in rows], row_name="part", rows=rows,
             col_name=f"channels of {self.source}, the heaviest first", cols=[str(i + 1) for i in range(width)], values=values, details=details,
             maps=cells, map_unit="weight of a part", zero="no weight",
-            note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in (note, *self.notes)),
+            note=sentences((note, *self.notes)),
         )  # fmt: skip
 
     def check(self, model: "Model", draws: int = 8, seed: int = 0) -> list[Verdict]:

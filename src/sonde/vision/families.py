@@ -24,6 +24,7 @@ from sonde.vision.aligning import Element, aligned, closest, waves_of
 from sonde.vision.layers import site_of
 from sonde.vision.normalisation import AS_IT_IS, Normalisation
 from sonde.vision.rings import rings
+from sonde.vision.sentences import sentence, sentences
 from sonde.vision.slices import slices
 from sonde.vision.stimuli import Stimuli
 from sonde.vision.tuning import Tuning, responses
@@ -132,7 +133,7 @@ class Families(Result):
             return [[*(of(self.units.index(unit)) for unit in row), *[empty] * (width - len(row))] for row in rows]
 
         what = "its preferred stimulus" if self.by == "stimuli" else "its filter"
-        said = [f"Each unit by {what}, with the turn that leads to it.", *(f"{one[:1].upper()}{one[1:]}." for one in self.notes)]
+        said = [f"Each unit by {what}, with the turn that leads to it.", *map(sentence, self.notes)]
         return picture_grid(
             f"Which units of {self.layer} are one feature, turned?", self.axis, each(lambda i: self.looks[i], None), row_name="family",
             rows=[f"{i} ({len(row)} units)" for i, row in enumerate(rows)], col_name="member", cols=[str(i + 1) for i in range(width)],
@@ -150,7 +151,7 @@ class Families(Result):
         return matrix(
             f"How alike are units of {self.layer} at their closest?", "correlation", alike[place][:, place], row_name="unit", rows=names,
             col_name="unit", cols=[str(self.units[i]) for i in order], details=details,
-            note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes),
+            note=sentences(self.notes),
         )  # fmt: skip
 
     def check(self, model: Model, draws: int = 8, seed: int = 0, batch_size: int = 64) -> list[Verdict]:

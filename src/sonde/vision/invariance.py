@@ -29,6 +29,7 @@ from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import Series, bars, lines
 from sonde.vision.layers import refuse_others, site_of
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentence
 from sonde.vision.union_checks import read_all, responses
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Invariance(Result):
             for i, change in enumerate(self.changes)
         ]
         note = "1: the change makes no difference; 0: as much as another picture does."
-        told = " ".join([note, *(f"{one[:1].upper()}{one[1:]}." for one in self.notes)])
+        told = " ".join([note, *map(sentence, self.notes)])
         return lines("How alike are the answers to a changed picture?", "invariance gain", "layer", self.layers, [*own, *shuffled], note=told)
 
     def units(self, layer: str, change: str = "mirror") -> Drawing:

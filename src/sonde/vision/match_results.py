@@ -14,6 +14,7 @@ from sonde.results import Drawing, InputError, Result, Verdict, shown
 from sonde.results.drawing import Series, lines, matrix, picture_grid, table
 from sonde.vision.fields import Field
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +141,7 @@ class UnitMatches(Result):
         middles = [round(float(one), 3) for one in (edges[1:] + edges[:-1]) / 2]
         return lines(
             f"How alike are units of {self.layer} and {self.other_layer} of {self._other}?", "share of units", "correlation",
-            middles, series, spacing="linear", control=control, note=_sentences(*self._told(), *self.notes),
+            middles, series, spacing="linear", control=control, note=sentences([*self._told(), *self.notes]),
         )  # fmt: skip
 
     def table(self, units: Sequence[int] | None = None, kinds: Sequence[str] | None = None) -> Drawing:
@@ -161,7 +162,7 @@ class UnitMatches(Result):
             for unit in shown_units
         ]  # fmt: skip
         note = f"the {len(rows)} of {len(self.best)} units that are matched best" if units is None and len(rows) < len(self.best) else ""
-        return table("Which unit is which?", columns, rows, note=_sentences(note))
+        return table("Which unit is which?", columns, rows, note=sentences([note]))
 
     def heat_map(self, units: Sequence[int] | None = None) -> Drawing:
         """The correlations of units with each other's partners: the diagonal holds the pairs, each given once.
@@ -178,7 +179,7 @@ class UnitMatches(Result):
         return matrix(
             f"Which units of {self.layer} and {self.other_layer} answer alike?", "correlation", self.correlation[kept][:, partners],
             row_name=self.layer, rows=kept, col_name=f"{self.other_layer} of {self._other}", cols=partners, limit=1.0, zero="unrelated",
-            note=_sentences(note),
+            note=sentences([note]),
         )  # fmt: skip
 
     def panel(
@@ -213,7 +214,7 @@ class UnitMatches(Result):
             rows=[f"{self.model} {self.layer}", f"{self.other} {self.other_layer}", "matched with pictures in random order"], col_name="unit",
             cols=[str(one) for one in chosen] if labels is None else list(labels), values=[values for _, _, values in rows],
             details=[["" if one < 0 else str(one) for one in numbers] for _, numbers, _ in rows], opened=opened,
-            note=_sentences("Correlations are of answers to pictures, not of these drawings", *self.notes),
+            note=sentences(["Correlations are of answers to pictures, not of these drawings", *self.notes]),
         )  # fmt: skip
 
     def check(
@@ -306,12 +307,8 @@ class MatchCourse(Result):
         low, high = (self.best.nanquantile(share, 1) for share in (0.25, 0.75))
         null = Series("pictures in random order", self.null_best.mean(1), self.null_best.amin(1), self.null_best.amax(1))
         series = [Series("best match", self.best.nanmean(1), low, high), Series("on the other half", self.held.nanmean(1))]
-        note = _sentences("the band holds the middle half of the units", *self.notes)
+        note = sentences(["the band holds the middle half of the units", *self.notes])
         return lines(f"How well is {self.layer} matched?", "correlation", "network", self.names, series, control=null, note=note)
-
-
-def _sentences(*words: str) -> str:
-    return " ".join(f"{one[:1].upper()}{one[1:]}." for one in words if one)
 
 
 def _shares(values: Float[Tensor, " one"], edges: Float[Tensor, " edge"]) -> Float[Tensor, " bin"]:

@@ -23,6 +23,7 @@ from sonde.nn import filters_permuted
 from sonde.results import CheckRefused, Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import violins
 from sonde.vision.match_results import UnitMatches
+from sonde.vision.sentences import sentences
 from sonde.vision.slices import slices
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class WeightMatch(Result):
         return violins(
             f"Are matched units of {self.layer} and {self.other_layer} of {self.other} wired alike?", "correlation of weights",
             ["matched", "partners in random order"], [self.agreement, self.null.flatten()],
-            note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in said),
+            note=sentences(said),
         )  # fmt: skip
 
     def check(

@@ -23,6 +23,7 @@ from sonde.nn import filters_permuted
 from sonde.results import Drawing, InputError, Recipe, Result, Verdict, shown
 from sonde.results.drawing import matrix
 from sonde.vision.families import Families
+from sonde.vision.sentences import sentences
 from sonde.vision.slices import slices
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Equivariance(Result):
         return matrix(
             f"Is what {self.layer} reads from {self.source} the same, turned?", "summed weight", self.weight.sum((2, 3)),
             row_name="reader", rows=rows, col_name="source", cols=cols,
-            note=note + " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes),
+            note=note + sentences(self.notes),
         )  # fmt: skip
 
     def check(self, model: Model, draws: int = 20, seed: int = 0) -> list[Verdict]:

@@ -11,6 +11,7 @@ from sonde.results import Drawing, Result, Verdict
 from sonde.results.drawing import Series, lines, picture_grid
 from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import Objective
+from sonde.vision.sentences import sentences
 from sonde.vision.setting import Setting
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Visualisation(Result):
             columns: how many objectives stand side by side.
         """
         numbers, shots = self._numbers(), list(self.setting.snapshots)
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (self._made(), *self.notes))
+        note = sentences((self._made(), *self.notes))
         title = "What do they look for?" if len(self.names) > 1 else f"What does {self.names[0]} look for?"
         if shots:
             rows = [f"{self.names[i]}{f' ({number})' if number else ''}" for i, number in zip(self.group, numbers, strict=True)]
@@ -205,7 +206,7 @@ class Dream(Result):
 
     def drawing(self) -> Drawing:
         """Before, the octaves, after."""
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in self.notes)
+        note = sentences(self.notes)
         cols = ["before", *(f"octave {i + 1}" for i in range(len(self.octaves) - 1)), "after"]
         shown = [self.before, *self.octaves[:-1], self.after]
         values: list[float | None] = [self.reached[0], *[None] * (len(shown) - 2), self.reached[1]]

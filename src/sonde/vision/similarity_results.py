@@ -12,6 +12,7 @@ from sonde.results import CheckRefused, Drawing, Result, Verdict
 from sonde.results.drawing import matrix, tabs
 from sonde.vision.fields import Field
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +128,7 @@ class Similarity(Result):
         where = f" at {self.places} of {self.grid[0]} x {self.grid[1]} places in each" if self.grid != (0, 0) else ""
         chance = self.null[m].flatten()
         said = f"{self.pictures} pictures{where}. With pictures in random order {float(chance.min()):.3f} to {float(chance.max()):.3f}"
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (said, *self.notes))
+        note = sentences((said, *self.notes))
         other = "itself" if self.other_hash == self.recipe.model_hash else self.other
         return self._drawn(f"Which layers of {self.model} and {other} say the same?", measure, self.values[m], details, note)
 

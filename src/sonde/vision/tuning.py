@@ -28,6 +28,7 @@ from sonde.vision.fields import receptive_field
 from sonde.vision.layers import refuse_others, site_of
 from sonde.vision.normalisation import Normalisation, normalisation
 from sonde.vision.reading import maps_of
+from sonde.vision.sentences import sentences
 from sonde.vision.stimuli import Stimuli
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class Tuning(Result):
     def _best(self) -> tuple[str, list[Series], str]:
         best = sorted(self.units, key=lambda unit: -self.height(unit))[:MOST_LINES]
         notes = [f"the {MOST_LINES} of {len(self.units)} units that rise highest"] if len(self.units) > MOST_LINES else []
-        note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in [*notes, *self.notes])
+        note = sentences([*notes, *self.notes])
         return f"Which {self.stimuli.name} do they answer to?", [Series(f"{self.layer}:{unit}", self.curve(unit)) for unit in best], note
 
     def map(self, unit: int) -> Drawing:

@@ -24,6 +24,7 @@ from sonde.results.drawing import Edge, Node, beside, circuit_graph, picture_gri
 from sonde.vision.between import weights_between
 from sonde.vision.layers import fitting, refuse_others
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentence
 from sonde.vision.slices import LayerWeights, layer_weights
 from sonde.vision.union_search import COSINE, FEWEST, UnionCircuit, Z, refuse_unfit, search
 
@@ -240,7 +241,7 @@ class UnionCircuits(Result):
         return picture_grid(
             "To which pictures do they answer most?", "mean of the rectified map", cells, row_name="unit",
             rows=[f"{role} {unit}" for role, _, unit in rows], col_name="rank", cols=ranks, values=values, details=details,
-            note=" ".join([note, *(f"{one[:1].upper()}{one[1:]}." for one in left_out)]),
+            note=" ".join([note, *map(sentence, left_out)]),
         )  # fmt: skip
 
     def _filters(self, one: UnionCircuit) -> Drawing:

@@ -14,6 +14,7 @@ from sonde.vision.normalisation import Normalisation
 from sonde.vision.objectives import Channel
 from sonde.vision.parameters import Fourier
 from sonde.vision.render import show
+from sonde.vision.sentences import sentences
 
 if TYPE_CHECKING:
     from sonde.vision.weight_results import Partner, UnitWeights
@@ -74,7 +75,7 @@ def _drawn(
         lines: list[list[Any]] = [list(row[part]) for row in rows]
         return [[*line, *[empty] * (width - len(line))] for line in lines]
 
-    note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (f"ranked by {found.ranked_by}", *found.notes))
+    note = sentences((f"ranked by {found.ranked_by}", *found.notes))
     return picture_grid(
         title, "mean contribution" if found.count else "sum of weights", column(1, None), row_name="partners", rows=[row[0] for row in rows],
         col_name="the strongest first", cols=[str(i + 1) for i in range(width)], values=column(3, None), details=column(4, ""),

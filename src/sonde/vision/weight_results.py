@@ -12,6 +12,7 @@ from torch import Tensor
 from sonde.results import Drawing, InputError, Result, Verdict, shown
 from sonde.results.drawing import matrix, table
 from sonde.vision.normalisation import Normalisation
+from sonde.vision.sentences import sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -253,7 +254,7 @@ class UnitWeights(Result):
         return matrix(
             f"How is {self.layer} built from {self.source}?", "sum of weights", self.strength[: len(rows), : len(cols)],
             row_name=self.layer, rows=[str(self.units[i]) for i in rows], col_name=self.source, cols=[self.labels[i] for i in cols],
-            zero="neither excites nor inhibits", note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in (*cut, *self.notes)),
+            zero="neither excites nor inhibits", note=sentences((*cut, *self.notes)),
         )  # fmt: skip
 
     def with_pictures(self, pictures: Mapping[str, Float[Tensor, "channel row col"]]) -> "UnitWeights":

@@ -30,6 +30,7 @@ from sonde.vision.parameters import Fourier
 from sonde.vision.reading import maps_of
 from sonde.vision.render import show
 from sonde.vision.results import Visualisation
+from sonde.vision.sentences import sentence
 from sonde.vision.tuning import Tuning, tuning
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Atlas(Result):
         if verdicts:
             sections.append(Section("evidence", "Is it true?", sentences=[Sentence(one.claim, one) for one in verdicts], folded=True))
         if self.notes:
-            sections.append(Section("notes", "Notes", sentences=[Sentence(f"{one[:1].upper()}{one[1:]}.") for one in self.notes]))
+            sections.append(Section("notes", "Notes", sentences=[Sentence(sentence(one)) for one in self.notes]))
         facts = [
             ("model", f"{self.model} ({self.recipe.model_hash[:8]})"), ("layer", self.layer), ("order", self.by),
             ("pictures", f"{self.examples.count} given" if self.examples else "none given"), ("scaling", str(self.looks.setting.normalise)),

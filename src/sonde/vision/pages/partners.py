@@ -20,6 +20,7 @@ from sonde.vision.pages.canvas import grey
 from sonde.vision.parameters import Fourier
 from sonde.vision.reading import maps_of
 from sonde.vision.render import show
+from sonde.vision.sentences import sentences
 from sonde.vision.weight_results import UnitWeights
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def fed(found: UnitWeights, n: int) -> Drawing:
     shown = [row for row in rows if any(one is not None for one in (*row[1], *row[2]))]
     words, pictures, maps, values, details = (list(part) for part in zip(*shown, strict=True))
     unit = "mean contribution" if found.count else "sum of weights"
-    note = " ".join(f"{one[:1].upper()}{one[1:]}." for one in (f"ranked by {found.ranked_by}", *found.notes))
+    note = sentences((f"ranked by {found.ranked_by}", *found.notes))
     return picture_grid(
         f"What is built of {found.labels[0]}?", unit, pictures, row_name=f"units of {found.layer}", rows=words, col_name="the strongest first",
         cols=[str(i + 1) for i in range(n)], values=values, details=details, maps=maps, map_unit="weight", zero="no weight", note=note,

@@ -66,7 +66,7 @@ def unit_page(
         steps: of ascent.
         variety: different pictures of what the unit looks for, beside the one: how unlike they are counts for a quarter of what that one reached; 0
             leaves them out.
-        draws: networks with shuffled weights for which pictures are sought alike, and a quarter of those that are shown stimuli; 0 leaves both out.
+        draws: networks with shuffled weights for which pictures are sought, too; four times as many are shown the stimuli; 0 leaves both out.
         others: units of the same layer that are replaced, too.
         partners: units by which it is excited, by which inhibited, and that it excites and inhibits; 0 leaves them out.
         other, other_layer: another network and its layer, in which the nearest unit is sought by its answers to the pictures.
